@@ -1,0 +1,44 @@
+# foz_module(NAME base
+#   SOURCES a.cpp …           # the library foz_<NAME>; header-only when there are none
+#   DEPENDS foz_x pkg::y …    # public link dependencies: all that the module may know
+#   TESTS tests/a_test.cpp …  # one executable foz_<NAME>_test, one ctest entry <NAME>
+#   FUZZ fuzz/a_fuzz.cpp …    # one libFuzzer target each (a_fuzz), corpus in fuzz/corpus/a_fuzz/;
+# )                           # without FOZ_FUZZ the corpus is replayed by a plain driver, as a test
+#
+# Includes are written from src/: #include "base/frame.hpp".
+
+function(foz_module)
+  cmake_parse_arguments(M "" "NAME" "SOURCES;DEPENDS;TESTS;TEST_DEPENDS;FUZZ" ${ARGN})
+  set(target foz_${M_NAME})
+
+  if(M_SOURCES)
+    add_library(${target} STATIC ${M_SOURCES})
+    set(visibility PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(visibility INTERFACE)
+  endif()
+  target_include_directories(${target} ${visibility} ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(${target} ${visibility} ${M_DEPENDS})
+
+  if(M_TESTS)
+    add_executable(${target}_test ${M_TESTS})
+    target_link_libraries(${target}_test PRIVATE ${target} ${M_TEST_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+    add_test(NAME ${M_NAME} COMMAND ${target}_test)
+    set_tests_properties(${M_NAME} PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
+
+  foreach(source ${M_FUZZ})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE ${target})
+    set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
+    if(FOZ_FUZZ)
+      target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    else()
+      target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/replay_corpus.cpp)
+    endif()
+    add_test(NAME ${name} COMMAND ${name} $<$<BOOL:${FOZ_FUZZ}>:-runs=0> ${corpus})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
+  endforeach()
+endfunction()

@@ -1,0 +1,67 @@
+#include "net/shard.hpp"
+
+#include "net/runtime.hpp"
+
+#include <thread>
+
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+namespace foz::net {
+
+TEST(shard, mail_of_each_sender_arrives_in_order_on_the_shards_thread) {
+    constexpr int senders = 4, count = 5000;
+    runtime cores(1);
+    std::vector<std::vector<int>> got(senders);
+    int total = 0;
+    std::thread::id shard_thread;
+    std::vector<std::jthread> threads;
+    for (int s = 0; s < senders; ++s)
+        threads.emplace_back([&, s] {
+            for (int i = 0; i < count; ++i)
+                cores.at(0).post([&, s, i] {
+                    got[s].push_back(i);
+                    shard_thread = std::this_thread::get_id();
+                    if (++total == senders * count) cores.stop();
+                });
+        });
+    cores.run();
+    EXPECT_EQ(shard_thread, std::this_thread::get_id());
+    for (const auto& numbers : got) {
+        ASSERT_EQ(numbers.size(), static_cast<std::size_t>(count));
+        EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+    }
+}
+
+TEST(shard, turn_listeners_run_once_after_all_ready_handlers) {
+    struct listener : turn_listener {
+        void on_turn_end() override { seen.push_back(handled); }
+        int handled = 0;
+        std::vector<int> seen;
+    };
+    runtime cores(1);
+    const auto one = std::make_shared<listener>();
+    shard& home = cores.at(0);
+    for (int i = 0; i < 10; ++i)
+        asio::post(home.context(), [&] {
+            if (++one->handled == 1) home.at_turn_end(one);
+            if (one->handled == 10) asio::post(home.context(), [&] { cores.stop(); });
+        });
+    cores.run();
+    EXPECT_EQ(one->seen.size(), 1u);
+    EXPECT_EQ(one->seen.front(), 10);
+}
+
+TEST(runtime, shards_can_talk_to_each_other_and_all_end) {
+    runtime cores(4);
+    int hops = 0;
+    std::function<void(unsigned)> hop = [&](unsigned at) {
+        if (++hops == 1000) return cores.stop();
+        cores.at((at + 1) % cores.size()).post([&hop, next = (at + 1) % cores.size()] { hop(next); });
+    };
+    cores.at(0).post([&] { hop(0); });
+    cores.run();
+    EXPECT_EQ(hops, 1000);
+}
+
+}  // namespace foz::net

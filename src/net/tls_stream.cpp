@@ -1,0 +1,91 @@
+// The TLS stream. OpenSSL needs its own buffers, so reads and writes go through Asio's ssl::stream.
+#include "net/stream.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
+
+namespace foz::net {
+namespace {
+
+// The largest TLS record's plain text (RFC 8446 §5.1): more in one SSL_write saves nothing.
+constexpr std::size_t record_bytes = 16 * 1024;
+
+class tls_stream final : public stream {
+public:
+    tls_stream(shard& home, asio::ssl::stream<tcp::socket> socket, tcp::endpoint remote, stream_options options)
+        : stream(home, std::move(remote), options), socket_(std::move(socket)) {}
+
+private:
+    void start_reading() override {
+        if (std::exchange(read_pending_, true)) return;
+        if (received_ > 0)  // arrived while paused; the handler is never called from resume_reading() itself
+            return asio::post(home().context(), [keep = self(), this] {
+                read_pending_ = false;
+                take_received();
+            });
+        socket_.async_read_some(asio::buffer(input_), [keep = self(), this](error_code error, std::size_t size) {
+            read_pending_ = false;
+            if (closed()) return;
+            // A peer that closes TCP without close_notify has closed all the same.
+            if (error == asio::ssl::error::stream_truncated) error = asio::error::eof;
+            if (error) return fail(error);
+            received_ = size;
+            take_received();
+        });
+    }
+
+    void take_received() {
+        // Reading may have been paused while the octets were under way: they wait for resume_reading().
+        if (!wants_octets()) return;
+        if (const std::size_t size = std::exchange(received_, 0); size > 0) deliver(std::span(input_).first(size));
+        if (wants_octets()) start_reading();
+    }
+
+    void start_writing() override {
+        std::array<asio::const_buffer, 64> buffers;
+        const std::size_t used = gather(buffers);
+        output_.clear();
+        for (const auto& buffer : std::span(buffers).first(used)) {
+            const std::size_t room = record_bytes - output_.size();
+            const auto* const data = static_cast<const char*>(buffer.data());
+            output_.insert(output_.end(), data, data + std::min(room, buffer.size()));
+            if (output_.size() == record_bytes) break;
+        }
+        asio::async_write(socket_, asio::buffer(output_), [keep = self(), this](error_code error, std::size_t size) {
+            if (closed()) return;
+            if (error) return fail(error);
+            written(size);
+            if (!closed() && has_queued()) return start_writing();
+            write_ended();
+        });
+    }
+
+    void close_socket() override {
+        error_code ignored;
+        socket_.lowest_layer().close(ignored);
+    }
+
+    asio::ssl::stream<tcp::socket> socket_;
+    std::array<char, record_bytes> input_;
+    std::vector<char> output_;
+    std::size_t received_ = 0;
+    bool read_pending_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<stream> stream::tls(shard& home, asio::ssl::stream<tcp::socket> socket, stream_options options) {
+    error_code ignored;
+    tcp::endpoint remote = socket.lowest_layer().remote_endpoint(ignored);
+    socket.lowest_layer().set_option(tcp::no_delay(true), ignored);
+    return std::make_shared<tls_stream>(home, std::move(socket), std::move(remote), options);
+}
+
+}  // namespace foz::net
