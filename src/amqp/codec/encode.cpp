@@ -1,0 +1,53 @@
+#include "amqp/codec/encode.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+namespace foz::amqp {
+
+void encode_protocol_header(std::string& out) {
+    out.append(protocol_header_octets);
+}
+
+void encode_heartbeat(std::string& out) {
+    writer frame(out);
+    frame.begin_frame(frame_type::heartbeat, 0);
+    frame.end_frame(0);
+}
+
+std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
+                                                      std::uint64_t body_size, const basic_properties& properties) {
+    writer frame(out);
+    frame.begin_frame(frame_type::header, options.channel);
+    frame.u16(basic_publish::class_id);
+    frame.u16(0);  // weight, unused (AMQP 0-9-1 §4.2.6.1)
+    frame.u64(body_size);
+    write_properties(frame, properties);
+    frame.end_frame(options.frame_max);
+    return frame.finish();
+}
+
+void encode_body(std::string& out, content_options options, std::string_view body) {
+    assert(options.frame_max == 0 || options.frame_max > frame_overhead);
+    const std::size_t most =
+        (options.frame_max == 0 ? std::numeric_limits<std::uint32_t>::max() : options.frame_max) - frame_overhead;
+    out.reserve(out.size() + body.size() + (body.size() / most + 1) * frame_overhead);
+    while (!body.empty()) {
+        const std::size_t size = std::min(body.size(), most);
+        writer frame(out);
+        frame.begin_frame(frame_type::body, options.channel);
+        frame.octets(body.substr(0, size));
+        frame.end_frame(0);
+        body.remove_prefix(size);
+    }
+}
+
+std::expected<void, wire_error> encode_content_frames(std::string& out, content_options options,
+                                                      const basic_properties& properties, std::string_view body) {
+    const auto header = encode_content_header(out, options, body.size(), properties);
+    if (header) encode_body(out, options, body);
+    return header;
+}
+
+}  // namespace foz::amqp
