@@ -1,0 +1,208 @@
+#include "amqp/conn/channel.hpp"
+
+#include <algorithm>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "amqp/conn/client.hpp"
+
+namespace foz::amqp {
+
+namespace {
+
+constexpr std::chrono::milliseconds retry_min{50};
+constexpr std::chrono::milliseconds retry_max{5000};
+
+}  // namespace
+
+void channel_handler::on_cancelled(channel& self, std::string_view consumer_tag) {
+    self.reopen({errc::channel_closed, 0, "the broker cancelled consumer " + std::string(consumer_tag)});
+}
+
+channel::channel(client& owner, channel_handler& handler) : owner_(&owner), handler_(&handler) {}
+
+channel::~channel() = default;
+
+connection* channel::transport() noexcept { return owner_ ? owner_->current() : nullptr; }
+
+void channel::begin() {
+    connection* const link = transport();
+    if (!link || state_ != state::waiting) return;
+    const auto number = link->attach(*this);
+    if (!number) return retry_later();
+    number_ = *number;
+    state_ = state::opening;
+    asio::co_spawn(owner_->home().context(), open_and_set_up(++opening_), asio::detached);
+}
+
+asio::awaitable<void> channel::open_and_set_up(std::uint32_t opening) {
+    const auto keep = shared_from_this();
+    auto opened = co_await call(channel_open{});
+    if (!opened || opening != opening_ || state_ != state::opening) co_return;
+    auto ready = co_await handler_->set_up(*this);
+    if (opening != opening_ || state_ != state::opening) co_return;
+    if (!ready) {
+        // The broker left the channel open, or set_up() did not like what it found.
+        reopen(ready.error());
+        co_return;
+    }
+    state_ = state::ready;
+    failures_ = 0;
+    handler_->on_ready(*this);
+}
+
+asio::awaitable<result<method>> channel::request(method m, std::chrono::milliseconds within) {
+    const auto keep = shared_from_this();
+    connection* const link = transport();
+    if (!link || (state_ != state::opening && state_ != state::ready))
+        co_return std::unexpected(error{errc::channel_closed, 0, "the channel is not open"});
+    if (const auto sent = link->send(number_, m); !sent) co_return std::unexpected(sent.error());
+
+    const steady_time deadline = owner_->home().time().now() + within;
+    if (!deadline_timer_.active()) deadline_timer_.start(owner_->home().wheel(), within);
+    auto& context = owner_->home().context();
+    auto reply = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<method>)>(
+        [&](auto handler) {
+            // Posted, so that the awaiting coroutine never runs inside the connection's reading.
+            calls_.push_back({[&context, handler = std::move(handler)](result<method> answer) mutable {
+                                  asio::post(context, [handler = std::move(handler),
+                                                       answer = std::move(answer)]() mutable {
+                                      std::move(handler)(std::move(answer));
+                                  });
+                              },
+                              deadline});
+        },
+        asio::use_awaitable);
+    co_return reply;
+}
+
+result<bool> channel::publish(const basic_publish& target, const basic_properties& properties, std::string_view body) {
+    connection* const link = transport();
+    if (!link || state_ != state::ready) return false;
+    if (auto sent = link->send_content(number_, target, properties, body); !sent) return std::unexpected(sent.error());
+    return true;
+}
+
+void channel::ack(delivery_id id, bool multiple) {
+    connection* const link = transport();
+    if (!link || id.opening != opening_ || number_ == 0) return;
+    basic_ack acknowledgement;
+    acknowledgement.delivery_tag = id.tag;
+    acknowledgement.multiple = multiple;
+    (void)link->send(number_, acknowledgement);
+}
+
+void channel::nack(delivery_id id, bool requeue) {
+    connection* const link = transport();
+    if (!link || id.opening != opening_ || number_ == 0) return;
+    basic_nack refusal;
+    refusal.delivery_tag = id.tag;
+    refusal.requeue = requeue;
+    (void)link->send(number_, refusal);
+}
+
+void channel::on_method(method&& received) {
+    const auto keep = shared_from_this();
+    if (const auto* closing = std::get_if<channel_close>(&received)) {
+        number_ = 0;
+        lose({errc::channel_closed, closing->reply_code, closing->reply_text});
+        return retry_later();
+    }
+    if (const auto* ack = std::get_if<basic_ack>(&received))
+        return handler_->on_confirm(*this, ack->delivery_tag, ack->multiple, true);
+    if (const auto* nack = std::get_if<basic_nack>(&received))
+        return handler_->on_confirm(*this, nack->delivery_tag, nack->multiple, false);
+    if (const auto* cancelled = std::get_if<basic_cancel>(&received))
+        return handler_->on_cancelled(*this, cancelled->consumer_tag);
+    if (const auto* flow = std::get_if<channel_flow>(&received)) {
+        // RabbitMQ has not sent it since 2.0; agreeing is all that AMQP 0-9-1 §1.5.2.3 asks of us here.
+        channel_flow_ok agreed;
+        agreed.active = flow->active;
+        if (connection* const link = transport()) (void)link->send(number_, agreed);
+        return;
+    }
+    if (calls_.empty()) return;  // an answer to nothing that we asked
+    auto call = std::move(calls_.front());
+    calls_.pop_front();
+    if (calls_.empty()) deadline_timer_.cancel();
+    call.done(std::move(received));
+}
+
+void channel::on_content(message& received) {
+    const auto keep = shared_from_this();
+    if (const auto* deliver = std::get_if<basic_deliver>(&received.method)) {
+        handler_->on_delivery(*this, {.id = {opening_, deliver->delivery_tag},
+                                      .redelivered = deliver->redelivered,
+                                      .consumer_tag = deliver->consumer_tag,
+                                      .exchange = deliver->exchange,
+                                      .routing_key = deliver->routing_key,
+                                      .properties = received.properties,
+                                      .body = received.body});
+    } else if (const auto* returned = std::get_if<basic_return>(&received.method)) {
+        handler_->on_return(*this, *returned, received.properties, received.body);
+    }
+}
+
+void channel::on_connection_lost(const error& why) {
+    const auto keep = shared_from_this();
+    number_ = 0;
+    failures_ = 0;  // the client paces what follows
+    lose(why);
+}
+
+void channel::reopen(const error& why) {
+    const auto keep = shared_from_this();
+    if (state_ != state::opening && state_ != state::ready) return;
+    if (connection* const link = transport(); link && number_ != 0) link->detach(number_, true);
+    number_ = 0;
+    const bool was_ready = state_ == state::ready;
+    lose(why);
+    if (state_ != state::waiting) return;
+    // A channel that worked is replaced at once; one that never came up, after a pause.
+    if (was_ready) return begin();
+    retry_later();
+}
+
+void channel::lose(const error& why) {
+    if (state_ != state::opening && state_ != state::ready) return;
+    state_ = state::waiting;
+    ++opening_;  // voids delivery ids and ends a set_up() that is under way
+    deadline_timer_.cancel();
+    for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(why));
+    handler_->on_lost(*this, why);
+}
+
+void channel::retry_later() {
+    if (state_ != state::waiting || !owner_) return;
+    const auto pause = std::min(retry_max, retry_min * (1 << std::min(failures_++, 8u)));
+    retry_timer_.start(owner_->home().wheel(), pause);
+}
+
+void channel::check_deadlines() {
+    const auto keep = shared_from_this();
+    if (calls_.empty() || !owner_) return;
+    const steady_time now = owner_->home().time().now();
+    if (calls_.front().deadline <= now)
+        return reopen({errc::timed_out, 0, "the broker did not answer a method in time"});
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(calls_.front().deadline - now);
+    deadline_timer_.start(owner_->home().wheel(), left);
+}
+
+void channel::close() {
+    const auto keep = shared_from_this();
+    if (state_ == state::closed) return;
+    if (connection* const link = transport(); link && number_ != 0) link->detach(number_, true);
+    number_ = 0;
+    state_ = state::closed;
+    ++opening_;
+    retry_timer_.cancel();
+    deadline_timer_.cancel();
+    for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(error{errc::stopped, 0, "closed"}));
+    owner_ = nullptr;
+}
+
+}  // namespace foz::amqp

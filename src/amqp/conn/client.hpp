@@ -1,0 +1,106 @@
+// A connection to an AMQP broker that is kept open: a list of URLs, jittered reconnection, channels that recover.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "amqp/codec/url.hpp"
+#include "amqp/conn/connection.hpp"
+#include "amqp/conn/error.hpp"
+#include "net/connect.hpp"
+#include "net/shard.hpp"
+
+namespace foz::amqp {
+
+class channel;
+class channel_handler;
+
+struct client_options {
+    std::vector<url> urls;        // not empty; tried in turn, beginning at a random one
+    std::string connection_name;  // what the broker's tools show
+    net::tls_client_options tls;  // for amqps:// URLs
+    std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);  // TCP, TLS and AMQP handshake, each
+    std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // proposed; the broker may lower it; 0: none
+    // The n-th retry waits a random time up to reconnect_min × 2ⁿ, at most reconnect_max.
+    std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(200);
+    std::chrono::milliseconds reconnect_max = std::chrono::seconds(5);
+};
+
+struct client_counters {
+    std::uint64_t connects = 0;         // connections that were opened
+    std::uint64_t connect_failures = 0;
+    std::uint64_t disconnects = 0;      // connections that were open and were lost
+    std::uint64_t blocked = 0;          // times that the broker blocked us
+};
+
+// Told about the connection as a whole. Called on the client's shard; may not destroy the client.
+class client_events {
+public:
+    virtual void on_connected(const std::string& where) { (void)where; }
+    // A failed attempt or a lost connection; the next attempt follows after retry_in.
+    virtual void on_disconnected(const error& why, std::chrono::milliseconds retry_in) { (void)why, (void)retry_in; }
+    // RabbitMQ's connection.blocked: the broker takes no publishes (memory or disk alarm).
+    virtual void on_blocked(bool blocked, const std::string& reason) { (void)blocked, (void)reason; }
+
+protected:
+    ~client_events() = default;
+};
+
+// Lives on one shard. Destroyed only after stop() has finished, or after the shard's loop has ended.
+class client final : private connection_handler {
+public:
+    // `events` may be null; otherwise it outlives the client.
+    client(net::shard& home, client_options options, client_events* events = nullptr);
+    ~client();
+    client(const client&) = delete;
+    client& operator=(const client&) = delete;
+
+    void start();
+
+    // A channel that is open whenever the connection is. The handler outlives the client's stop() or calls
+    // channel::close() first. Its set_up() runs at every opening.
+    std::shared_ptr<channel> open_channel(channel_handler& handler);
+
+    // Closes the connection in an orderly way (connection.close, at most two seconds) and ends all retries.
+    asio::awaitable<void> stop();
+
+    bool connected() const noexcept { return connected_; }
+    bool blocked() const noexcept { return blocked_; }
+    const client_counters& counters() const noexcept { return counters_; }
+    net::shard& home() noexcept { return home_; }
+
+private:
+    friend class channel;
+
+    void connect();
+    asio::awaitable<void> connect_once();
+    void retry(const error& why);
+    connection_options handshake_options(const url& to) const;
+
+    void on_open(connection&) override;
+    void on_closed(connection&, const error& why) override;
+    void on_blocked(connection&, bool blocked, const std::string& reason) override;
+
+    connection* current() noexcept { return connected_ ? connection_.get() : nullptr; }
+
+    net::shard& home_;
+    const client_options options_;
+    client_events* const events_;
+    std::shared_ptr<connection> connection_;
+    std::vector<std::weak_ptr<channel>> channels_;
+    client_counters counters_;
+    std::string where_;  // the URL of the last attempt, without its password
+    std::size_t next_url_ = 0;
+    unsigned failures_ = 0;  // in a row
+    bool connected_ = false;
+    bool blocked_ = false;
+    bool stopping_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    net::wheel_timer retry_timer_{this, [](client& self) { self.connect(); }};
+};
+
+}  // namespace foz::amqp

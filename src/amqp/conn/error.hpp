@@ -1,0 +1,34 @@
+// What can go wrong on an AMQP connection or channel.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+
+namespace foz::amqp {
+
+enum class errc {
+    connect_failed,     // no TCP or TLS connection, or the handshake did not finish
+    connection_closed,  // the broker closed the connection and said why, or it broke
+    channel_closed,     // the broker closed the channel and said why
+    timed_out,          // no answer to a method in time
+    protocol,           // the broker broke the protocol
+    encoding,           // what was to be sent does not fit AMQP (a name of more than 255 octets …)
+    stopped,            // we are closing
+};
+
+struct error {
+    errc code = errc::protocol;
+    std::uint16_t reply_code = 0;  // AMQP 0-9-1 §1.1's reply code when the broker sent one, else 0
+    std::string text;              // one line for people
+
+    // Trying again with the same arguments and permissions can't help: 402, 403, 404, 405, 406, 530.
+    bool permanent() const noexcept {
+        return reply_code == 402 || (reply_code >= 403 && reply_code <= 406) || reply_code == 530;
+    }
+};
+
+template <class T>
+using result = std::expected<T, error>;
+
+}  // namespace foz::amqp
