@@ -1,0 +1,35 @@
+#include "contract/channel_settings.hpp"
+
+#include <algorithm>
+
+namespace foz::contract {
+namespace {
+
+std::string upper(std::string text) {
+    for (char& c : text)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return text;
+}
+
+}  // namespace
+
+std::string channel_settings::in_queue() const {
+    return "IN_" + upper(name);
+}
+std::string channel_settings::out_queue() const {
+    return "OUT_" + upper(name);
+}
+
+std::vector<channel_settings> default_channels() {
+    return {{.name = "voice", .delivery = delivery_kind::volatile_}, {.name = "chat"}, {.name = "tickets"}};
+}
+
+std::string check_channel_name(const std::string& name) {
+    const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+    if (name.empty() || name.size() > 32) return "a channel's name has 1 to 32 characters";
+    if (!std::all_of(name.begin(), name.end(), allowed) || name[0] < 'a')
+        return "a channel's name consists of a-z, 0-9 and '-', and begins with a letter";
+    return {};
+}
+
+}  // namespace foz::contract

@@ -1,0 +1,43 @@
+// The names that aggregators, services and the broker agree on.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace foz::contract {
+
+// Exchanges, all durable topic exchanges but the last.
+inline constexpr std::string_view inbound_exchange = "INBOUND";    // clients → services
+inline constexpr std::string_view outbound_exchange = "OUTBOUND";  // services → clients
+inline constexpr std::string_view dead_exchange = "INBOUND.DEAD";  // headers exchange: what was dead-lettered
+
+// Queues of dead letters: one keeps them for people, one tells their callers.
+inline constexpr std::string_view dead_queue = "IN_DEAD";
+inline constexpr std::string_view dead_notice_queue = "DEAD_NOTICE";
+
+// Headers, inbound: who, which socket, the sender's wish, the topic, when the caller stops waiting (ms since 1970).
+inline constexpr std::string_view header_client = "foz-client";
+inline constexpr std::string_view header_session = "foz-session";
+inline constexpr std::string_view header_distribution = "foz-distribution";
+inline constexpr std::string_view header_topic = "foz-topic";
+inline constexpr std::string_view header_deadline = "foz-deadline";
+
+// Headers, outbound: true / a list of groups / a list of client ids or "session:<id>" / the code of an error.
+inline constexpr std::string_view header_broadcast = "foz-broadcast";
+inline constexpr std::string_view header_multicast = "foz-multicast";
+inline constexpr std::string_view header_direct = "foz-direct";
+inline constexpr std::string_view header_error = "foz-error";
+
+// Within foz-direct: addresses one socket instead of all sockets of a client.
+inline constexpr std::string_view session_prefix = "session:";
+
+// A message's `type` that begins with this is ours.
+inline constexpr std::string_view reserved_type_prefix = "foz.";
+
+// What one outbound message may name in foz-multicast and foz-direct together: a content header can't span frames.
+inline constexpr std::size_t receivers_limit = 1'000;
+
+// W3C Trace Context.
+inline constexpr std::string_view header_traceparent = "traceparent";
+
+}  // namespace foz::contract

@@ -1,0 +1,60 @@
+#include "contract/channel_settings.hpp"
+#include "contract/correlation.hpp"
+#include "contract/names.hpp"
+#include "contract/topology.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace foz::contract {
+
+TEST(correlation, round_trips_any_client_and_fits_a_short_string) {
+    for (const char* name : {"anon-abc", "a:b.c", "\xc3\xa9t\xc3\xa9", "x"}) {
+        const correlation c{client_id(name), correlation::request_kind::responder, "6ba7b810-9dad-11d1.x:y"};
+        EXPECT_EQ(parse_correlation(to_string(c)), c);
+    }
+    const correlation longest{client_id(std::string(128, 'x')), correlation::request_kind::message,
+                              std::string(64, 'y')};
+    EXPECT_LE(to_string(longest).size(), 255u);
+    EXPECT_EQ(parse_correlation(to_string(longest)), longest);
+}
+
+TEST(correlation, what_others_made_is_not_parsed) {
+    for (const char* text : {"", "abc", ":r.x", "YQ:x.y", "YQ:r.", "YQ:r", "YQ=:r.x", "!!:r.x", "YQ:rx"})
+        EXPECT_FALSE(parse_correlation(text)) << text;
+}
+
+TEST(channel_settings, names_follow_the_contract) {
+    const auto channels = default_channels();
+    ASSERT_EQ(channels.size(), 3u);
+    EXPECT_EQ(channels[1].in_queue(), "IN_CHAT");
+    EXPECT_EQ(channels[1].out_queue(), "OUT_CHAT");
+    EXPECT_EQ(channels[0].delivery, delivery_kind::volatile_);
+    EXPECT_EQ(check_channel_name("chat-2"), "");
+    for (const char* bad : {"", "Chat", "2chat", "a.b", "a#", "a b", "-a"})
+        EXPECT_NE(check_channel_name(bad), "") << bad;
+}
+
+TEST(topology, work_queues_are_quorum_queues_that_lose_nothing) {
+    const auto all = make_topology(default_channels());
+    const auto at =
+        std::find_if(all.queues.begin(), all.queues.end(), [](const auto& q) { return q.queue == "IN_CHAT"; });
+    ASSERT_NE(at, all.queues.end());
+    EXPECT_TRUE(at->durable);
+    EXPECT_EQ(amqp::as_string(at->arguments.find("x-queue-type")), "quorum");
+    EXPECT_EQ(amqp::as_string(at->arguments.find("x-dead-letter-exchange")), dead_exchange);
+    EXPECT_EQ(amqp::as_string(at->arguments.find("x-dead-letter-strategy")), "at-least-once");
+    EXPECT_EQ(amqp::as_string(at->arguments.find("x-overflow")), "reject-publish");
+    EXPECT_EQ(amqp::as_int64(at->arguments.find("x-delivery-limit")), 20);
+}
+
+TEST(topology, only_durable_channels_have_a_stream) {
+    const auto all = make_topology(default_channels());
+    std::vector<std::string> streams;
+    for (const auto& q : all.queues)
+        if (amqp::as_string(q.arguments.find("x-queue-type")) == "stream") streams.push_back(q.queue);
+    EXPECT_EQ(streams, (std::vector<std::string>{"OUT_CHAT", "OUT_TICKETS"}));
+}
+
+}  // namespace foz::contract
