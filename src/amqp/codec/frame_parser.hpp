@@ -28,6 +28,8 @@ struct frame {
     frame_type type = frame_type::heartbeat;
     std::uint16_t channel = 0;
     std::string_view payload;  // valid until the parser's next() or the end of the fed octets, whichever is first
+
+    bool operator==(const frame&) const = default;
 };
 
 // Cuts a stream of octets into frames. Pull style, so nothing calls back and nothing can be destroyed inside:

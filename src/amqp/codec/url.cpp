@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <limits>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace foz::amqp {
@@ -199,7 +200,8 @@ outcome parse_query(std::string_view text, url& out) {
         const auto [name, value] = split(item, '=');
         const auto known = std::ranges::find(parameters, name, &parameter::name);
         if (known == parameters.end()) {
-            return wrong(url_errc::parameter, "unknown parameter; known are " + known_parameters());
+            return wrong(url_errc::parameter,
+                         "unknown parameter " + std::string(name) + "; known are " + known_parameters());
         }
         const auto decoded = percent_decode(value.value_or(""));
         if (!decoded || !known->set(out, *decoded)) {
@@ -225,14 +227,14 @@ std::expected<url, url_error> parse_url(std::string_view text) {
     const std::string_view authority = text.substr(0, text.find_first_of("/?#"));
     const std::string_view after = text.substr(authority.size());
     // Nothing after the authority needs these: most likely a password holds one that is not encoded, and what follows
-    // would be taken for a host or parameter, and be logged.
+    // would be taken for a host, vhost or parameter, and be logged.
     if (after.find_first_of("@#") != std::string_view::npos || std::ranges::count(authority, '@') > 1) {
         return wrong(url_errc::authority, std::string("an @ or # where none may be").append(encode_hint));
     }
     std::string_view host = authority;
     if (const std::size_t at = authority.find('@'); at != std::string_view::npos) {
         if (const auto done = parse_credentials(authority.substr(0, at), out); !done)
-            return wrong(done.error().part, done.error().text);
+            return std::unexpected(done.error());
         host.remove_prefix(at + 1);
     }
     outcome done = parse_host_and_port(host, out);
