@@ -2,13 +2,14 @@
 #   SOURCES a.cpp …           # the library foz_<NAME>; header-only when there are none
 #   DEPENDS foz_x pkg::y …    # public link dependencies: all that the module may know
 #   TESTS tests/a_test.cpp …  # one executable foz_<NAME>_test, one ctest entry <NAME>
+#   BROKER_TESTS tests/b_test.cpp …  # the same against a real broker: foz_<NAME>_broker_test, ctest <NAME>_broker
 #   FUZZ fuzz/a_fuzz.cpp …    # one libFuzzer target each (a_fuzz), corpus in fuzz/corpus/a_fuzz/;
 # )                           # without FOZ_FUZZ the corpus is replayed by a plain driver, as a test
 #
 # Includes are written from src/: #include "base/frame.hpp".
 
 function(foz_module)
-  cmake_parse_arguments(M "" "NAME" "SOURCES;DEPENDS;TESTS;TEST_DEPENDS;FUZZ" ${ARGN})
+  cmake_parse_arguments(M "" "NAME" "SOURCES;DEPENDS;TESTS;BROKER_TESTS;FUZZ" ${ARGN})
   set(target foz_${M_NAME})
 
   if(M_SOURCES)
@@ -23,9 +24,15 @@ function(foz_module)
 
   if(M_TESTS)
     add_executable(${target}_test ${M_TESTS})
-    target_link_libraries(${target}_test PRIVATE ${target} ${M_TEST_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${target}_test PRIVATE ${target} GTest::gtest GTest::gmock GTest::gtest_main)
     add_test(NAME ${M_NAME} COMMAND ${target}_test)
     set_tests_properties(${M_NAME} PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
+
+  if(M_BROKER_TESTS)
+    add_executable(${target}_broker_test ${M_BROKER_TESTS})
+    target_link_libraries(${target}_broker_test PRIVATE ${target} GTest::gtest GTest::gmock GTest::gtest_main)
+    foz_broker_test(NAME ${M_NAME}_broker COMMAND ${target}_broker_test)
   endif()
 
   foreach(source ${M_FUZZ})

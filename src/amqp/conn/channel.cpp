@@ -1,14 +1,15 @@
 #include "amqp/conn/channel.hpp"
 
+#include "amqp/conn/client.hpp"
+
 #include <algorithm>
+#include <utility>
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <utility>
-
-#include "amqp/conn/client.hpp"
 
 namespace foz::amqp {
 
@@ -27,7 +28,9 @@ channel::channel(client& owner, channel_handler& handler) : owner_(&owner), hand
 
 channel::~channel() = default;
 
-connection* channel::transport() noexcept { return owner_ ? owner_->current() : nullptr; }
+connection* channel::transport() noexcept {
+    return owner_ ? owner_->current() : nullptr;
+}
 
 void channel::begin() {
     connection* const link = transport();
@@ -69,10 +72,10 @@ asio::awaitable<result<method>> channel::request(method m, std::chrono::millisec
         [&](auto handler) {
             // Posted, so that the awaiting coroutine never runs inside the connection's reading.
             calls_.push_back({[&context, handler = std::move(handler)](result<method> answer) mutable {
-                                  asio::post(context, [handler = std::move(handler),
-                                                       answer = std::move(answer)]() mutable {
-                                      std::move(handler)(std::move(answer));
-                                  });
+                                  asio::post(context,
+                                             [handler = std::move(handler), answer = std::move(answer)]() mutable {
+                                                 std::move(handler)(std::move(answer));
+                                             });
                               },
                               deadline});
         },

@@ -1,7 +1,10 @@
 // A logical channel: it outlives connections. After every failure it is opened anew and set up again.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
+#include "amqp/codec/methods.hpp"
+#include "amqp/conn/connection.hpp"
+#include "amqp/conn/error.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -10,9 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "amqp/codec/methods.hpp"
-#include "amqp/conn/connection.hpp"
-#include "amqp/conn/error.hpp"
+#include <boost/asio/awaitable.hpp>
 
 namespace foz::amqp {
 
@@ -81,7 +82,8 @@ public:
         auto reply = co_await request(method(std::move(m)), within);
         if (!reply) co_return std::unexpected(std::move(reply.error()));
         if (auto* response = std::get_if<typename Method::response>(&*reply)) co_return std::move(*response);
-        co_return std::unexpected(error{errc::protocol, 0, std::string("unexpected answer to ") + std::string(Method::name)});
+        co_return std::unexpected(
+            error{errc::protocol, 0, std::string("unexpected answer to ") + std::string(Method::name)});
     }
 
     // Sends basic.publish with its content. False when the channel is not open, or the error when it can't be encoded.

@@ -1,13 +1,14 @@
 #include "amqp/conn/client.hpp"
 
+#include "amqp/conn/channel.hpp"
+
 #include <algorithm>
+#include <utility>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <utility>
-
-#include "amqp/conn/channel.hpp"
 
 namespace foz::amqp {
 
@@ -22,7 +23,9 @@ client::~client() {
         if (const auto channel = weak.lock()) channel->close();
 }
 
-void client::start() { connect(); }
+void client::start() {
+    connect();
+}
 
 std::shared_ptr<channel> client::open_channel(channel_handler& handler) {
     std::erase_if(channels_, [](const auto& weak) { return weak.expired(); });

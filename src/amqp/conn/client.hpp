@@ -1,18 +1,19 @@
 // A connection to an AMQP broker that is kept open: a list of URLs, jittered reconnection, channels that recover.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
+#include "amqp/codec/url.hpp"
+#include "amqp/conn/connection.hpp"
+#include "amqp/conn/error.hpp"
+#include "net/connect.hpp"
+#include "net/shard.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "amqp/codec/url.hpp"
-#include "amqp/conn/connection.hpp"
-#include "amqp/conn/error.hpp"
-#include "net/connect.hpp"
-#include "net/shard.hpp"
+#include <boost/asio/awaitable.hpp>
 
 namespace foz::amqp {
 
@@ -24,17 +25,17 @@ struct client_options {
     std::string connection_name;  // what the broker's tools show
     net::tls_client_options tls;  // for amqps:// URLs
     std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);  // TCP, TLS and AMQP handshake, each
-    std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // proposed; the broker may lower it; 0: none
+    std::chrono::milliseconds heartbeat = std::chrono::seconds(10);       // proposed; the broker may lower it; 0: none
     // The n-th retry waits a random time up to reconnect_min × 2ⁿ, at most reconnect_max.
     std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(200);
     std::chrono::milliseconds reconnect_max = std::chrono::seconds(5);
 };
 
 struct client_counters {
-    std::uint64_t connects = 0;         // connections that were opened
+    std::uint64_t connects = 0;  // connections that were opened
     std::uint64_t connect_failures = 0;
-    std::uint64_t disconnects = 0;      // connections that were open and were lost
-    std::uint64_t blocked = 0;          // times that the broker blocked us
+    std::uint64_t disconnects = 0;  // connections that were open and were lost
+    std::uint64_t blocked = 0;      // times that the broker blocked us
 };
 
 // Told about the connection as a whole. Called on the client's shard; may not destroy the client.

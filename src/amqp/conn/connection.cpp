@@ -1,9 +1,9 @@
 #include "amqp/conn/connection.hpp"
 
+#include "amqp/codec/encode.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "amqp/codec/encode.hpp"
 
 namespace foz::amqp {
 namespace {
@@ -49,7 +49,9 @@ connection::connection(std::shared_ptr<net::stream> stream, connection_options o
       frame_max_(options_.frame_max),
       channel_max_(options_.channel_max) {}
 
-connection::~connection() { stream_->abort(); }
+connection::~connection() {
+    stream_->abort();
+}
 
 void connection::start() {
     limit_timer_.start(home().wheel(), options_.handshake_timeout);
@@ -92,7 +94,9 @@ void connection::detach(std::uint16_t number, bool send_close) {
     (void)flush(encode_method(scratch_, number, closing));
 }
 
-result<void> connection::send(std::uint16_t number, const method& m) { return flush(encode_method(scratch_, number, m, frame_max_)); }
+result<void> connection::send(std::uint16_t number, const method& m) {
+    return flush(encode_method(scratch_, number, m, frame_max_));
+}
 
 result<void> connection::send_content(std::uint16_t number, const basic_publish& target,
                                       const basic_properties& properties, std::string_view body) {
@@ -209,12 +213,12 @@ void connection::on_channel_message(std::uint16_t number, slot& target, message&
     channel_port& port = *target.port;
     if (std::holds_alternative<channel_close>(received.method)) {
         (void)flush(encode_method(scratch_, number, channel_close_ok{}));
+        method answer = std::move(received.method);  // `received` goes with the slot
         slots_.erase(number);
-        method answer = std::move(received.method);  // `received` went with the slot
         return port.on_method(std::move(answer));
     }
-    if (std::holds_alternative<basic_deliver>(received.method) || std::holds_alternative<basic_return>(received.method) ||
-        std::holds_alternative<basic_get_ok>(received.method))
+    if (std::holds_alternative<basic_deliver>(received.method) ||
+        std::holds_alternative<basic_return>(received.method) || std::holds_alternative<basic_get_ok>(received.method))
         return port.on_content(received);
     port.on_method(std::move(received.method));
 }

@@ -1,6 +1,12 @@
 // One AMQP connection, client role: handshake, frames, heartbeats, close. One lifetime, no retries.
 #pragma once
 
+#include "amqp/codec/content.hpp"
+#include "amqp/codec/frame_parser.hpp"
+#include "amqp/codec/methods.hpp"
+#include "amqp/conn/error.hpp"
+#include "net/stream.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -9,12 +15,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-
-#include "amqp/codec/content.hpp"
-#include "amqp/codec/frame_parser.hpp"
-#include "amqp/codec/methods.hpp"
-#include "amqp/conn/error.hpp"
-#include "net/stream.hpp"
 
 namespace foz::amqp {
 
@@ -120,9 +120,10 @@ private:
     bool sent_since_beat_ = false;
     unsigned silent_beats_ = 0;  // halves of the heartbeat interval in which nothing arrived
     net::wheel_timer beat_timer_{this, [](connection& self) { self.beat(); }};
-    net::wheel_timer limit_timer_{this, [](connection& self) {
-        self.end({self.state_ == state::closing ? errc::stopped : errc::connect_failed, 0, "no answer in time"});
-    }};
+    net::wheel_timer limit_timer_{
+        this, [](connection& self) {
+            self.end({self.state_ == state::closing ? errc::stopped : errc::connect_failed, 0, "no answer in time"});
+        }};
 };
 
 }  // namespace foz::amqp

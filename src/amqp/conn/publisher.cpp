@@ -1,9 +1,9 @@
 #include "amqp/conn/publisher.hpp"
 
+#include "amqp/conn/client.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "amqp/conn/client.hpp"
 
 namespace foz::amqp {
 
@@ -36,15 +36,14 @@ void publisher::publish(publication p, std::chrono::milliseconds deadline, on_ou
     if (pending_.size() >= options_.pending_limit || pending_bytes_ + p.body.size() > options_.pending_bytes_limit)
         return tell_later(std::move(done), outcome::overloaded);
     pending_bytes_ += p.body.size();
-    pending_.push_back({.content = std::move(p),
-                        .done = std::move(done),
-                        .deadline = client_.home().time().now() + deadline});
+    pending_.push_back(
+        {.content = std::move(p), .done = std::move(done), .deadline = client_.home().time().now() + deadline});
     if (!sweep_timer_.active()) sweep_timer_.start(client_.home().wheel(), sweep_interval);
     send_waiting();
 }
 
 void publisher::send_waiting() {
-    while (first_waiting_ < pending_.size() && channel_->ready() && !client_.blocked()) {
+    while (first_waiting_ < pending_.size() && channel_->ready() && !draining_ && !client_.blocked()) {
         entry& next = pending_[first_waiting_];
         if (!next.settled && !send(next)) return;
         // What was settled unsent shares its predecessor's tag: tags never fall along the queue.
@@ -67,24 +66,33 @@ bool publisher::send(entry& e) {
     if (e.ever_sent) ++counters_.repeated;
     e.ever_sent = true;
     e.returned = false;
+    e.in_flight = true;
+    ++in_flight_;
     e.tag = next_tag_++;
     e.sent_at = client_.home().time().now();
     return true;
 }
 
 void publisher::on_ready(channel&) {
-    next_tag_ = 1;
-    first_waiting_ = 0;
-    for (entry& e : pending_) e.tag = 0;
-    drop_settled();
+    forget_opening();
     send_waiting();
 }
 
 void publisher::on_lost(channel&, const error&) {
-    // Everything unsettled is sent again by on_ready(), in the order in which it was handed in.
+    forget_opening();
+}
+
+// Everything unsettled is sent again in the next opening, in the order in which it was handed in.
+void publisher::forget_opening() {
     next_tag_ = 1;
     first_waiting_ = 0;
-    for (entry& e : pending_) e.tag = 0;
+    in_flight_ = 0;
+    draining_ = false;
+    for (entry& e : pending_) {
+        e.tag = 0;
+        e.in_flight = false;
+    }
+    drop_settled();
 }
 
 std::size_t publisher::index_of(std::uint64_t tag) const {
@@ -94,27 +102,32 @@ std::size_t publisher::index_of(std::uint64_t tag) const {
     return static_cast<std::size_t>(at - pending_.begin());
 }
 
-void publisher::on_confirm(channel& self, std::uint64_t tag, bool multiple, bool positive) {
-    bool again = false;
-    const auto confirm = [&](entry& e) {
-        if (e.settled || e.tag == 0) return;
+void publisher::on_confirm(channel&, std::uint64_t tag, bool multiple, bool positive) {
+    const auto answered = [&](entry& e) {
+        if (!std::exchange(e.in_flight, false)) return;
+        --in_flight_;
+        if (e.settled) return;
         if (positive) return settle(e, e.returned ? outcome::unroutable : outcome::confirmed);
         ++counters_.refused;
         // Refused once, a message gets a second try on a fresh channel: an election may be under way. Refused
-        // twice, the queue means it (x-overflow: reject-publish).
+        // twice, the queue means it (x-overflow: reject-publish). The others in flight are answered first, or they
+        // would be sent twice for nothing.
         if (std::exchange(e.refused, true)) return settle(e, outcome::rejected);
-        again = true;
+        draining_ = true;
     };
+    const std::size_t at = index_of(tag);
     if (multiple) {
-        for (std::size_t i = 0; i < first_waiting_ && (pending_[i].tag <= tag); ++i) confirm(pending_[i]);
-    } else if (const std::size_t at = index_of(tag); at < first_waiting_ && pending_[at].tag == tag) {
-        confirm(pending_[at]);
+        for (std::size_t i = 0; i < first_waiting_ && pending_[i].tag <= tag; ++i) answered(pending_[i]);
+    } else if (at < first_waiting_ && pending_[at].tag == tag) {
+        answered(pending_[at]);
     }
     drop_settled();
-    if (again) {
-        ++counters_.reopened;
-        self.reopen({errc::channel_closed, 0, "the broker refused a message (basic.nack)"});
-    }
+    if (draining_ && in_flight_ == 0) reopen({errc::channel_closed, 0, "the broker refused a message (basic.nack)"});
+}
+
+void publisher::reopen(const error& why) {
+    ++counters_.reopened;
+    channel_->reopen(why);
 }
 
 void publisher::on_return(channel&, const basic_return& returned, const basic_properties& properties,
@@ -123,7 +136,7 @@ void publisher::on_return(channel&, const basic_return& returned, const basic_pr
     // basic.return carries no tag. Messages that agree in all of this share their fate, so the first will do.
     for (std::size_t i = 0; i < first_waiting_; ++i) {
         entry& e = pending_[i];
-        if (e.settled || e.returned || e.tag == 0 || e.content.routing_key != returned.routing_key ||
+        if (e.settled || e.returned || !e.in_flight || e.content.routing_key != returned.routing_key ||
             e.content.exchange != returned.exchange || e.content.properties.message_id != properties.message_id ||
             e.content.body != body)
             continue;
@@ -150,6 +163,7 @@ void publisher::tell_later(on_outcome done, outcome result) {
 
 void publisher::drop_settled() {
     while (!pending_.empty() && pending_.front().settled) {
+        if (pending_.front().in_flight) --in_flight_;
         pending_.pop_front();
         if (first_waiting_ > 0) --first_waiting_;
     }
@@ -159,18 +173,11 @@ void publisher::sweep() {
     const steady_time now = client_.home().time().now();
     bool late = false;
     for (entry& e : pending_) {
-        if (e.settled) continue;
-        if (e.deadline <= now) {
-            settle(e, e.ever_sent ? outcome::unknown : outcome::unavailable);
-        } else if (e.tag != 0 && now - e.sent_at > options_.confirm_timeout) {
-            late = true;
-        }
+        if (e.in_flight && now - e.sent_at > options_.confirm_timeout) late = true;
+        if (!e.settled && e.deadline <= now) settle(e, e.ever_sent ? outcome::unknown : outcome::unavailable);
     }
     drop_settled();
-    if (late && !client_.blocked()) {
-        ++counters_.reopened;
-        channel_->reopen({errc::timed_out, 0, "a publisher confirm did not come in time"});
-    }
+    if (late && !client_.blocked()) reopen({errc::timed_out, 0, "a publisher confirm did not come in time"});
     send_waiting();  // after connection.unblocked
     if (!pending_.empty()) sweep_timer_.start(client_.home().wheel(), sweep_interval);
 }

@@ -1,17 +1,17 @@
 // Publishing with certainty: each message is confirmed, or its sender learns what became of it.
 #pragma once
 
+#include "amqp/codec/methods.hpp"
+#include "amqp/conn/channel.hpp"
+#include "base/clock.hpp"
+#include "net/timing_wheel.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "amqp/codec/methods.hpp"
-#include "amqp/conn/channel.hpp"
-#include "base/clock.hpp"
-#include "net/timing_wheel.hpp"
 
 namespace foz::amqp {
 
@@ -45,10 +45,10 @@ struct publisher_counters {
     std::uint64_t published = 0;  // messages handed in
     std::uint64_t confirmed = 0;
     std::uint64_t returned = 0;
-    std::uint64_t refused = 0;    // basic.nack
-    std::uint64_t repeated = 0;   // sent again after a recovery: duplicates are possible, message_id tells them
-    std::uint64_t given_up = 0;   // unavailable or unknown
-    std::uint64_t reopened = 0;   // channels reopened because of a nack or a late confirm
+    std::uint64_t refused = 0;   // basic.nack
+    std::uint64_t repeated = 0;  // sent again after a recovery: duplicates are possible, message_id tells them
+    std::uint64_t given_up = 0;  // unavailable or unknown
+    std::uint64_t reopened = 0;  // channels reopened because of a nack or a late confirm
 };
 
 // Owns a channel in confirm mode. Messages are sent in the order in which they were handed in, and after a recovery
@@ -79,10 +79,11 @@ private:
         steady_time deadline;
         steady_time sent_at{};
         std::uint64_t tag = 0;  // of this opening; 0: not sent in it
+        bool in_flight = false;  // sent in this opening, not answered yet
         bool ever_sent = false;
         bool returned = false;
-        bool refused = false;   // once already
-        bool settled = false;   // waits only to be removed from the front
+        bool refused = false;  // once already
+        bool settled = false;  // waits only to be removed from the front
     };
 
     asio::awaitable<result<void>> set_up(channel& self) override;
@@ -96,6 +97,8 @@ private:
     void settle(entry& e, outcome result);
     void tell_later(on_outcome done, outcome result);
     void drop_settled();
+    void forget_opening();
+    void reopen(const error& why);
     void sweep();
     std::size_t index_of(std::uint64_t tag) const;
 
@@ -105,6 +108,8 @@ private:
     std::deque<entry> pending_;
     std::size_t pending_bytes_ = 0;
     std::size_t first_waiting_ = 0;  // index of the first entry that was not sent in this opening
+    std::size_t in_flight_ = 0;
+    bool draining_ = false;  // a message was refused: nothing is sent until the rest has been answered
     std::uint64_t next_tag_ = 1;
     publisher_counters counters_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
