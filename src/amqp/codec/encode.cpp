@@ -30,8 +30,9 @@ std::expected<void, wire_error> encode_content_header(std::string& out, content_
 
 void encode_body(std::string& out, content_options options, std::string_view body) {
     assert(options.frame_max == 0 || options.frame_max > frame_overhead);
-    const std::size_t most =
-        (options.frame_max == 0 ? std::numeric_limits<std::uint32_t>::max() : options.frame_max) - frame_overhead;
+    const std::uint32_t frame_max = options.frame_max == 0 ? std::numeric_limits<std::uint32_t>::max()
+                                                           : std::max(options.frame_max, frame_overhead + 1);
+    const std::size_t most = frame_max - frame_overhead;
     out.reserve(out.size() + body.size() + (body.size() / most + 1) * frame_overhead);
     while (!body.empty()) {
         const std::size_t size = std::min(body.size(), most);
