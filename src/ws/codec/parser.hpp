@@ -1,0 +1,87 @@
+// RFC 6455 frames in, messages out.
+#pragma once
+
+#include "base/utf8.hpp"
+#include "ws/codec/close_code.hpp"
+#include "ws/codec/opcode.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace foz::ws {
+
+// What a parser found. Views are valid only during the call. Any call may call the parser's stop().
+class parser_handler {
+public:
+    // A whole message; text is valid UTF-8.
+    virtual void on_message(opcode kind, std::string_view payload) = 0;
+    virtual void on_ping(std::string_view payload) = 0;
+    virtual void on_pong(std::string_view payload) = 0;
+    // no_status_received when the frame had no code. Nothing is reported after it.
+    virtual void on_close(close_code code, std::string_view reason) = 0;
+
+protected:
+    ~parser_handler() = default;
+};
+
+// The peer broke the protocol: close with this code.
+struct parser_failure {
+    close_code code = close_code::protocol_error;
+    std::string_view text;  // a literal
+    friend bool operator==(const parser_failure&, const parser_failure&) = default;
+};
+
+struct parser_limits {
+    std::size_t message_bytes_max = 1024 * 1024;  // of all fragments together
+    std::size_t fragments_max = 1024;             // of one message: empty ones cost nothing but time
+};
+
+// Fed with octets in any split. An unfragmented message that lies whole in the fed octets is reported as a view into
+// them; anything else is put together in a buffer that is given back afterwards. Must outlive every call of feed():
+// whoever wants to destroy it from inside a callback calls stop() and waits until feed() has returned.
+class parser {
+public:
+    explicit parser(role self, parser_limits limits = {}) noexcept : limits_(limits), role_(self) {}
+
+    // Unmasks in place: the octets are changed. Nothing when all is well so far, also after stop() or a close frame,
+    // when what follows is ignored; after a failure the same failure again.
+    std::optional<parser_failure> feed(std::span<char> octets, parser_handler& handler);
+
+    // Nothing more is reported.
+    void stop() noexcept { stopped_ = true; }
+
+private:
+    std::optional<parser_failure> take_header(std::span<char>& octets);
+    std::optional<parser_failure> begin_frame();
+    std::optional<parser_failure> take_payload(std::span<char>& octets, parser_handler& handler);
+    std::optional<parser_failure> end_frame(std::string_view payload, parser_handler& handler);
+    std::optional<parser_failure> end_close(std::string_view payload, parser_handler& handler);
+    void unmask(std::span<char> octets) noexcept;
+    std::size_t header_size() const noexcept;
+
+    parser_limits limits_;
+    std::string message_;             // the fragments of a message so far
+    std::uint64_t payload_left_ = 0;  // of the frame under way
+    std::uint32_t fragments_ = 0;
+    std::array<char, 14> header_{};    // RFC 6455 §5.2: 2 to 14 octets
+    std::array<char, 125> control_{};  // a control frame's payload, interleaved with a message's fragments
+    std::array<char, 4> mask_{};
+    std::uint8_t header_used_ = 0;
+    std::uint8_t control_used_ = 0;
+    std::uint8_t mask_at_ = 0;
+    opcode frame_ = opcode::continuation;         // of the frame under way
+    opcode message_kind_ = opcode::continuation;  // continuation: no message under way
+    role role_;
+    bool fin_ = false;
+    bool in_payload_ = false;
+    bool stopped_ = false;
+    utf8_validator utf8_;
+    std::optional<parser_failure> failure_;
+};
+
+}  // namespace foz::ws
