@@ -56,9 +56,13 @@ private:
         });
     }
 
+    void shutdown_output() override {
+        error_code ignored;
+        socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    }
+
     void close_socket() override {
         error_code ignored;
-        socket_.shutdown(tcp::socket::shutdown_both, ignored);
         socket_.close(ignored);
     }
 

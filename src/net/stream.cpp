@@ -67,7 +67,7 @@ void stream::written(std::size_t octets) {
         queue_.pop_front();
     }
     front_offset_ = octets;
-    if (!has_queued() && state_ == state::closing) return shut();
+    if (!has_queued() && state_ == state::closing) return shutdown_output();
     if (above_high_ && queued_bytes_ <= options_.low_watermark_bytes) {
         above_high_ = false;
         if (handler_ && state_ == state::open) handler_->on_drained();
@@ -75,7 +75,7 @@ void stream::written(std::size_t octets) {
 }
 
 void stream::deliver(std::span<char> octets) {
-    if (wants_octets()) handler_->on_octets(octets);
+    if (state_ == state::open && !paused_) handler_->on_octets(octets);
 }
 
 void stream::fail(error_code why) {
@@ -96,10 +96,12 @@ void stream::resume_reading() {
 
 void stream::close(std::chrono::milliseconds within) {
     if (state_ != state::open) return;
+    const bool reading = handler_ && !paused_;
     handler_ = nullptr;
     state_ = state::closing;
-    if (!has_queued()) return shut();
     closing_timer_.start(home_.wheel(), within);
+    if (!reading) start_reading();
+    if (!has_queued()) shutdown_output();
 }
 
 void stream::abort() {

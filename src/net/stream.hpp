@@ -68,7 +68,8 @@ public:
     void pause_reading();
     void resume_reading();
 
-    // Writes what is queued, then closes; gives up after `within`. No more callbacks from here on.
+    // Writes what is queued, tells the peer that no more comes and waits for it to close too, so that TCP does not
+    // throw away what the peer has not read yet; gives up after `within`. No more callbacks from here on.
     void close(std::chrono::milliseconds within = std::chrono::seconds(5));
     // Closes at once.
     void abort();
@@ -83,10 +84,12 @@ protected:
 
     virtual void start_reading() = 0;  // a read operation is to be pending
     virtual void start_writing() = 0;  // nothing is being written and something is queued
+    virtual void shutdown_output() = 0;  // everything has been written: send TCP's FIN
     virtual void close_socket() = 0;   // after which pending operations end with an error
 
     std::shared_ptr<stream> self() { return shared_from_this(); }
-    bool wants_octets() const noexcept { return state_ == state::open && !paused_; }
+    // While closing, octets are read to be thrown away.
+    bool wants_octets() const noexcept { return state_ == state::closing || (state_ == state::open && !paused_); }
     bool closed() const noexcept { return state_ == state::closed; }
 
     // For the two kinds of stream.

@@ -67,6 +67,11 @@ private:
         });
     }
 
+    void shutdown_output() override {
+        error_code ignored;
+        socket_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+    }
+
     void close_socket() override {
         error_code ignored;
         socket_.lowest_layer().close(ignored);

@@ -50,7 +50,7 @@ connection::connection(std::shared_ptr<net::stream> stream, connection_options o
       channel_max_(options_.channel_max) {}
 
 connection::~connection() {
-    stream_->abort();
+    if (stream_->open()) stream_->abort();  // otherwise it is writing its last words
 }
 
 void connection::start() {

@@ -1,0 +1,130 @@
+// One client's TCP connection: HTTP requests at first, a WebSocket after an upgrade.
+#pragma once
+
+#include "base/frame.hpp"
+#include "net/stream.hpp"
+#include "ws/codec/close_code.hpp"
+#include "ws/codec/parser.hpp"
+#include "ws/conn/http.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace foz::ws {
+
+class connection;
+
+// What an application does with a WebSocket. Made for one connection, owned by it, called on its shard, and destroyed
+// when the connection is. Never called from inside the connection's own methods.
+class socket_handler {
+public:
+    virtual ~socket_handler() = default;
+    // The handshake is done. The connection lives until on_closed() has returned.
+    virtual void on_open(connection& socket) = 0;
+    // Valid UTF-8, valid only during the call.
+    virtual void on_text(std::string_view text) = 0;
+    virtual void on_binary(std::string_view octets) = 0;
+    // The end, exactly once after on_open(). `clean`: both sides have sent a close frame. abnormal_closure when the
+    // connection broke.
+    virtual void on_closed(close_code code, std::string_view reason, bool clean) = 0;
+    // What was queued has been written down to the low watermark after it had been above the high one.
+    virtual void on_drained() {}
+};
+
+// Take the upgrade that was asked for.
+struct upgrade {
+    std::unique_ptr<socket_handler> handler;
+    std::vector<std::pair<std::string, std::string>> headers;  // further ones of the 101, for example Set-Cookie
+};
+
+using decision = std::variant<http_response, upgrade>;
+
+// The application as connections see it. One for each shard.
+class application {
+public:
+    // `upgradable`: this is a good WebSocket handshake and may be answered by an upgrade; otherwise an upgrade
+    // becomes the status that the flawed handshake deserves.
+    virtual decision on_request(const http_request& request, const net::tcp::endpoint& from, bool upgradable) = 0;
+
+protected:
+    ~application() = default;
+};
+
+struct connection_options {
+    std::chrono::milliseconds head_timeout = std::chrono::seconds(10);  // for a request's head to arrive
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);  // between requests
+    std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
+    parser_limits limits;
+};
+
+// Lives on its stream's shard, owned by a server's list, which it leaves when it has closed.
+class connection final : private net::stream_handler,
+                         private parser_handler,
+                         public std::enable_shared_from_this<connection> {
+public:
+    class owner {
+    public:
+        virtual void on_gone(connection& gone) = 0;
+
+    protected:
+        ~owner() = default;
+    };
+
+    connection(std::shared_ptr<net::stream> stream, application& app, owner& list, const connection_options& options);
+    ~connection();
+
+    void start();
+
+    // A whole text message.
+    void send_text(std::string_view text);
+    // Octets of whole frames, encoded once for any number of connections.
+    void send(frame_ref frames);
+    std::size_t queued_bytes() const noexcept { return stream_->queued_bytes(); }
+
+    // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
+    void close(close_code code, std::string_view reason);
+    // Closes at once and without a close frame; on_closed() follows at the end of the turn.
+    void abort();
+
+    const net::tcp::endpoint& remote() const noexcept { return stream_->remote(); }
+    net::shard& home() noexcept { return stream_->home(); }
+
+private:
+    enum class state { http, open, closing, closed };
+
+    void on_octets(std::span<char> octets) override;
+    void on_closed(net::error_code why) override;
+    void on_drained() override;
+
+    void on_message(opcode kind, std::string_view payload) override;
+    void on_ping(std::string_view payload) override;
+    void on_pong(std::string_view payload) override { (void)payload; }
+    void on_close(close_code code, std::string_view reason) override;
+
+    void take_requests();
+    bool take_request(std::string_view head);
+    void answer(const http_request& request, const http_response& response);
+    void feed(std::span<char> octets);
+    void write_frame(opcode op, std::string_view payload);
+    void on_timeout();
+    void end_http();
+    void end(close_code code, std::string_view reason, bool clean);
+
+    std::shared_ptr<net::stream> stream_;
+    application& app_;
+    owner& list_;
+    const connection_options& options_;
+    state state_ = state::http;
+    std::string head_;  // of the request that is arriving
+    parser parser_;
+    std::unique_ptr<socket_handler> handler_;
+    net::wheel_timer timer_{this, [](connection& self) { self.on_timeout(); }};
+};
+
+}  // namespace foz::ws

@@ -1,0 +1,68 @@
+#include "ws/conn/server.hpp"
+
+#include <utility>
+
+namespace foz::ws {
+namespace {
+
+// A TLS handshake that is under way; keeps itself until it has ended.
+struct tls_handshake : std::enable_shared_from_this<tls_handshake> {
+    tls_handshake(net::tcp::socket socket, boost::asio::ssl::context& context) : stream(std::move(socket), context) {}
+
+    boost::asio::ssl::stream<net::tcp::socket> stream;
+    net::wheel_timer limit{this, [](tls_handshake& self) {
+                               net::error_code ignored;
+                               self.stream.lowest_layer().close(ignored);
+                           }};
+};
+
+}  // namespace
+
+server::server(net::shard& home, application& app, const server_options& options, boost::asio::ssl::context* tls)
+    : home_(home), app_(app), options_(options), tls_(tls) {}
+
+server::~server() {
+    *alive_ = false;
+}
+
+std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& home, application& app,
+                                                                 const server_options& options,
+                                                                 boost::asio::ssl::context* tls) {
+    std::unique_ptr<server> self(new server(home, app, options, tls));
+    auto listening = net::listener::open(
+        home, options.listen, [raw = self.get()](net::tcp::socket socket) { raw->on_accepted(std::move(socket)); });
+    if (!listening) return std::unexpected(listening.error());
+    self->listener_ = std::move(*listening);
+    self->port_ = self->listener_->port();
+    return self;
+}
+
+void server::on_accepted(net::tcp::socket socket) {
+    if (connections_.size() >= options_.connections_max) {
+        ++counters_.refused;
+        return;
+    }
+    ++counters_.accepted;
+    if (!tls_) return add(net::stream::plain(home_, std::move(socket), options_.stream));
+    const auto handshake = std::make_shared<tls_handshake>(std::move(socket), *tls_);
+    handshake->limit.start(home_.wheel(), options_.connection.head_timeout);
+    handshake->stream.async_handshake(boost::asio::ssl::stream_base::server,
+                                      [this, handshake, alive = alive_](net::error_code error) {
+                                          handshake->limit.cancel();
+                                          if (error || !*alive) return;
+                                          add(net::stream::tls(home_, std::move(handshake->stream), options_.stream));
+                                      });
+}
+
+void server::add(std::shared_ptr<net::stream> stream) {
+    auto made = std::make_shared<connection>(std::move(stream), app_, static_cast<connection::owner&>(*this),
+                                             options_.connection);
+    connections_.emplace(made.get(), made);
+    made->start();
+}
+
+void server::on_gone(connection& gone) {
+    connections_.erase(&gone);
+}
+
+}  // namespace foz::ws

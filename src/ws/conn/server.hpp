@@ -1,0 +1,63 @@
+// A port that speaks HTTP and WebSocket, with or without TLS: one server for each shard, all on the same port.
+#pragma once
+
+#include "net/listener.hpp"
+#include "net/shard.hpp"
+#include "ws/conn/connection.hpp"
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/ssl/context.hpp>
+
+namespace foz::ws {
+
+struct server_options {
+    net::listen_options listen;
+    connection_options connection;
+    net::stream_options stream;
+    std::size_t connections_max = 15'000;  // of this shard; further ones are closed at once (descriptors run out)
+};
+
+struct server_counters {
+    std::uint64_t accepted = 0;
+    std::uint64_t refused = 0;  // over connections_max
+};
+
+// Lives on one shard. Destroyed on it, or after its loop has ended.
+class server final : private connection::owner {
+public:
+    // `tls` may be null; otherwise it outlives the server. The error is one line.
+    static std::expected<std::unique_ptr<server>, std::string> open(net::shard& home, application& app,
+                                                                    const server_options& options,
+                                                                    boost::asio::ssl::context* tls = nullptr);
+    ~server();
+
+    // Takes no further connections; those that are open go on.
+    void stop_accepting() { listener_.reset(); }
+    std::uint16_t port() const noexcept { return port_; }
+    std::size_t connections() const noexcept { return connections_.size(); }
+    const server_counters& counters() const noexcept { return counters_; }
+
+private:
+    server(net::shard& home, application& app, const server_options& options, boost::asio::ssl::context* tls);
+
+    void on_accepted(net::tcp::socket socket);
+    void add(std::shared_ptr<net::stream> stream);
+    void on_gone(connection& gone) override;
+
+    net::shard& home_;
+    application& app_;
+    const server_options options_;
+    boost::asio::ssl::context* const tls_;
+    std::unique_ptr<net::listener> listener_;
+    std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
+    server_counters counters_;
+    std::uint16_t port_ = 0;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace foz::ws

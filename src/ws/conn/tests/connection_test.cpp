@@ -1,0 +1,289 @@
+// A server on loopback and a client that writes raw octets.
+#include "ws/conn/connection.hpp"
+
+#include "net/connect.hpp"
+#include "net/runtime.hpp"
+#include "ws/codec/writer.hpp"
+#include "ws/conn/server.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <gtest/gtest.h>
+
+namespace foz::ws {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+constexpr mask_key key{'\x01', '\x02', '\x03', '\x04'};
+
+std::string upgrade_octets(const std::string& target = "/ws") {
+    return "GET " + target +
+           " HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+}
+
+std::string frame(opcode op, std::string_view payload) {
+    std::string out;
+    append_masked_frame(out, op, payload, key);
+    return out;
+}
+
+std::string close_frame(close_code code) {
+    return frame(opcode::close, close_payload(code, ""));
+}
+
+// The server's application: echoes text, obeys a few words, and writes down what happens.
+struct echo_application final : application {
+    struct socket final : socket_handler {
+        explicit socket(echo_application& a) : app(a) {}
+        void on_open(connection& c) override {
+            self = &c;
+            app.log.push_back("open");
+        }
+        void on_text(std::string_view text) override {
+            app.log.push_back("text " + std::string(text));
+            if (text == "close") return self->close(static_cast<close_code>(4001), "as you wish");
+            if (text == "abort") return self->abort();
+            if (text == "flood") {
+                const frame_ref big = frame_ref::copy(server_frame(std::string(100'000, 'x')));
+                for (int i = 0; i < 100; ++i) self->send(big);
+                app.queued_max = self->queued_bytes();
+                return;
+            }
+            self->send_text(text);
+        }
+        void on_binary(std::string_view octets) override {
+            app.log.push_back("binary " + std::to_string(octets.size()));
+        }
+        void on_closed(close_code code, std::string_view, bool clean) override {
+            app.log.push_back("closed " + std::to_string(static_cast<int>(code)) + (clean ? " clean" : " unclean"));
+            if (app.on_end) app.on_end();
+        }
+        void on_drained() override { app.log.push_back("drained"); }
+        static std::string server_frame(const std::string& text) {
+            std::string out;
+            append_frame(out, opcode::text, text);
+            return out;
+        }
+        echo_application& app;
+        connection* self = nullptr;
+    };
+
+    decision on_request(const http_request& request, const net::tcp::endpoint&, bool upgradable) override {
+        log.push_back(request.method + " " + request.target + (upgradable ? " upgradable" : ""));
+        if (request.path == "/ws") return upgrade{std::make_unique<socket>(*this), {{"Set-Cookie", "a=b"}}};
+        return http_response{.body = "hello"};
+    }
+
+    std::vector<std::string> log;
+    std::size_t queued_max = 0;
+    std::function<void()> on_end;
+};
+
+// A client that writes given octets and collects everything until `until` is in it or the server closes.
+struct raw_client final : net::stream_handler {
+    ~raw_client() {
+        if (stream) stream->abort();
+    }
+    void on_octets(std::span<char> octets) override {
+        received.append(octets.data(), octets.size());
+        const auto at = until.empty() ? std::string::npos : received.find(until);
+        if (at != std::string::npos && next) std::exchange(next, nullptr)();
+    }
+    void on_closed(net::error_code) override {
+        closed = true;
+        if (on_end) on_end();
+    }
+    std::shared_ptr<net::stream> stream;
+    std::string received, until;
+    std::function<void()> next, on_end;
+    bool closed = false;
+};
+
+struct fixture {
+    explicit fixture(connection_options options = {}) {
+        limit.start(home.wheel(), 10s);
+        server_options all;
+        all.connection = options;
+        auto opened = server::open(home, app, all);
+        if (!opened) throw std::runtime_error(opened.error());
+        listening = std::move(*opened);
+    }
+    ~fixture() { listening.reset(); }
+
+    // Connects, writes the octets in the given pieces, one turn for each, and runs until someone stops the core.
+    void talk(std::vector<std::string> pieces) {
+        boost::asio::co_spawn(home.context(), connect_and_write(std::move(pieces)), boost::asio::detached);
+        cores.run();
+        EXPECT_FALSE(timed_out);
+    }
+    boost::asio::awaitable<void> connect_and_write(std::vector<std::string> pieces) {
+        net::connect_options to{.host = "127.0.0.1", .port = listening->port()};
+        auto connected = co_await net::connect(home, to);
+        client.stream = *connected;
+        client.stream->start(client);
+        for (const std::string& piece : pieces) {
+            client.stream->write(piece);
+            boost::asio::steady_timer pause(home.context(), 1ms);
+            co_await pause.async_wait(boost::asio::use_awaitable);
+        }
+    }
+    std::function<void()> stop() {
+        return [this] { cores.stop(); };
+    }
+
+    net::runtime cores{1};
+    net::shard& home = cores.at(0);
+    echo_application app;
+    std::unique_ptr<server> listening;
+    raw_client client;
+    bool timed_out = false;
+    net::wheel_timer limit{this, [](fixture& self) {
+                               self.timed_out = true;
+                               self.cores.stop();
+                           }};
+};
+
+std::string expected_upgrade() {
+    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSet-Cookie: a=b\r\n\r\n";
+}
+
+}  // namespace
+
+TEST(ws_connection, echoes_and_answers_pings_with_frames_right_behind_the_upgrade) {
+    fixture f;
+    f.client.until = "bye";
+    f.client.next = f.stop();
+    f.talk({upgrade_octets() + frame(opcode::text, "hello") + frame(opcode::ping, "p") + frame(opcode::text, "bye")});
+    EXPECT_EQ(f.client.received, expected_upgrade() + "\x81\x05hello\x8a\x01p\x81\x03" + "bye");
+    EXPECT_EQ(f.app.log, (std::vector<std::string>{"GET /ws upgradable", "open", "text hello", "text bye"}));
+}
+
+TEST(ws_connection, an_upgrade_may_arrive_octet_by_octet) {
+    fixture f;
+    std::vector<std::string> pieces;
+    for (char c : upgrade_octets() + frame(opcode::text, "slow")) pieces.emplace_back(1, c);
+    f.client.until = "slow";
+    f.client.next = f.stop();
+    f.talk(pieces);
+    EXPECT_EQ(f.client.received, expected_upgrade() + "\x81\x04slow");
+}
+
+TEST(ws_connection, plain_requests_are_answered_in_order_and_the_connection_kept) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /3 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"});
+    EXPECT_EQ(f.app.log, (std::vector<std::string>{"GET /1", "HEAD /2", "GET /3"}));
+    EXPECT_TRUE(f.client.received.ends_with("Connection: close\r\n\r\nhello"));
+    EXPECT_TRUE(f.client.closed);
+    EXPECT_EQ(f.listening->connections(), 0u);
+}
+
+TEST(ws_connection, a_flawed_handshake_gets_its_status) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"});
+    EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 426 Upgrade Required\r\n")) << f.client.received;
+    EXPECT_NE(f.client.received.find("Sec-WebSocket-Version: 13"), std::string::npos);
+}
+
+TEST(ws_connection, a_head_that_is_too_large_is_refused) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({"GET / HTTP/1.1\r\nX: " + std::string(20'000, 'x')});
+    EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 431 ")) << f.client.received;
+}
+
+TEST(ws_connection, a_head_that_never_ends_is_given_up) {
+    fixture f({.head_timeout = 100ms});
+    f.client.on_end = f.stop();
+    f.talk({"GET / HTTP/1.1\r\n"});
+    EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 408 ")) << f.client.received;
+}
+
+TEST(ws_connection, the_client_s_close_is_echoed_and_the_server_closes_tcp) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets() + close_frame(close_code::going_away) + "ignored"});
+    EXPECT_EQ(f.client.received, expected_upgrade() + "\x88\x02\x03\xe9");
+    EXPECT_EQ(f.app.log.back(), "closed 1001 clean");
+    EXPECT_EQ(f.listening->connections(), 0u);
+}
+
+TEST(ws_connection, the_server_s_close_waits_for_the_client_s) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.client.until = "as you wish";
+    f.client.next = [&] { f.client.stream->write(frame(opcode::text, "too late") + close_frame(close_code(4001))); };
+    f.talk({upgrade_octets() + frame(opcode::text, "close")});
+    EXPECT_EQ(f.client.received, expected_upgrade() + "\x88\x0d\x0f\xa1" + "as you wish");
+    EXPECT_EQ(f.app.log.back(), "closed 4001 clean");
+}
+
+TEST(ws_connection, a_client_that_never_answers_the_close_is_dropped) {
+    fixture f({.close_timeout = 100ms});
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets() + frame(opcode::text, "close")});
+    EXPECT_EQ(f.app.log.back(), "closed 1006 unclean");
+}
+
+TEST(ws_connection, a_protocol_error_is_told_and_ends_the_connection) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets() + frame(opcode::text, "\xff") + frame(opcode::text, "more")});
+    EXPECT_TRUE(f.client.received.starts_with(expected_upgrade() + "\x88\x1d\x03\xef")) << f.client.received;
+    EXPECT_EQ(f.app.log.back(), "closed 1007 unclean");
+    EXPECT_EQ(f.app.log.size(), 3u);
+}
+
+TEST(ws_connection, abort_ends_at_once_from_inside_a_callback) {
+    fixture f;
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets() + frame(opcode::text, "abort") + frame(opcode::text, "x")});
+    f.app.on_end = nullptr;
+    EXPECT_TRUE(f.client.closed);
+    EXPECT_EQ(f.listening->connections(), 0u);
+}
+
+TEST(ws_connection, a_client_that_vanishes_is_noticed) {
+    fixture f;
+    f.client.until = "\r\n\r\n";
+    f.client.next = [&] { f.client.stream->abort(); };
+    f.app.on_end = f.stop();
+    f.talk({upgrade_octets()});
+    EXPECT_EQ(f.app.log.back(), "closed 1006 unclean");
+}
+
+TEST(ws_connection, a_flood_is_queued_by_reference_and_drains) {
+    fixture f;
+    std::size_t wanted = 100 * 100'010 + expected_upgrade().size();
+    f.client.until = "x";
+    std::function<void()> again = [&] {
+        if (f.client.received.size() >= wanted) return f.cores.stop();
+        f.client.next = again;
+    };
+    f.client.next = again;
+    f.talk({upgrade_octets() + frame(opcode::text, "flood")});
+    EXPECT_EQ(f.client.received.size(), wanted);
+    EXPECT_EQ(f.app.queued_max, 100u * 100'010 + expected_upgrade().size());
+    EXPECT_EQ(std::count(f.app.log.begin(), f.app.log.end(), "drained"), 1);
+}
+
+TEST(ws_server, connections_over_the_limit_are_closed) {
+    fixture f;
+    f.listening.reset();
+    server_options one;
+    one.connections_max = 0;
+    f.listening = *server::open(f.home, f.app, one);
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets()});
+    EXPECT_TRUE(f.client.received.empty());
+    EXPECT_EQ(f.listening->counters().refused, 1u);
+}
+
+}  // namespace foz::ws
