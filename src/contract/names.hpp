@@ -22,7 +22,8 @@ inline constexpr std::string_view header_distribution = "foz-distribution";
 inline constexpr std::string_view header_topic = "foz-topic";
 inline constexpr std::string_view header_deadline = "foz-deadline";
 
-// Headers, outbound: true / a list of groups / a list of client ids or "session:<id>" / the code of an error.
+// Headers, outbound: true / groups / client ids or "session:<id>" (both as receivers.hpp writes them) / the code of an
+// error.
 inline constexpr std::string_view header_broadcast = "foz-broadcast";
 inline constexpr std::string_view header_multicast = "foz-multicast";
 inline constexpr std::string_view header_direct = "foz-direct";
@@ -34,7 +35,7 @@ inline constexpr std::string_view session_prefix = "session:";
 // A message's `type` that begins with this is ours.
 inline constexpr std::string_view reserved_type_prefix = "foz.";
 
-// What one outbound message may name in foz-multicast and foz-direct together: a content header can't span frames.
+// What one outbound message may name in foz-multicast or foz-direct: a content header can't span frames.
 inline constexpr std::size_t receivers_limit = 1'000;
 
 // W3C Trace Context.

@@ -1,6 +1,7 @@
 #include "contract/channel_settings.hpp"
 #include "contract/correlation.hpp"
 #include "contract/names.hpp"
+#include "contract/receivers.hpp"
 #include "contract/topology.hpp"
 
 #include <algorithm>
@@ -23,6 +24,24 @@ TEST(correlation, round_trips_any_client_and_fits_a_short_string) {
 TEST(correlation, what_others_made_is_not_parsed) {
     for (const char* text : {"", "abc", ":r.x", "YQ:x.y", "YQ:r.", "YQ:r", "YQ=:r.x", "!!:r.x", "YQ:rx"})
         EXPECT_FALSE(parse_correlation(text)) << text;
+}
+
+TEST(receivers, round_trip_and_are_read_in_every_form_a_worker_may_use) {
+    const std::vector<std::string> names{"a", "b\"c", "session:x", "[odd]"};
+    const amqp::field_value text(encode_receivers(names));
+    EXPECT_EQ(parse_receivers(&text), names);
+    const amqp::field_value one("team-1"), array(amqp::field_array{"a", "b"});
+    EXPECT_EQ(parse_receivers(&one), std::vector<std::string>{"team-1"});
+    EXPECT_EQ(parse_receivers(&array), (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(parse_receivers(nullptr), std::vector<std::string>{});
+}
+
+TEST(receivers, anything_else_is_refused) {
+    const std::vector<std::string> many(receivers_limit + 1, "x");
+    for (const amqp::field_value& bad :
+         {amqp::field_value(1), amqp::field_value("[1]"), amqp::field_value("[\"a\""), amqp::field_value("[[]]"),
+          amqp::field_value(amqp::field_array{1}), amqp::field_value(encode_receivers(many))})
+        EXPECT_FALSE(parse_receivers(&bad));
 }
 
 TEST(channel_settings, names_follow_the_contract) {

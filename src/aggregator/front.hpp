@@ -1,0 +1,35 @@
+// What a shard's port answers: files, health, Primus' routes, and the upgrade of a client whose identity is known.
+#pragma once
+
+#include "aggregator/hub.hpp"
+#include "aggregator/session.hpp"
+#include "ws/conn/connection.hpp"
+
+#include <atomic>
+#include <optional>
+#include <string>
+
+namespace foz::aggregator {
+
+// Read on every shard.
+struct front_state {
+    std::atomic<bool> ready = false;  // every channel can be heard
+    std::string primus_js;            // loaded before the shards run
+};
+
+class front final : public ws::application {
+public:
+    // All outlive the front.
+    front(hub& home, const front_state& state) : hub_(home), state_(state) {}
+
+    ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
+
+private:
+    ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
+    ws::http_response file(std::string_view path) const;
+
+    hub& hub_;
+    const front_state& state_;
+};
+
+}  // namespace foz::aggregator
