@@ -1,0 +1,128 @@
+#include "aggregator/outbound.hpp"
+
+#include "aggregator/identity.hpp"
+#include "aggregator/readers.hpp"
+#include "contract/correlation.hpp"
+
+#include <gtest/gtest.h>
+
+namespace foz::aggregator {
+namespace {
+
+struct sample {
+    std::expected<outbound, drop_reason> make(std::optional<std::uint64_t> offset = std::nullopt) {
+        const amqp::delivery from{
+            .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = body};
+        return make_outbound(from, {.channel = 1, .channel_name = "chat", .offset = offset}, now);
+    }
+    std::string exchange = "OUTBOUND", routing_key = "chat.room.1", body = "{\"a\": 1}";
+    amqp::basic_properties properties;
+    wall_time now{std::chrono::seconds(1000)};
+};
+
+}  // namespace
+
+TEST(outbound, a_broadcast_is_one_frame_that_names_nobody) {
+    sample s;
+    s.properties.headers = amqp::table{{"foz-broadcast", true}};
+    s.properties.message_id = "m1";
+    s.properties.type = "said";
+    const auto made = s.make(5);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->topic, "room.1");
+    ASSERT_EQ(made->routes.size(), 1u);
+    const std::string check = envelope::to_string(*made->where);
+    EXPECT_TRUE(check.starts_with("0.5."));
+    const std::string json = R"({"event":"message","channel":"chat","via":"broadcast","topic":"room.1","type":"said",)"
+                             R"("id":"m1","position":")" +
+                             check + R"(","message":{"a": 1}})";
+    // RFC 6455 §5.2: fin and text, a 16-bit length, no mask.
+    EXPECT_EQ(made->routes[0].frame->substr(0, 4), (std::string{'\x81', '\x7e', '\0', static_cast<char>(json.size())}));
+    EXPECT_EQ(made->routes[0].frame->substr(4), json);
+}
+
+TEST(outbound, kinds_come_in_the_order_of_preference_and_each_group_has_its_frame) {
+    sample s;
+    s.properties.headers = amqp::table{
+        {"foz-broadcast", true}, {"foz-multicast", "[\"g1\",\"g2\"]"}, {"foz-direct", "[\"c\",\"session:s\"]"}};
+    const auto made = s.make();
+    ASSERT_TRUE(made);
+    ASSERT_EQ(made->routes.size(), 4u);
+    EXPECT_EQ(made->routes[0].how, envelope::via::direct);
+    EXPECT_EQ(made->routes[0].receivers, (std::vector<std::string>{"c", "session:s"}));
+    EXPECT_EQ(made->routes[0].frame->find("session"), std::string::npos) << "no receivers are listed";
+    EXPECT_EQ(made->routes[2].receivers, (std::vector<std::string>{"g2"}));
+    EXPECT_NE(made->routes[2].frame->find(R"("group":"g2")"), std::string::npos);
+    EXPECT_EQ(made->routes[3].how, envelope::via::broadcast);
+}
+
+TEST(outbound, an_answer_finds_its_client_by_the_correlation_id) {
+    sample s;
+    const contract::correlation to{client_id("c1"), contract::correlation::request_kind::responder, "r-1"};
+    s.exchange = "";
+    s.routing_key = "OUT_CHAT";
+    s.properties.correlation_id = contract::to_string(to);
+    s.properties.headers = amqp::table{{"foz-error", "no_such_room"}};
+    const auto made = s.make();
+    ASSERT_TRUE(made && made->answer);
+    EXPECT_EQ(made->answer->to, to);
+    EXPECT_EQ(made->answer->error_code, "no_such_room");
+    EXPECT_FALSE(made->answer->from_us);
+    EXPECT_EQ(made->topic, "");
+}
+
+TEST(outbound, what_reaches_nobody_has_a_reason) {
+    sample nobody;
+    EXPECT_EQ(nobody.make().error(), drop_reason::no_receiver);
+    nobody.properties.correlation_id = "somebody else's";
+    EXPECT_EQ(nobody.make().error(), drop_reason::no_receiver);
+    sample text;
+    text.body = "hello";
+    EXPECT_EQ(text.make().error(), drop_reason::not_json);
+    for (const amqp::table& headers : {amqp::table{{"foz-broadcast", "yes"}}, amqp::table{{"foz-direct", 5}},
+                                       amqp::table{{"foz-multicast", "[1]"}}}) {
+        sample wrong;
+        wrong.properties.headers = headers;
+        EXPECT_EQ(wrong.make().error(), drop_reason::bad_header);
+    }
+}
+
+TEST(outbound, an_expired_message_is_not_delivered) {
+    sample s;
+    s.properties.headers = amqp::table{{"foz-broadcast", true}};
+    s.properties.expiration = "5000";
+    EXPECT_TRUE(s.make()) << "no timestamp: it can't be known";
+    s.properties.timestamp = 996;
+    EXPECT_TRUE(s.make());
+    s.properties.timestamp = 990;
+    EXPECT_EQ(s.make().error(), drop_reason::expired);
+}
+
+TEST(recent_ids, remembers_as_many_as_it_was_told) {
+    recent_ids recent(2);
+    EXPECT_TRUE(recent.insert("a"));
+    EXPECT_TRUE(recent.insert("b"));
+    EXPECT_FALSE(recent.insert("a"));
+    EXPECT_TRUE(recent.insert("c"));  // "a" is forgotten
+    EXPECT_FALSE(recent.insert("b"));
+    EXPECT_TRUE(recent.insert("a"));
+}
+
+TEST(identity, a_client_is_derived_from_its_secret_and_nothing_else) {
+    const client_id who = anonymous_client("aaaaaaaaaaaaaaaaaaaaaa");
+    EXPECT_EQ(who, anonymous_client("aaaaaaaaaaaaaaaaaaaaaa"));
+    EXPECT_NE(who, anonymous_client("aaaaaaaaaaaaaaaaaaaaab"));
+    EXPECT_EQ(who.str().size(), 5u + 26u);
+    EXPECT_TRUE(is_resume_secret(std::string(22, '-')));
+    for (const std::string& bad : {std::string(21, 'a'), std::string(65, 'a'), std::string(21, 'a') + "/"})
+        EXPECT_FALSE(is_resume_secret(bad));
+}
+
+TEST(identity, a_cookie_is_believed_from_pages_of_the_same_host) {
+    EXPECT_TRUE(same_origin("http://h:80", "h:80"));
+    EXPECT_FALSE(same_origin("http://evil", "h"));
+    EXPECT_FALSE(same_origin("", "h"));
+    EXPECT_FALSE(same_origin("null", "null"));
+}
+
+}  // namespace foz::aggregator
