@@ -67,6 +67,9 @@ struct error_event {
     std::string_view field;
     std::string_view id;
     std::optional<std::uint64_t> frame;
+    // An error that a service raised: its own code, and its body as raw JSON, spliced octet for octet.
+    std::string_view service_code;
+    std::string_view service;
 };
 void append(std::string& out, const error_event& event);
 
