@@ -8,6 +8,9 @@
 #
 # Includes are written from src/: #include "base/frame.hpp".
 
+# What the TSan build builds: programs and tests in which several shards run.
+add_custom_target(multicore_tests)
+
 function(foz_module)
   cmake_parse_arguments(M "" "NAME" "SOURCES;DEPENDS;TESTS;BROKER_TESTS;FUZZ" ${ARGN})
   set(target foz_${M_NAME})

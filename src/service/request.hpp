@@ -1,0 +1,73 @@
+// One message that a handler works on, and what the handler wants to say.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace foz::service {
+
+// Thrown by a handler: the caller gets this error, and the message is done with. `code` is the service's own word for
+// programs (such as "no_such_room"), `text` is for people.
+class error : public std::runtime_error {
+public:
+    error(std::string code, const std::string& text) : std::runtime_error(text), code_(std::move(code)) {}
+    const std::string& code() const noexcept { return code_; }
+
+private:
+    std::string code_;
+};
+
+struct say_options {
+    std::string topic;  // what it is about, for consume_target; words separated by dots
+    std::string type;   // AMQP's message type
+};
+
+struct outgoing;  // the SDK's own
+
+// Belongs to one call of a handler and to its thread; not to be kept. Views live as long as the request.
+//
+// What is said is collected and published, in this order, when the handler has returned; nothing is published when it
+// throws. Message ids are derived from the request's own, so that a handler that is run again after a crash says the
+// same again with the same ids, and clients hear it once. Bodies are JSON text, or std::invalid_argument is thrown.
+class request {
+public:
+    ~request();
+    request(const request&) = delete;
+    request& operator=(const request&) = delete;
+
+    std::string_view channel() const noexcept;
+    std::string_view type() const noexcept;     // empty: none
+    std::string_view topic() const noexcept;    // empty: none
+    std::string_view client() const noexcept;   // who sent it; empty when no aggregator did
+    std::string_view session() const noexcept;  // from which socket
+    std::string_view message_id() const noexcept;
+    std::string_view message() const noexcept;  // the body: what the client wrote as `message`, byte for byte
+    bool redelivered() const noexcept;          // it may have been worked on before
+    bool awaits_reply() const noexcept;
+
+    // The answer to the caller; ignored when nobody awaits one. Once for a request: a second one is a
+    // std::logic_error.
+    void reply(std::string_view json);
+    // To everyone on the channel who hears broadcasts.
+    void broadcast(std::string_view json, const say_options& options = {});
+    // To the members of the groups.
+    void multicast(const std::vector<std::string>& groups, std::string_view json, const say_options& options = {});
+    // To all sockets of these clients, or to single sockets ("session:<id>").
+    void direct(const std::vector<std::string>& receivers, std::string_view json, const say_options& options = {});
+
+private:
+    friend class worker_core;
+    struct state;
+    explicit request(std::unique_ptr<state> s);
+
+    void say(std::string_view header, const std::vector<std::string>& receivers, std::string_view json,
+             const say_options& options);
+    void reply_error(std::string_view code, std::string_view text);
+
+    std::unique_ptr<state> state_;
+};
+
+}  // namespace foz::service

@@ -1,0 +1,29 @@
+#include "service/worker.hpp"
+
+#include "service/worker_core.hpp"
+
+namespace foz::service {
+
+worker::worker(worker_options options) : core_(std::make_unique<worker_core>(std::move(options))) {}
+worker::~worker() = default;
+
+void worker::on(const std::string& channel, const std::string& type, handler work) {
+    core_->on(channel, type, std::move(work));
+}
+void worker::on_ready(std::function<void()> tell) {
+    core_->tell_ready = std::move(tell);
+}
+void worker::on_notice(std::function<void(const std::string&)> tell) {
+    core_->tell_notice = std::move(tell);
+}
+void worker::run(bool signals) {
+    core_->run(signals);
+}
+void worker::stop() {
+    core_->stop();
+}
+worker_counters worker::counters() const {
+    return core_->counters();
+}
+
+}  // namespace foz::service

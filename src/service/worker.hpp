@@ -1,0 +1,77 @@
+// A service's process: takes work from the queues of channels and answers clients.
+//
+//     foz::service::worker worker({.broker_urls = {"amqp://127.0.0.1"}});
+//     worker.on("chat", "say", [](foz::service::request& r) { r.broadcast(r.message()); });
+//     worker.run();
+#pragma once
+
+#include "contract/channel_settings.hpp"
+#include "service/request.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace foz::service {
+
+class worker_core;
+
+struct worker_options {
+    std::vector<std::string> broker_urls;  // amqp:// or amqps://; the first that answers is used
+    std::string broker_ca_file;            // PEM, for amqps://; empty: the system's certificates
+    std::string name = "worker";           // for the broker's tools
+    // Handlers that run at once, and messages that are taken at once: no message waits here that another worker could
+    // work on, and a crash returns only what was being worked on.
+    std::uint16_t concurrency = 1;
+    // All channels of the system, not only those with handlers: they are declared at start.
+    std::vector<contract::channel_settings> channels = contract::default_channels();
+    std::chrono::milliseconds confirm_timeout = std::chrono::seconds(30);  // for what handlers say
+    std::chrono::milliseconds drain_timeout = std::chrono::seconds(30);    // for handlers at stop()
+};
+
+struct worker_counters {
+    std::uint64_t handled = 0;    // done with and acknowledged
+    std::uint64_t refused = 0;    // of these, answered with an error
+    std::uint64_t requeued = 0;   // handler failed, or what it said was not confirmed: the broker delivers it again
+    std::uint64_t published = 0;  // messages that were confirmed
+};
+
+// Returns: the message is done with. Throws service::error: the caller gets it, the message is done with. Throws
+// anything else: the message goes back to the queue and is delivered again, up to the queue's delivery limit, then it
+// is a dead letter and the caller is told.
+using handler = std::function<void(request&)>;
+
+// Handlers run on the worker's own threads, up to `concurrency` at once; a message that is redelivered runs alone, so
+// that one that kills its worker takes no other with it (the broker counts every return, whoever was at fault).
+// At least once: a handler may see a message again after a crash or a lost connection.
+class worker {
+public:
+    explicit worker(worker_options options);
+    ~worker();
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    // Before run(). An empty type takes every type of the channel that has no handler of its own; a message that
+    // nobody takes is answered with the error "unknown_type". std::invalid_argument for a channel that there is not.
+    void on(const std::string& channel, const std::string& type, handler work);
+    // Called from the I/O thread when every channel with handlers is being consumed, each time.
+    void on_ready(std::function<void()> tell);
+    // One line for people: connections that go and come, failing handlers. Called from any of the worker's threads.
+    void on_notice(std::function<void(const std::string&)> tell);
+
+    // Until stop(), or SIGINT or SIGTERM when `signals`. Throws std::runtime_error with one line when it can't start: a
+    // wrong URL, a refused password, a queue that exists with other arguments.
+    void run(bool signals = true);
+    // From any thread: takes no further work, lets handlers finish and what they said be confirmed, then ends run().
+    void stop();
+
+    worker_counters counters() const;
+
+private:
+    std::unique_ptr<worker_core> core_;
+};
+
+}  // namespace foz::service

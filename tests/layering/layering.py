@@ -1,0 +1,81 @@
+"""Checks the structure of src/: who may include whom, no cycles, guards, and the length of files.
+
+    layering.py PROJECT_ROOT
+
+A module is a folder of ALLOWED; a file belongs to the longest one that its path begins with. Prints each violation and
+exits with 1 when there is one.
+"""
+import pathlib
+import re
+import sys
+
+ALLOWED = {
+    "base": set(),
+    "amqp/codec": {"base"},
+    "ws/codec": {"base"},
+    "primus": {"base"},
+    "envelope": {"base"},
+    "net": {"base"},
+    "amqp/conn": {"base", "amqp/codec", "net"},
+    "ws/conn": {"base", "ws/codec", "net"},
+    "contract": {"base", "amqp/codec", "amqp/conn", "net"},
+    "aggregator": {"base", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
+    "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
+    "cli": {"base", "amqp/codec", "net", "aggregator", "service", "contract"},
+}
+# A codec takes octets and gives values: nothing of it may open a socket.
+NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope"}
+LINES_MAX = 500
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+
+def module_of(path):
+    names = [m for m in ALLOWED if path == m or path.startswith(m + "/")]
+    return max(names, key=len) if names else None
+
+
+def cycles():
+    """Modules that reach themselves through what they may include."""
+    def reach(start):
+        seen, todo = set(), list(ALLOWED[start])
+        while todo:
+            module = todo.pop()
+            if module not in seen:
+                seen.add(module)
+                todo += ALLOWED[module]
+        return seen
+    return [m for m in ALLOWED if m in reach(m)]
+
+
+def check(root):
+    found = [f"the table itself has a cycle through {m}" for m in cycles()]
+    src = pathlib.Path(root) / "src"
+    for file in sorted(p for p in src.rglob("*") if p.suffix in (".hpp", ".cpp")):
+        path = file.relative_to(src).as_posix()
+        text = file.read_text()
+        module = module_of(path)
+        if module is None:
+            found.append(f"src/{path}: belongs to no module")
+            continue
+        if file.suffix == ".hpp" and "#pragma once" not in text:
+            found.append(f"src/{path}: no #pragma once")
+        if len(text.splitlines()) > LINES_MAX:
+            found.append(f"src/{path}: more than {LINES_MAX} lines")
+        for bracket, name in INCLUDE.findall(text):
+            if bracket == "<":
+                if module in NO_IO and "/tests/" not in path and name.startswith("boost/asio"):
+                    found.append(f"src/{path}: a codec includes <{name}>")
+                continue
+            target = module_of(name)
+            if target is None:
+                if "/" in name:
+                    found.append(f"src/{path}: includes \"{name}\", which is in no module")
+            elif target != module and target not in ALLOWED[module]:
+                found.append(f"src/{path}: {module} must not include {target} (\"{name}\")")
+    return found
+
+
+if __name__ == "__main__":
+    violations = check(sys.argv[1])
+    print("\n".join(violations) or "the layers are as they should be")
+    sys.exit(1 if violations else 0)
