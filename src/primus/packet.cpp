@@ -1,7 +1,6 @@
 #include "primus/packet.hpp"
 
 #include "base/json.hpp"
-#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -100,7 +99,6 @@ std::expected<std::string_view, packet_error> usable_id(const dom::element& valu
     if (id.empty() || id.size() > request_id_bytes_max) return bad_request(field, "must be 1 to 64 octets long");
     if (std::ranges::any_of(id, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
         return bad_request(field, "must not contain control characters");
-    if (!is_utf8(id)) return bad_request(field, "must not contain half of a surrogate pair");
     return id;
 }
 

@@ -53,8 +53,8 @@ struct packet_error {
 // it was given (the transport bounds frames).
 //
 // Keys may come in any order and spelling ("\u0070lugin" is plugin). JSON that simdjson refuses is bad_json: besides
-// what RFC 8259 forbids that is nesting deeper than 1,024, integers above 64 bits, and the escape of a high surrogate
-// without a low one.
+// what RFC 8259 forbids that is nesting deeper than 1,024, numbers beyond 64-bit integers and doubles (1e20 as
+// JavaScript writes it, 100000000000000000000), and the escape of half a surrogate pair.
 class parser {
 public:
     parser();

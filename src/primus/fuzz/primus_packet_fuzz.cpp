@@ -1,6 +1,7 @@
 // Whatever the octets are: the parser answers, calls exactly JSON JSON, and gives views that are JSON with the padding
 // behind them; what is written from them is understood as the same.
 #include "base/json.hpp"
+#include "base/utf8.hpp"
 #include "primus/packet.hpp"
 
 #include <cstdint>
@@ -15,6 +16,7 @@ void require(bool condition) {
 void check(const foz::primus::packet& found, std::string_view octets) {
     using kind = foz::primus::packet_kind;
     const bool responder = found.kind == kind::request || found.kind == kind::response;
+    require(foz::is_utf8(found.id) && foz::is_utf8(found.control));
     require(responder == !found.id.empty() && found.id.size() <= foz::primus::request_id_bytes_max);
     require((found.kind == kind::unknown_control) == found.control.starts_with("primus::"));
     if (!responder && found.kind != kind::data) return require(found.data.empty());
