@@ -111,7 +111,7 @@ TEST(events, words) {
 TEST(events, strings_survive_a_json_parser_and_the_message_survives_untouched) {
     const std::string odd = "\"\\/\n\x01\xe2\x80\xa8\xf0\x9f\x98\x80";
     for (const std::string message :
-         {"{ \"a\" : \"\\u0041\\/\xe2\x80\xa8\" }", "\"\\udc00\"", "[\r\n\t1 , 2 ]", "-0.0"}) {
+         {"{ \"a\" : \"\\u0041\\/\xe2\x80\xa8\" }", "\"\\ud83d\\ude00\"", "[\r\n\t1 , 2 ]", "-0.0"}) {
         const std::string json = written(message_event{.channel = odd, .topic = odd, .id = odd, .message = message});
         EXPECT_TRUE(json.ends_with("\"message\":" + message + "}"));
         simdjson::dom::parser parser;
