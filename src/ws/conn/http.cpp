@@ -2,6 +2,7 @@
 #include "ws/conn/http.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -39,11 +40,16 @@ std::string percent_decoded(std::string_view text, bool plus_is_space) {
 }
 
 void parse_target(http_request& request) {
-    const std::string_view target = request.target;
+    std::string_view target = request.target;
+    target = target.substr(0, target.find('#'));
+    // RFC 9112 §3.2.2: the absolute form has to be understood; the Host header tells the host, for us it is of no use.
+    if (const std::size_t scheme = target.find("://"); scheme != std::string_view::npos && target.front() != '/') {
+        target.remove_prefix(scheme + 3);
+        target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
+    }
     const std::size_t question = std::min(target.find('?'), target.size());
-    request.path = percent_decoded(target.substr(0, question), false);
+    request.path = question == 0 ? "/" : percent_decoded(target.substr(0, question), false);
     std::string_view query = target.substr(std::min(question + 1, target.size()));
-    query = query.substr(0, query.find('#'));
     while (!query.empty()) {
         const std::size_t end = std::min(query.find('&'), query.size());
         const std::string_view pair = query.substr(0, end);
@@ -70,6 +76,17 @@ std::string_view http_request::header(std::string_view name) const {
     for (const auto& [key, value] : headers)
         if (same_name(key, name)) return value;
     return {};
+}
+
+std::string http_request::all(std::string_view name) const {
+    std::string joined;
+    bool first = true;
+    for (const auto& [key, value] : headers) {
+        if (!same_name(key, name)) continue;
+        if (!std::exchange(first, false)) joined += ", ";
+        joined += value;
+    }
+    return joined;
 }
 
 std::optional<std::string_view> http_request::parameter(std::string_view name) const {
@@ -101,10 +118,13 @@ std::expected<http_request, http_response> parse_http_request(std::string_view h
         return std::unexpected(http_response{.status = 400, .body = "bad request: " + error.message() + "\n"});
     if (!parser.is_header_done())
         return std::unexpected(http_response{.status = 400, .body = "bad request: the head is not complete\n"});
-    if (parser.chunked() || parser.content_length().value_or(0) > 0)
+    const auto& message = parser.get();
+    if (message.version() >= 11 && message.count(http::field::host) != 1)
+        return std::unexpected(http_response{.status = 400, .body = "bad request: one Host header is expected\n"});
+    // Any transfer coding: where such a request ends, nobody could tell (RFC 9112 §6.1).
+    if (message.count(http::field::transfer_encoding) > 0 || parser.content_length().value_or(0) > 0)
         return std::unexpected(http_response{.status = 413, .body = "requests with a body are not taken here\n"});
 
-    const auto& message = parser.get();
     http_request request;
     request.method = message.method_string();
     request.target = message.target();
@@ -118,10 +138,17 @@ std::expected<http_request, http_response> parse_http_request(std::string_view h
 std::string to_octets(const http_response& response, bool keep_alive, bool with_body) {
     std::string out = status_line(response.status);
     append_headers(out, response.headers);
-    if (!response.content_type.empty()) out += "Content-Type: " + response.content_type + "\r\n";
-    out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-    out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
-    if (with_body) out += response.body;
+    const bool bodyless = response.status == 204 || response.status == 304;
+    if (!bodyless) {
+        if (!response.content_type.empty()) out += "Content-Type: " + response.content_type + "\r\n";
+        out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+    }
+    // RFC 9110 §7.8: who sends Upgrade says so in Connection.
+    const bool offers_upgrade = std::any_of(response.headers.begin(), response.headers.end(),
+                                            [](const auto& header) { return same_name(header.first, "Upgrade"); });
+    out += offers_upgrade ? "Connection: Upgrade, " : "Connection: ";
+    out += keep_alive ? "keep-alive\r\n\r\n" : "close\r\n\r\n";
+    if (with_body && !bodyless) out += response.body;
     return out;
 }
 

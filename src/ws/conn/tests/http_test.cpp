@@ -26,8 +26,39 @@ TEST(http, what_is_no_request_gets_its_status) {
     EXPECT_EQ(parse_http_request("nonsense\r\n\r\n").error().status, 400u);
     EXPECT_EQ(parse_http_request("GET / HTTP/1.1\r\nHost h\r\n\r\n").error().status, 400u);
     EXPECT_EQ(parse_http_request("GET / HTTP/3.7\r\n\r\n").error().status, 400u);
-    EXPECT_EQ(parse_http_request("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n").error().status, 413u);
-    EXPECT_EQ(parse_http_request("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").error().status, 413u);
+    const auto status = [](const std::string& headers) {
+        const auto r = parse_http_request("POST / HTTP/1.1\r\n" + headers + "\r\n");
+        return r ? 200u : r.error().status;
+    };
+    EXPECT_EQ(status("Host: h\r\nContent-Length: 0\r\n"), 200u);
+    EXPECT_EQ(status("Host: h\r\nContent-Length: 5\r\n"), 413u);
+    EXPECT_EQ(status("Host: h\r\nTransfer-Encoding: chunked\r\n"), 413u);
+    EXPECT_EQ(status("Host: h\r\nTransfer-Encoding: gzip\r\n"), 413u);
+    EXPECT_EQ(status("Host: h\r\nContent-Length: 0\r\nContent-Length: 5\r\n"), 400u);
+    EXPECT_EQ(status(""), 400u);
+    EXPECT_EQ(status("Host: h\r\nHost: h\r\n"), 400u);
+}
+
+TEST(http, every_form_of_target_gives_its_path) {
+    const auto path = [](const std::string& target) {
+        const auto r = parse_http_request("GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n");
+        return r ? r->path + " " + std::string(r->parameter("q").value_or("-")) : "refused";
+    };
+    EXPECT_EQ(path("/a?q=1"), "/a 1");
+    EXPECT_EQ(path("/a?q=http://x/y"), "/a http://x/y");
+    EXPECT_EQ(path("/http://x/y"), "/http://x/y -");
+    EXPECT_EQ(path("http://h/a?q=1"), "/a 1");
+    EXPECT_EQ(path("http://h:80"), "/ -");
+    EXPECT_EQ(path("http://h?q=1"), "/ 1");
+    EXPECT_EQ(path("*"), "* -");
+}
+
+TEST(http, headers_of_one_name_are_joined) {
+    const auto r = parse_http_request("GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\n\r\n");
+    ASSERT_TRUE(r);
+    EXPECT_EQ(r->header("X-A"), "1");
+    EXPECT_EQ(r->all("X-A"), "1, 2");
+    EXPECT_EQ(r->all("X-B"), "");
 }
 
 TEST(http, a_response_is_complete) {
@@ -35,6 +66,7 @@ TEST(http, a_response_is_complete) {
               "HTTP/1.1 404 Not Found\r\nX-A: b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
               "Connection: keep-alive\r\n\r\nno\n");
     EXPECT_TRUE(to_octets({.body = "x"}, false, false).ends_with("Content-Length: 1\r\nConnection: close\r\n\r\n"));
+    EXPECT_EQ(to_octets({.status = 204}, true), "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n");
 }
 
 }  // namespace foz::ws
