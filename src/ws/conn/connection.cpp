@@ -3,18 +3,25 @@
 #include "ws/codec/handshake.hpp"
 #include "ws/codec/writer.hpp"
 
+#include <expected>
 #include <utility>
 
 namespace foz::ws {
 namespace {
 
-upgrade_request handshake_of(const http_request& request) {
-    return {.method = request.method,
-            .http_version = request.version,
-            .upgrade = request.header("Upgrade"),
-            .connection = request.header("Connection"),
-            .version = request.header("Sec-WebSocket-Version"),
-            .key = request.header("Sec-WebSocket-Key")};
+std::expected<std::string, handshake_failure> judge(const http_request& request) {
+    // Upgrade and Connection may come in several lines. The other two must not (RFC 6455 §11.3.1, §11.3.5): joined
+    // they are no good values any more.
+    const std::string upgrade = request.all("Upgrade");
+    const std::string connection = request.all("Connection");
+    const std::string version = request.all("Sec-WebSocket-Version");
+    const std::string key = request.all("Sec-WebSocket-Key");
+    return judge_upgrade({.method = request.method,
+                          .http_version = request.version,
+                          .upgrade = upgrade,
+                          .connection = connection,
+                          .version = version,
+                          .key = key});
 }
 
 http_response refusal(const handshake_failure& failure) {
@@ -23,6 +30,7 @@ http_response refusal(const handshake_failure& failure) {
         // RFC 9110 §15.5.22 and RFC 6455 §4.4 want to be told what is expected instead.
         response.headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}};
     }
+    if (failure.status == 405) response.headers = {{"Allow", "GET"}};  // RFC 9110 §15.5.6
     return response;
 }
 
@@ -41,68 +49,82 @@ void connection::start() {
     stream_->start(*this);
 }
 
+void connection::forsake() {
+    forsaken_ = true;
+    state_ = state::closed;
+    parser_.stop();
+    timer_.cancel();
+    if (stream_->open()) stream_->abort();  // otherwise it is writing its last words
+}
+
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
     if (state_ != state::http) return feed(octets);
-    if (head_.empty()) timer_.start(home().wheel(), options_.head_timeout);
+    const bool begins = head_.empty();
     head_.append(octets.data(), octets.size());
-    take_requests();
+    take_requests(begins);
 }
 
-void connection::take_requests() {
+// `begins`: the head that is not complete yet has only just begun to arrive.
+void connection::take_requests(bool begins) {
     while (state_ == state::http) {
-        const std::size_t end = head_.find("\r\n\r\n");
-        if (end == std::string::npos) {
-            if (head_.size() <= http_head_bytes_max) return;
-            stream_->write(to_octets({.status = 431, .body = "the request's head is too large\n"}, false));
-            return end_http();
+        // Who asks without reading the answers is not asked for more: on_drained() goes on.
+        if (stream_->above_high_watermark()) {
+            stream_->pause_reading();
+            return start_timer(options_.idle_timeout);
         }
-        const std::string request = head_.substr(0, end + 4);
-        head_.erase(0, end + 4);
-        if (!take_request(request)) return end_http();
+        if (last_answer_) return end_http(options_.idle_timeout);
+        const std::size_t end = head_.find("\r\n\r\n");
+        const std::size_t size = end == std::string::npos ? head_.size() : end + 4;
+        if (size > http_head_bytes_max) {
+            refuse({.status = 431, .body = "the request's head is too large\n"});
+        } else if (end == std::string::npos) {
+            if (begins) start_timer(head_.empty() ? options_.idle_timeout : options_.head_timeout);
+            return;
+        } else {
+            const std::string request = head_.substr(0, size);
+            head_.erase(0, size);
+            take_request(request);
+            begins = true;
+        }
     }
-    // What came right behind the upgrade is WebSocket already.
+    // What came right behind the upgrade is WebSocket already; after a close() too, the parser must not lose its place.
     std::string rest = std::exchange(head_, {});
-    if (!rest.empty() && state_ == state::open) feed(rest);
+    if (!rest.empty() && handler_) feed(rest);
 }
 
-// False when the connection is to be closed.
-bool connection::take_request(std::string_view head) {
+void connection::take_request(std::string_view head) {
     const auto request = parse_http_request(head);
-    if (!request) {
-        stream_->write(to_octets(request.error(), false));
-        return false;
-    }
-    const upgrade_request asked = handshake_of(*request);
-    const auto judged = judge_upgrade(asked);
+    if (!request) return refuse(request.error());
+    const auto judged = judge(*request);
     decision decided = app_.on_request(*request, remote(), judged.has_value());
-    if (auto* const response = std::get_if<http_response>(&decided)) {
-        answer(*request, *response);
-        return request->keep_alive;
-    }
-    if (!judged) {
-        answer(*request, refusal(judged.error()));
-        return request->keep_alive;
-    }
+    if (state_ == state::closed) return;
+    if (auto* const response = std::get_if<http_response>(&decided)) return answer(*request, *response);
+    if (!judged) return answer(*request, refusal(judged.error()));
     auto& taken = std::get<upgrade>(decided);
     stream_->write(upgrade_response(*judged, taken.headers));
     timer_.cancel();
     state_ = state::open;
     handler_ = std::move(taken.handler);
     handler_->on_open(*this);
-    return true;
 }
 
 void connection::answer(const http_request& request, const http_response& response) {
     stream_->write(to_octets(response, request.keep_alive, request.method != "HEAD"));
-    timer_.start(home().wheel(), options_.idle_timeout);
+    last_answer_ = !request.keep_alive;
 }
 
-void connection::end_http() {
+// After which nothing tells where a next request would begin.
+void connection::refuse(const http_response& response) {
+    stream_->write(to_octets(response, false));
+    last_answer_ = true;
+}
+
+void connection::end_http(std::chrono::milliseconds within) {
     if (std::exchange(state_, state::closed) == state::closed) return;
     timer_.cancel();
-    stream_->close(options_.close_timeout);
-    list_.on_gone(*this);
+    stream_->close(within);
+    list_.on_gone(*this, stream_);
 }
 
 void connection::feed(std::span<char> octets) {
@@ -153,29 +175,45 @@ void connection::close(close_code code, std::string_view reason) {
 
 void connection::abort() {
     if (state_ == state::closed) return;
+    state_ = state::closing;
+    parser_.stop();
+    timer_.cancel();
     stream_->abort();
-    home().post([keep = shared_from_this()] { keep->end(close_code::abnormal_closure, "aborted", false); });
+    // Weak: by then the server may have been destroyed, and the application with it.
+    home().post([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->end(close_code::abnormal_closure, "aborted", false);
+    });
 }
 
 void connection::on_closed(net::error_code why) {
     const auto keep = shared_from_this();
-    if (state_ == state::http) return end_http();
+    if (state_ == state::http) return end_http(options_.close_timeout);
     end(close_code::abnormal_closure, why == boost::asio::error::eof ? "the client closed" : why.message(), false);
 }
 
 void connection::on_drained() {
     const auto keep = shared_from_this();
-    if (state_ == state::open && handler_) handler_->on_drained();
+    if (state_ == state::http) {
+        stream_->resume_reading();
+        return take_requests(true);
+    }
+    if (state_ == state::open) handler_->on_drained();
+}
+
+void connection::start_timer(std::chrono::milliseconds limit) {
+    untaken_ = stream_->queued_bytes();
+    timer_.start(home().wheel(), limit);
 }
 
 void connection::on_timeout() {
     const auto keep = shared_from_this();
-    if (state_ == state::http) {
-        if (!head_.empty())
-            stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
-        return end_http();
-    }
-    end(close_code::abnormal_closure, "the client did not answer the close frame", false);
+    if (state_ != state::http)
+        return end(close_code::abnormal_closure, "the client did not answer the close frame", false);
+    // A large answer to a slow client takes the time that it takes.
+    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() < untaken_) return start_timer(options_.idle_timeout);
+    if (!head_.empty() && !last_answer_ && !stream_->above_high_watermark())
+        stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
+    end_http(options_.close_timeout);
 }
 
 void connection::end(close_code code, std::string_view reason, bool clean) {
@@ -185,7 +223,7 @@ void connection::end(close_code code, std::string_view reason, bool clean) {
     timer_.cancel();
     stream_->close(options_.close_timeout);
     handler_->on_closed(code, reason, clean);
-    list_.on_gone(*this);
+    if (!forsaken_) list_.on_gone(*this, stream_);
 }
 
 }  // namespace foz::ws

@@ -30,7 +30,8 @@ public:
     // Valid UTF-8, valid only during the call.
     virtual void on_text(std::string_view text) = 0;
     virtual void on_binary(std::string_view octets) = 0;
-    // The end, exactly once after on_open(). `clean`: both sides have sent a close frame. abnormal_closure when the
+    // The end, exactly once after on_open(), and nothing after it, unless the server is destroyed before that: then
+    // the handler is only destroyed. `clean`: both sides have sent a close frame. abnormal_closure when the
     // connection broke.
     virtual void on_closed(close_code code, std::string_view reason, bool clean) = 0;
     // What was queued has been written down to the low watermark after it had been above the high one.
@@ -58,19 +59,23 @@ protected:
 
 struct connection_options {
     std::chrono::milliseconds head_timeout = std::chrono::seconds(10);  // for a request's head to arrive
-    std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);  // between requests
+    // Between requests, and for a client to take at least something of an answer that is waiting for it.
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
     parser_limits limits;
 };
 
-// Lives on its stream's shard, owned by a server's list, which it leaves when it has closed.
+// Lives on its stream's shard, owned by a server's list, which it leaves when it has closed. It may leave the list from
+// inside a callback: on the stack it keeps itself. Answers that a client does not read are bounded by the stream's high
+// watermark and one answer more: its further requests wait in TCP.
 class connection final : private net::stream_handler,
                          private parser_handler,
                          public std::enable_shared_from_this<connection> {
 public:
     class owner {
     public:
-        virtual void on_gone(connection& gone) = 0;
+        // The stream goes on by itself for a while: it writes its last words and waits for the peer.
+        virtual void on_gone(connection& gone, std::weak_ptr<net::stream> last_words) = 0;
 
     protected:
         ~owner() = default;
@@ -80,6 +85,9 @@ public:
     ~connection();
 
     void start();
+    // The owner and the application go away: closes at once. Nothing of either is touched any more, also when this is
+    // called from inside a callback.
+    void forsake();
 
     // A whole text message.
     void send_text(std::string_view text);
@@ -89,7 +97,7 @@ public:
 
     // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
     void close(close_code code, std::string_view reason);
-    // Closes at once and without a close frame; on_closed() follows at the end of the turn.
+    // Closes at once and without a close frame. Nothing is received any more; on_closed() follows soon, not inside.
     void abort();
 
     const net::tcp::endpoint& remote() const noexcept { return stream_->remote(); }
@@ -107,13 +115,15 @@ private:
     void on_pong(std::string_view payload) override { (void)payload; }
     void on_close(close_code code, std::string_view reason) override;
 
-    void take_requests();
-    bool take_request(std::string_view head);
+    void take_requests(bool begins);
+    void take_request(std::string_view head);
+    void refuse(const http_response& response);
     void answer(const http_request& request, const http_response& response);
     void feed(std::span<char> octets);
     void write_frame(opcode op, std::string_view payload);
+    void start_timer(std::chrono::milliseconds limit);
     void on_timeout();
-    void end_http();
+    void end_http(std::chrono::milliseconds within);
     void end(close_code code, std::string_view reason, bool clean);
 
     std::shared_ptr<net::stream> stream_;
@@ -121,7 +131,10 @@ private:
     owner& list_;
     const connection_options& options_;
     state state_ = state::http;
-    std::string head_;  // of the request that is arriving
+    bool forsaken_ = false;
+    bool last_answer_ = false;  // nothing is taken any more: the connection closes as soon as the client has read
+    std::string head_;          // of the request that is arriving, and what has come behind it
+    std::size_t untaken_ = 0;   // octets that were queued when the timer was started
     parser parser_;
     std::unique_ptr<socket_handler> handler_;
     net::wheel_timer timer_{this, [](connection& self) { self.on_timeout(); }};

@@ -23,6 +23,20 @@ server::server(net::shard& home, application& app, const server_options& options
 
 server::~server() {
     *alive_ = false;
+    // Moved out first: a handler's destructor may ask for what is left of us.
+    const auto connections = std::exchange(connections_, {});
+    for (const auto& [raw, one] : connections) one->forsake();
+}
+
+bool server::full() {
+    const auto used = [this] { return connections_.size() + handshakes_ + leaving_.size(); };
+    if (used() >= options_.connections_max) forget_left();
+    return used() >= options_.connections_max;
+}
+
+void server::forget_left() {
+    std::erase_if(leaving_, [](const auto& one) { return one.expired(); });
+    forget_at_ = 2 * leaving_.size() + 64;
 }
 
 std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& home, application& app,
@@ -38,18 +52,21 @@ std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& hom
 }
 
 void server::on_accepted(net::tcp::socket socket) {
-    if (connections_.size() >= options_.connections_max) {
+    if (full()) {
         ++counters_.refused;
         return;
     }
     ++counters_.accepted;
     if (!tls_) return add(net::stream::plain(home_, std::move(socket), options_.stream));
     const auto handshake = std::make_shared<tls_handshake>(std::move(socket), *tls_);
+    ++handshakes_;
     handshake->limit.start(home_.wheel(), options_.connection.head_timeout);
     handshake->stream.async_handshake(boost::asio::ssl::stream_base::server,
                                       [this, handshake, alive = alive_](net::error_code error) {
                                           handshake->limit.cancel();
-                                          if (error || !*alive) return;
+                                          if (!*alive) return;
+                                          --handshakes_;
+                                          if (error) return;
                                           add(net::stream::tls(home_, std::move(handshake->stream), options_.stream));
                                       });
 }
@@ -61,7 +78,10 @@ void server::add(std::shared_ptr<net::stream> stream) {
     made->start();
 }
 
-void server::on_gone(connection& gone) {
+void server::on_gone(connection& gone, std::weak_ptr<net::stream> last_words) {
+    // Now and then: a weak pointer keeps the memory of its stream.
+    if (leaving_.size() >= forget_at_) forget_left();
+    leaving_.push_back(std::move(last_words));
     connections_.erase(&gone);
 }
 

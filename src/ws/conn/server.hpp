@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/asio/ssl/context.hpp>
 
@@ -19,7 +20,9 @@ struct server_options {
     net::listen_options listen;
     connection_options connection;
     net::stream_options stream;
-    std::size_t connections_max = 15'000;  // of this shard; further ones are closed at once (descriptors run out)
+    // Of this shard, those included that are still in their TLS handshake or writing their last words; further ones are
+    // closed at once (descriptors run out).
+    std::size_t connections_max = 15'000;
 };
 
 struct server_counters {
@@ -27,7 +30,8 @@ struct server_counters {
     std::uint64_t refused = 0;  // over connections_max
 };
 
-// Lives on one shard. Destroyed on it, or after its loop has ended.
+// Lives on one shard. Destroyed on it, also from inside a callback, or after its loop has ended: connections that are
+// still open are closed at once, without on_closed().
 class server final : private connection::owner {
 public:
     // `tls` may be null; otherwise it outlives the server. The error is one line.
@@ -47,7 +51,9 @@ private:
 
     void on_accepted(net::tcp::socket socket);
     void add(std::shared_ptr<net::stream> stream);
-    void on_gone(connection& gone) override;
+    void on_gone(connection& gone, std::weak_ptr<net::stream> last_words) override;
+    bool full();
+    void forget_left();
 
     net::shard& home_;
     application& app_;
@@ -55,6 +61,9 @@ private:
     boost::asio::ssl::context* const tls_;
     std::unique_ptr<net::listener> listener_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
+    std::vector<std::weak_ptr<net::stream>> leaving_;  // some of them may have gone
+    std::size_t forget_at_ = 64;
+    std::size_t handshakes_ = 0;
     server_counters counters_;
     std::uint16_t port_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -116,17 +116,17 @@ struct fixture {
 
     // Connects, writes the octets in the given pieces, one turn for each, and runs until someone stops the core.
     void talk(std::vector<std::string> pieces) {
-        boost::asio::co_spawn(home.context(), connect_and_write(std::move(pieces)), boost::asio::detached);
+        boost::asio::co_spawn(home.context(), connect_and_write(std::move(pieces), client), boost::asio::detached);
         cores.run();
         EXPECT_FALSE(timed_out);
     }
-    boost::asio::awaitable<void> connect_and_write(std::vector<std::string> pieces) {
+    boost::asio::awaitable<void> connect_and_write(std::vector<std::string> pieces, raw_client& who) {
         net::connect_options to{.host = "127.0.0.1", .port = listening->port()};
         auto connected = co_await net::connect(home, to);
-        client.stream = *connected;
-        client.stream->start(client);
+        who.stream = *connected;
+        who.stream->start(who);
         for (const std::string& piece : pieces) {
-            client.stream->write(piece);
+            who.stream->write(piece);
             boost::asio::steady_timer pause(home.context(), 1ms);
             co_await pause.async_wait(boost::asio::use_awaitable);
         }
@@ -272,6 +272,50 @@ TEST(ws_connection, a_flood_is_queued_by_reference_and_drains) {
     EXPECT_EQ(f.client.received.size(), wanted);
     EXPECT_EQ(f.app.queued_max, 100u * 100'010 + expected_upgrade().size());
     EXPECT_EQ(std::count(f.app.log.begin(), f.app.log.end(), "drained"), 1);
+}
+
+TEST(ws_server, may_be_destroyed_inside_a_callback) {
+    fixture f;
+    f.app.on_end = [&] { f.listening.reset(); };
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets() + close_frame(close_code::normal)});
+    EXPECT_EQ(f.app.log.back(), "closed 1000 clean");
+    EXPECT_TRUE(f.client.received.ends_with("\x88\x02\x03\xe8"));  // its last words are said all the same
+}
+
+TEST(ws_server, tls_handshakes_count_as_connections) {
+    fixture f;
+    f.listening.reset();
+    boost::asio::ssl::context tls(boost::asio::ssl::context::tls_server);
+    server_options one;
+    one.connections_max = 1;
+    f.listening = *server::open(f.home, f.app, one, &tls);
+    boost::asio::io_context elsewhere;
+    net::tcp::socket silent(elsewhere);
+    silent.connect({boost::asio::ip::make_address("127.0.0.1"), f.listening->port()});
+    f.client.on_end = f.stop();
+    f.talk({});
+    EXPECT_EQ(f.listening->counters().accepted, 1u);
+    EXPECT_EQ(f.listening->counters().refused, 1u);
+}
+
+TEST(ws_server, connections_that_linger_count_until_they_are_gone) {
+    fixture f;
+    f.listening.reset();
+    server_options one;
+    one.connections_max = 1;
+    one.connection.close_timeout = one.connection.idle_timeout = 200ms;
+    f.listening = *server::open(f.home, f.app, one);
+    raw_client second;
+    second.on_end = f.stop();
+    f.client.until = "400 Bad";
+    f.client.next = [&] {
+        f.client.stream->pause_reading();  // does not see that the server closes
+        boost::asio::co_spawn(f.home.context(), f.connect_and_write({}, second), boost::asio::detached);
+    };
+    f.talk({"nonsense\r\n\r\n"});
+    EXPECT_EQ(f.listening->connections(), 0u);
+    EXPECT_EQ(f.listening->counters().refused, 1u);
 }
 
 TEST(ws_server, connections_over_the_limit_are_closed) {

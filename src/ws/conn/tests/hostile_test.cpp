@@ -1,0 +1,337 @@
+// What a hostile or unlucky peer and a careless application can do to a connection, without sockets and without
+// waiting.
+#include "ws/codec/writer.hpp"
+#include "ws/conn/connection.hpp"
+#include "ws/conn/tests/memory_stream.hpp"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace foz::ws {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+constexpr mask_key key{'\x01', '\x02', '\x03', '\x04'};
+
+std::string frame(opcode op, std::string_view payload, bool fin = true) {
+    std::string out;
+    append_masked_fragment(out, op, fin, payload, key);
+    return out;
+}
+
+std::string upgrade_octets(const std::string& headers = "Connection: Upgrade\r\n") {
+    return "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n" + headers +
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+}
+
+std::string get(const std::string& target, const std::string& headers = "") {
+    return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n";
+}
+
+std::size_t count(std::string_view text, std::string_view what) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, at + 1)) ++found;
+    return found;
+}
+
+struct manual_clock final : clock {
+    steady_time now() const override { return time; }
+    steady_time time{};
+};
+
+// The application and the owner of one connection. `act` runs inside each callback, after it was written down.
+struct rig final : application, connection::owner {
+    struct recorder final : socket_handler {
+        explicit recorder(rig& r) : all(r) { ++all.handlers; }
+        ~recorder() override { --all.handlers; }
+        void on_open(connection& c) override {
+            all.socket = &c;
+            all.note("open");
+        }
+        void on_text(std::string_view text) override { all.note("text " + std::string(text)); }
+        void on_binary(std::string_view octets) override { all.note("binary " + std::string(octets)); }
+        void on_closed(close_code code, std::string_view, bool clean) override {
+            all.note("closed " + std::to_string(static_cast<int>(code)) + (clean ? " clean" : " unclean"));
+        }
+        void on_drained() override { all.note("drained"); }
+        rig& all;
+    };
+
+    rig() { begin(); }
+    ~rig() { drop(); }
+
+    void begin() {
+        wire = std::make_shared<memory_stream>(home);
+        listed = std::make_shared<connection>(wire, *this, *this, options);
+        listed->start();
+    }
+    // What a server does when it is destroyed.
+    void drop() {
+        if (const auto one = std::exchange(listed, nullptr)) one->forsake();
+    }
+    void note(std::string event) {
+        log.push_back(std::move(event));
+        if (act) act();
+    }
+    decision on_request(const http_request& request, const net::tcp::endpoint&, bool) override {
+        note(request.method + " " + request.target);
+        if (request.path == "/ws") return upgrade{std::make_unique<recorder>(*this), {}};
+        return http_response{.body = std::string(request.path == "/big" ? 1'000'000 : 1'000, 'x')};
+    }
+    void on_gone(connection&, std::weak_ptr<net::stream>) override {
+        ++gone;
+        listed.reset();
+    }
+    void pass(std::chrono::milliseconds time_span) {
+        time.time += time_span;
+        home.wheel().advance(time.time);
+    }
+    void run_mail() {
+        home.context().restart();
+        home.context().poll();
+    }
+
+    manual_clock time;
+    net::shard home{0, time, system_random()};
+    connection_options options;
+    std::shared_ptr<memory_stream> wire;
+    std::shared_ptr<connection> listed;
+    connection* socket = nullptr;
+    std::vector<std::string> log;
+    std::function<void()> act;
+    int handlers = 0;
+    int gone = 0;
+};
+
+}  // namespace
+
+TEST(hostile_http, requests_without_reading_the_answers_are_bounded) {
+    rig r;
+    std::size_t sent = 0;
+    const std::string many = [] {
+        std::string all;
+        while (all.size() < 60'000) all += get("/");
+        return all;
+    }();
+    for (int i = 0; i < 50 && r.wire->reads(); ++i) {
+        r.wire->receive(many);
+        sent += count(many, "GET");
+    }
+    EXPECT_FALSE(r.wire->reads());
+    EXPECT_LT(r.wire->queued_bytes(), net::stream_options{}.high_watermark_bytes + 2'000);
+    const std::string answers = r.wire->take();
+    EXPECT_EQ(count(answers, "HTTP/1.1 200"), sent);
+    EXPECT_TRUE(r.wire->reads());
+}
+
+TEST(hostile_http, an_upgrade_behind_pipelined_requests_works_after_the_answers_were_read) {
+    rig r;
+    r.wire->receive(get("/big") + get("/1") + upgrade_octets() + frame(opcode::text, "hello"));
+    EXPECT_EQ(r.log, (std::vector{"GET /big"s}));
+    const std::string answers = r.wire->take();
+    EXPECT_EQ(r.log, (std::vector{"GET /big"s, "GET /1"s, "GET /ws"s, "open"s, "text hello"s}));
+    EXPECT_NE(answers.find("101 Switching"), std::string::npos);
+    EXPECT_TRUE(r.wire->reads());
+}
+
+TEST(hostile_http, a_slow_reader_gets_the_whole_of_a_last_answer) {
+    rig r;
+    r.wire->receive(get("/big", "Connection: close\r\n"));
+    std::size_t taken = 0;
+    for (int i = 0; i < 40; ++i) {
+        taken += r.wire->take(20'000).size();
+        r.pass(10s);
+    }
+    taken += r.wire->take().size();
+    EXPECT_GT(taken, 1'000'000u);
+    EXPECT_TRUE(r.wire->ended());
+    EXPECT_EQ(r.gone, 1);
+}
+
+TEST(hostile_http, who_takes_nothing_of_an_answer_is_given_up) {
+    rig r;
+    r.wire->receive(get("/big"));
+    r.wire->take(20'000);
+    r.pass(31s);
+    EXPECT_EQ(r.gone, 0);
+    r.pass(31s);
+    EXPECT_EQ(r.gone, 1);
+    r.pass(6s);
+    EXPECT_TRUE(r.wire->ended());
+}
+
+TEST(hostile_http, a_head_behind_a_whole_request_has_to_arrive_in_time_too) {
+    rig r;
+    r.wire->receive(get("/1") + "GET /2 HT");
+    for (int i = 0; i < 9; ++i) {
+        r.pass(1s);
+        r.wire->receive("x");
+    }
+    EXPECT_EQ(r.gone, 0);
+    r.pass(2s);
+    EXPECT_EQ(r.gone, 1);
+    EXPECT_NE(r.wire->take().find("HTTP/1.1 408 "), std::string::npos);
+}
+
+TEST(hostile_http, a_large_head_is_told_so_whether_it_is_complete_or_not) {
+    for (const std::size_t size : {16'384u, 16'385u, 60'000u}) {
+        for (const bool complete : {true, false}) {
+            rig r;
+            const std::string begin = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
+            const std::string end = "\r\n\r\n";
+            const std::string filler(size - begin.size() - end.size(), 'x');
+            r.wire->receive(begin + filler + (complete ? end : "xxxx"));
+            const std::string status = size > http_head_bytes_max ? "HTTP/1.1 431 " : complete ? "HTTP/1.1 200 " : "";
+            EXPECT_EQ(r.wire->take().substr(0, 13), status) << size << complete;
+        }
+    }
+}
+
+TEST(hostile_http, list_headers_may_come_in_several_lines_and_the_key_may_not) {
+    const auto status = [](const std::string& headers) {
+        rig r;
+        r.wire->receive(upgrade_octets(headers));
+        return r.wire->take().substr(9, 3);
+    };
+    EXPECT_EQ(status("Connection: keep-alive\r\nConnection: Upgrade\r\n"), "101");
+    EXPECT_EQ(status("Upgrade: h2c\r\nConnection: upgrade\r\n"), "101");
+    EXPECT_EQ(status("Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"), "400");
+    EXPECT_EQ(status("Connection: Upgrade\r\nSec-WebSocket-Version: 8\r\n"), "426");
+    EXPECT_EQ(status("Connection: Upgrade\r\nHost: other\r\n"), "400");
+}
+
+TEST(hostile_http, refusals_carry_the_headers_that_their_status_wants) {
+    rig r;
+    r.wire->receive(get("/ws"));
+    const std::string upgrade_required = r.wire->take();
+    EXPECT_NE(upgrade_required.find("Connection: Upgrade, keep-alive\r\n"), std::string::npos) << upgrade_required;
+    r.wire->receive("DELETE /ws HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_NE(r.wire->take().find("Allow: GET\r\n"), std::string::npos);
+}
+
+TEST(hostile_socket, a_frame_cut_by_the_end_of_the_upgrade_s_packet_survives_a_close_in_on_open) {
+    const std::string behind =
+        frame(opcode::text, "hello") + frame(opcode::close, close_payload(close_code::normal, ""));
+    for (std::size_t i = 0; i <= behind.size(); ++i) {
+        rig r;
+        r.act = [&] {
+            if (r.log.back() == "open") r.socket->close(close_code::try_again_later, "later");
+        };
+        r.wire->receive(upgrade_octets() + behind.substr(0, i));
+        r.wire->receive(behind.substr(i));
+        EXPECT_EQ(r.log, (std::vector{"GET /ws"s, "open"s, "closed 1000 clean"s})) << i;
+    }
+}
+
+TEST(hostile_socket, nothing_is_delivered_after_abort) {
+    rig r;
+    r.act = [&] {
+        if (r.log.back() == "text a") r.socket->abort();
+    };
+    r.wire->receive(upgrade_octets() + frame(opcode::text, "a") + frame(opcode::text, "b"));
+    EXPECT_EQ(r.log.back(), "text a");
+    r.run_mail();
+    EXPECT_EQ(r.log.back(), "closed 1006 unclean");
+    EXPECT_EQ(r.gone, 1);
+    EXPECT_EQ(r.handlers, 0);
+}
+
+TEST(hostile_socket, an_abort_that_is_under_way_when_the_server_goes_touches_nothing) {
+    rig r;
+    r.wire->receive(upgrade_octets());
+    r.socket->abort();
+    r.drop();
+    EXPECT_EQ(r.handlers, 0);
+    r.run_mail();
+    EXPECT_EQ(r.log.back(), "open");
+    EXPECT_EQ(r.gone, 0);
+}
+
+TEST(hostile_socket, a_peer_that_pings_and_does_not_read_fills_nothing) {
+    rig r;
+    r.wire->receive(upgrade_octets());
+    const std::string ping = frame(opcode::ping, std::string(125, 'p'));
+    for (int i = 0; i < 10'000; ++i) r.wire->receive(ping);
+    EXPECT_LT(r.wire->queued_bytes(), net::stream_options{}.high_watermark_bytes + 200);
+    r.wire->take();
+    r.wire->receive(ping);
+    EXPECT_EQ(r.wire->take().size(), 127u);
+}
+
+TEST(hostile_socket, garbage_while_closing_ends_the_wait) {
+    rig r;
+    r.wire->receive(upgrade_octets());
+    r.socket->close(close_code::normal, "");
+    r.wire->receive("\xff\xff");
+    EXPECT_EQ(r.log.back(), "closed 1002 unclean");
+    EXPECT_EQ(count(r.wire->take(), "\x88"), 1u);  // one close frame, not two
+}
+
+TEST(hostile_socket, calls_after_the_end_do_nothing) {
+    rig r;
+    r.act = [&] {
+        if (!r.log.back().starts_with("closed")) return;
+        r.socket->send_text("late");
+        r.socket->send(frame_ref::copy("late"));
+        r.socket->close(close_code::normal, "late");
+        r.socket->abort();
+    };
+    r.wire->receive(upgrade_octets());
+    r.wire->take();
+    r.wire->receive(frame(opcode::close, close_payload(close_code::normal, "")));
+    r.run_mail();
+    EXPECT_EQ(r.wire->take(), "\x88\x02\x03\xe8");
+    EXPECT_EQ(count(testing::PrintToString(r.log), "closed"), 1u);
+    EXPECT_EQ(r.gone, 1);
+}
+
+// Whatever the application does inside whichever callback, and however the octets are split: on_closed() comes exactly
+// once and last, or not at all when the server was destroyed; nothing is touched that is gone.
+TEST(hostile_socket, every_act_in_every_callback_at_every_split) {
+    const std::string octets = get("/") + upgrade_octets() + frame(opcode::text, "a") + frame(opcode::ping, "p") +
+                               frame(opcode::binary, "b", false) + frame(opcode::continuation, "c") +
+                               frame(opcode::close, close_payload(close_code::normal, "bye")) + "behind";
+    enum act { nothing, close, abort, drop, close_and_drop, abort_and_drop, flood };
+    for (const act what : {nothing, close, abort, drop, close_and_drop, abort_and_drop, flood}) {
+        for (std::size_t when = 1; when <= 6; ++when) {
+            for (std::size_t split = 0; split <= octets.size(); ++split) {
+                rig r;
+                bool dropped = false;
+                r.act = [&] {
+                    if (r.log.size() != when) return;
+                    if (r.socket && (what == close || what == close_and_drop))
+                        r.socket->close(close_code::going_away, "x");
+                    if (r.socket && (what == abort || what == abort_and_drop)) r.socket->abort();
+                    if (r.socket && what == flood) r.socket->send_text(std::string(300'000, 'x'));
+                    if (what == drop || what == close_and_drop || what == abort_and_drop) {
+                        r.drop();
+                        dropped = true;
+                    }
+                };
+                r.wire->receive(octets.substr(0, split));
+                r.wire->receive(octets.substr(split));
+                r.run_mail();
+                r.wire->take();
+                r.wire->hang_up();
+                r.pass(6s);
+                const std::string log = testing::PrintToString(r.log);
+                const std::string where = log + " act " + std::to_string(what) + " in " + std::to_string(when) +
+                                          " split " + std::to_string(split);
+                EXPECT_EQ(r.handlers, 0) << where;
+                EXPECT_FALSE(r.listed) << where;
+                if (dropped) {
+                    EXPECT_EQ(r.log.size(), when) << where;
+                } else {
+                    EXPECT_EQ(count(log, "closed"), 1u) << where;
+                    EXPECT_TRUE(r.log.back().starts_with("closed")) << where;
+                    EXPECT_EQ(r.gone, 1) << where;
+                }
+            }
+        }
+    }
+}
+
+}  // namespace foz::ws
