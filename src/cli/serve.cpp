@@ -68,10 +68,9 @@ void read_listen(const serve_options& options, aggregator::settings& all) {
 aggregator::settings to_settings(const serve_options& options) {
     aggregator::settings all;
     read_listen(options, all);
-    all.consume_urls =
-        urls(options.consume_broker.empty() ? options.broker : options.consume_broker, "--consume-broker");
-    all.publish_urls =
-        urls(options.publish_broker.empty() ? options.broker : options.publish_broker, "--publish-broker");
+    const std::vector<amqp::url> both = urls(options.broker, "--broker");
+    all.consume_urls = options.consume_broker.empty() ? both : urls(options.consume_broker, "--consume-broker");
+    all.publish_urls = options.publish_broker.empty() ? both : urls(options.publish_broker, "--publish-broker");
     all.broker_tls.ca_file = options.broker_ca;
     if (options.tls_certificate.empty() != options.tls_key.empty())
         throw std::runtime_error("--tls-certificate and --tls-key go together");
@@ -142,12 +141,17 @@ int serve(const serve_options& options) {
 
 run_command add_serve(CLI::App& app) {
     const auto options = std::make_shared<serve_options>();
+    constexpr auto all_of_them = CLI::MultiOptionPolicy::TakeAll;
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // of what can be said once
     CLI::App* const command = app.add_subcommand("serve", "Hold clients' WebSockets and translate them to AMQP");
     command->add_option("--broker", options->broker, "AMQP URL, repeatable: the first that answers is used")
         ->envname("FOZ_BROKER")
+        ->multi_option_policy(all_of_them)
         ->capture_default_str();
-    command->add_option("--consume-broker", options->consume_broker, "AMQP URLs for consuming alone");
-    command->add_option("--publish-broker", options->publish_broker, "AMQP URLs for publishing alone");
+    command->add_option("--consume-broker", options->consume_broker, "AMQP URLs for consuming alone")
+        ->multi_option_policy(all_of_them);
+    command->add_option("--publish-broker", options->publish_broker, "AMQP URLs for publishing alone")
+        ->multi_option_policy(all_of_them);
     command
         ->add_option("--broker-ca", options->broker_ca, "PEM file of the CA that signed an amqps broker's certificate")
         ->check(CLI::ExistingFile);

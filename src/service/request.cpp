@@ -64,8 +64,9 @@ amqp::publication request::state::begin(std::string_view json) {
 }
 
 void request::reply(std::string_view json) {
-    if (std::exchange(state_->replied, true)) throw std::logic_error("a request has one reply");
+    if (state_->replied) throw std::logic_error("a request has one reply");
     amqp::publication p = state_->begin(json);
+    state_->replied = true;
     if (!awaits_reply()) return;
     p.routing_key = *state_->properties.reply_to;  // through the default exchange, as any AMQP RPC
     p.properties.correlation_id = state_->properties.correlation_id;

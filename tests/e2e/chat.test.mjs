@@ -1,0 +1,171 @@
+// Clients chat through the aggregator, the broker and a service: the C++ one and a plain amqplib one.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { broker, chat, connect, secret, serve, settle, until, worker } from './lib.mjs';
+
+let foz, service;
+before(async () => {
+  foz = await serve();
+  service = await chat();
+});
+after(async () => {
+  await foz.stop();
+  await service.stop();
+});
+
+async function people(...names) {
+  const all = [];
+  for (const name of names) all.push(Object.assign(await connect(foz.url), { name }));
+  return all;
+}
+const close = (...all) => all.forEach((one) => one.close());
+
+test('two clients chat', async () => {
+  const [ann, bob] = await people('ann', 'bob');
+  await ann.consume();
+  await bob.consume();
+  const answer = await ann.publish('say', { room: 'lobby', text: 'hello', name: 'Ann' });
+  assert.deepEqual(answer, { event: 'answer', message: { ok: true } });
+  await until(() => bob.messages().length, 'bob hears ann');
+  const heard = bob.events('message')[0];
+  assert.equal(heard.channel, 'chat');
+  assert.equal(heard.via, 'broadcast');
+  assert.equal(heard.topic, 'room.lobby');
+  assert.equal(heard.type, 'said');
+  assert.match(heard.position, /^0\.\d+\.[0-9a-f]{8}$/);
+  assert.deepEqual(heard.message, { from: ann.client, name: 'Ann', text: 'hello', room: 'lobby' });
+  await bob.publish('say', { room: 'lobby', text: 'hi Ann' });
+  await until(() => ann.messages().length === 2, 'ann hears both');
+  assert.deepEqual(ann.messages().map((m) => m.text), ['hello', 'hi Ann']);
+  close(ann, bob);
+});
+
+test('a direct message reaches its receiver, on every socket, and nobody else', async () => {
+  const resume = secret();
+  const [ann, eve] = await people('ann', 'eve');
+  const bob = await connect(foz.url, { resume });
+  const bob2 = await connect(foz.url, { resume });
+  assert.equal(bob.client, bob2.client);
+  assert.notEqual(bob.session, bob2.session);
+  for (const one of [ann, bob, bob2, eve]) await one.consume();
+  await ann.publish('whisper', { to: bob.client, text: 'psst' });
+  await until(() => bob.messages().length && bob2.messages().length, 'both of bob\'s sockets hear it');
+  // Something later that everyone hears: what has not arrived by then will not.
+  await ann.publish('say', { room: 'lobby', text: 'public' });
+  await until(() => eve.messages().length, 'eve hears the public message');
+  await settle();
+  assert.deepEqual(eve.messages().map((m) => m.text), ['public']);
+  assert.equal(bob.events('message')[0].via, 'direct');
+  close(ann, bob, bob2, eve);
+});
+
+test('a third client can not claim another one\'s id', async () => {
+  const [bob, eve] = await people('bob', 'eve');
+  for (const direct of [[bob.client], ['session:' + bob.session], [eve.client, bob.client]]) {
+    const refused = await eve.consume({ distribution: { direct } });
+    assert.equal(refused.event, 'error');
+    assert.equal(refused.error.code, 'forbidden');
+    assert.equal(refused.error.field, 'distribution.direct');
+  }
+  // One's own is fine, and a client id is no secret that one could come back with.
+  assert.equal((await eve.consume({ distribution: { direct: [eve.client, 'session:' + eve.session] } })).event, 'consuming');
+  const impostor = await connect(foz.url, { resume: bob.client.slice(5).padEnd(26, 'a') });
+  assert.notEqual(impostor.client, bob.client);
+  close(bob, eve, impostor);
+});
+
+test('a multicast reaches its group', async () => {
+  const [ann, bob, eve] = await people('ann', 'bob', 'eve');
+  await bob.consume({ distribution: { multicast: ['team-1', 'team-2'] } });
+  await eve.consume({ distribution: { multicast: ['team-3'] } });
+  await ann.publish('team', { group: 'team-2', text: 'for two' });
+  await until(() => bob.messages().length, 'bob hears his group');
+  assert.equal(bob.events('message')[0].group, 'team-2');
+  assert.equal(bob.events('message')[0].via, 'multicast');
+  await ann.publish('team', { group: 'team-3', text: 'for three' });
+  await until(() => eve.messages().length, 'eve hears hers');
+  await settle();
+  assert.deepEqual(bob.messages().map((m) => m.text), ['for two']);
+  assert.deepEqual(eve.messages().map((m) => m.text), ['for three']);
+  close(ann, bob, eve);
+});
+
+test('consume_target filters by topic', async () => {
+  const [ann, bob, eve] = await people('ann', 'bob', 'eve');
+  await bob.consume({ consume_target: ['room.red'] });
+  const set = await eve.consume({ consume_target: ['room.*'] });
+  assert.deepEqual(set.channels.chat.topics, ['room.*']);
+  for (const room of ['blue', 'red']) await ann.publish('say', { room, text: room });
+  await until(() => bob.messages().length && eve.messages().length === 2, 'both rooms are heard');
+  await settle();
+  assert.deepEqual(bob.messages().map((m) => m.room), ['red']);
+  assert.deepEqual(eve.messages().map((m) => m.room), ['blue', 'red']);
+  close(ann, bob, eve);
+});
+
+test('writeAndWait is answered by the C++ worker: value, error, unknown type', async () => {
+  const [ann] = await people('ann');
+  const odd = { text: '\u2028 "quoted" \u{1F600}', list: [1, [2, { three: null }]] };
+  assert.deepEqual((await ann.publish('echo', odd)).message, odd);
+  const refused = await ann.publish('say', { room: 'NOT A ROOM', text: 'x' });
+  assert.equal(refused.error.code, 'service');
+  assert.equal(refused.error.service_code, 'bad_message');
+  assert.match(refused.error.service.message, /^room: /);
+  assert.equal((await ann.publish('fly', {})).error.service_code, 'unknown_type');
+  const all = await Promise.all(Array.from({ length: 50 }, (_, i) => ann.publish('echo', { i })));
+  assert.deepEqual(all.map((a) => a.message.i), Array.from({ length: 50 }, (_, i) => i));
+  close(ann);
+});
+
+test('two aggregators on one broker serve clients of both', async () => {
+  const other = await serve();
+  const ann = await connect(foz.url);
+  const bob = await connect(other.url);
+  await ann.consume();
+  await bob.consume();
+  await ann.publish('say', { room: 'lobby', text: 'to the other side' });
+  await bob.publish('whisper', { to: ann.client, text: 'and back' });
+  await until(() => bob.messages().length === 1 && ann.messages().length === 2, 'both hear');
+  assert.deepEqual(bob.messages().map((m) => m.text), ['to the other side']);
+  assert.deepEqual(ann.messages().map((m) => m.text), ['to the other side', 'and back']);
+  close(ann, bob);
+  await other.stop();
+});
+
+test('the work of a killed service goes to the next one, and the answer comes', async () => {
+  const own = await chat(['--concurrency', '1']);
+  const [ann] = await people('ann');
+  const answers = Promise.all(Array.from({ length: 200 }, (_, i) => ann.publish('echo', { i })));
+  await own.kill();
+  assert.equal((await answers).length, 200);
+  close(ann);
+});
+
+test('an amqplib worker answers as the C++ one does', async () => {
+  await service.stop();
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    const { replyTo, correlationId, messageId, headers } = message.properties;
+    channel.publish('', replyTo, Buffer.from(JSON.stringify({ echo: body, client: headers['foz-client'] })),
+      { correlationId, messageId: messageId + '/0' });
+    channel.publish('OUTBOUND', 'chat', Buffer.from('"direct"'),
+      { headers: { 'foz-direct': JSON.stringify([headers['foz-client']]) }, messageId: messageId + '/1' });
+    // A repetition, as after a recovery: heard once.
+    channel.publish('OUTBOUND', 'chat', Buffer.from('"direct"'),
+      { headers: { 'foz-direct': headers['foz-client'] }, messageId: messageId + '/1' });
+    channel.publish('OUTBOUND', 'chat.news', Buffer.from('"group"'), { headers: { 'foz-multicast': '["g1","g2"]' } });
+    channel.publish('OUTBOUND', 'chat', Buffer.from('no json'), { headers: { 'foz-broadcast': true } });
+    channel.publish('OUTBOUND', 'chat', Buffer.from('"all"'), { headers: { 'foz-broadcast': true } });
+    channel.ack(message);
+  });
+  const [ann] = await people('ann');
+  await ann.consume();
+  await ann.consume({ distribution: { multicast: ['g2'] } });
+  const answer = await ann.publish('anything', { a: 1 });
+  assert.deepEqual(answer.message, { echo: { a: 1 }, client: ann.client });
+  await until(() => ann.messages().includes('all'), 'the broadcast is heard');
+  assert.deepEqual(ann.messages(), ['direct', 'group', 'all']);
+  assert.ok(foz.output.includes('the body is no JSON value'));
+  close(ann);
+  await node.stop();
+  service = await chat();
+});

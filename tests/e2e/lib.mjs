@@ -1,0 +1,126 @@
+// Starting and stopping the real programs, and clients for them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+// The packages of clients/js.
+const require = createRequire(process.env.FOZ_ROOT + '/clients/js/package.json');
+export const amqplib = require('amqplib');
+export const WebSocket = require('ws');
+export const playwright = () => require('playwright-core');
+
+// The library is the file that the aggregator serves; in Node it wants `ws`, which lies with the other packages.
+function load(file) {
+  const module = new Module(file);
+  module.paths = Module._nodeModulePaths(process.env.FOZ_ROOT + '/clients/js');
+  module._compile(readFileSync(file, 'utf8'), file);
+  return module.exports;
+}
+const Primus = load(process.env.FOZ_PRIMUS_JS);
+
+export const broker = process.env.FOZ_TEST_BROKER;
+
+// Waits until the function returns something true; fails with the text after some seconds.
+export async function until(what, text, seconds = 10) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await what();
+    if (value) return value;
+    if (Date.now() > end) throw new Error('in vain waited ' + seconds + ' s until ' + text);
+    await sleep(10);
+  }
+}
+
+// A program that has said that it is ready; its output is shown when it ends unexpectedly.
+async function start(program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const self = { child, output: '', code: undefined };
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { self.output += data; });
+  process.on('exit', () => child.kill('SIGKILL')); // also when a test fails
+  child.on('exit', (code, signal) => { self.code = code ?? signal; });
+  self.until = (text, seconds) => until(() => {
+    if (self.code !== undefined && !self.output.includes(text))
+      throw new Error(program + ' ended with ' + self.code + ': ' + self.output);
+    return self.output.includes(text);
+  }, program + ' says "' + text + '"', seconds);
+  self.kill = async (signal = 'SIGKILL') => {
+    if (self.code !== undefined) return self.code;
+    child.kill(signal);
+    await until(() => self.code !== undefined, program + ' ends', 15);
+    return self.code;
+  };
+  // In good order; a sanitizer's report makes the exit code something else than 0.
+  self.stop = async () => {
+    const code = await self.kill('SIGTERM');
+    if (code !== 0) throw new Error(program + ' ended with ' + code + ': ' + self.output);
+  };
+  return self;
+}
+
+export async function serve(args = [], url = broker) {
+  const self = await start(process.env.FOZ, ['serve', '--broker', url, '--listen', '127.0.0.1:0', '--threads', '2',
+    '--web', process.env.FOZ_ROOT + '/web', '--primus-js', process.env.FOZ_PRIMUS_JS, ...args]);
+  await self.until('ready: ', 60);
+  self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
+  return self;
+}
+
+export async function chat(args = [], url = broker) {
+  const self = await start(process.env.FOZ_CHAT, ['--broker', url, ...args]);
+  await self.until('foz-chat: ready', 60);
+  return self;
+}
+
+// Runs a program to its end; never longer than the time given.
+export async function run(program, args, { env = {}, seconds = 20 } = {}) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; });
+  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  return { code: code ?? signal, output };
+}
+
+export const secret = () => randomBytes(16).toString('base64url');
+
+// An unmodified Primus client that keeps what it hears.
+export async function connect(url, { query = '', resume = secret(), options = {} } = {}) {
+  const primus = new Primus(url + '/?hello=1&resume=' + resume + query, {
+    reconnect: { min: 100, max: 1000, retries: Infinity }, ...options,
+  });
+  const self = { primus, heard: [], errors: [], opened: 0 };
+  primus.on('data', (data) => self.heard.push(data));
+  primus.on('error', (error) => self.errors.push(error));
+  primus.on('open', () => { self.opened += 1; });
+  self.events = (name) => self.heard.filter((data) => data.event === name);
+  self.messages = () => self.events('message').map((data) => data.message);
+  self.ask = (data) => new Promise((resolve) => { primus.writeAndWait(data, resolve); });
+  self.consume = (rest = {}) => self.ask({ packet_action: 'consume', channel: 'chat', ...rest });
+  self.publish = (type, message, rest = {}) => self.ask({ packet_action: 'publish', channel: 'chat', type, message, ...rest });
+  self.close = () => primus.destroy();
+  const welcome = await until(() => self.events('welcome')[0], 'a client is welcomed');
+  self.client = welcome.client;
+  self.session = welcome.session;
+  return self;
+}
+
+// A worker as one writes it with amqplib: it consumes a queue and answers.
+export async function worker(queue, handle, url = broker) {
+  const connection = await amqplib.connect(url, { noDelay: true });
+  const channel = await connection.createConfirmChannel();
+  await channel.prefetch(1);
+  connection.on('error', () => {});
+  channel.on('error', () => {});
+  await channel.consume(queue, (message) => {
+    if (message) handle(message, JSON.parse(message.content), channel);
+  });
+  return { channel, stop: () => connection.close() };
+}
+
+// Long enough for what must not arrive to arrive; only used after something later has been seen to arrive.
+export const settle = () => sleep(100);
+export { sleep };

@@ -1,0 +1,231 @@
+// What a client may say and hears in return, with the real client or with raw frames.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { broker, amqplib, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
+
+let foz, service;
+before(async () => {
+  foz = await serve(['--ping-interval', '400', '--request-timeout', '5000']);
+  service = await chat();
+});
+after(async () => {
+  await foz.stop();
+  await service.stop();
+});
+
+// A raw WebSocket; what it hears, parsed, but Primus' pings.
+async function raw(query = '') {
+  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret() + query);
+  const self = { socket, heard: [], pings: 0, closed: undefined };
+  socket.on('message', (data) => {
+    const value = JSON.parse(data);
+    if (typeof value === 'string' && value.startsWith('primus::ping::')) {
+      self.pings += 1;
+      if (!self.mute) socket.send(JSON.stringify(value.replace('ping', 'pong')));
+    } else self.heard.push(value);
+  });
+  socket.on('close', (code) => { self.closed = code; });
+  self.next = () => until(() => self.heard.shift(), 'something is heard');
+  await once(socket, 'open');
+  return self;
+}
+
+test('the envelope\'s literal shape works as it stands', async () => {
+  const ann = await connect(foz.url);
+  const literal = {
+    packet_action: 'consume',
+    channel: { voice: false, chat: true, tickets: false },
+    distribution: { broadcast: true, multicast: ['group-a'], direct: [ann.client] },
+    publish_target: 'INBOUND',
+    consume_target: [],
+    message: {},
+  };
+  const consuming = await ann.ask(literal);
+  assert.deepEqual(consuming.channels, { chat: { topics: [], groups: ['group-a'] } });
+  ann.close();
+});
+
+test('receipts: by id, by frame, and the fields that nobody knows', async () => {
+  const a = await raw();
+  a.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', type: 'echo', id: 'm1', message: 1, colour: 'red' }));
+  assert.deepEqual(await a.next(), { event: 'receipt', id: 'm1', warnings: ['colour'] });
+  a.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', type: 'echo', ack: 'confirmed', message: 1 }));
+  assert.deepEqual(await a.next(), { event: 'receipt', frame: 2 });
+  a.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', type: 'echo', ack: 'answer', id: 'm3', message: [3] }));
+  assert.deepEqual(await a.next(), { event: 'answer', id: 'm3', message: [3] });
+  a.socket.close();
+});
+
+test('errors name code, field, and the frame', async () => {
+  const a = await raw();
+  const rows = [
+    ['no json', 'bad_json', undefined],
+    ['{"packet_action":"consume","channel":"chat"} x', 'bad_json', undefined],
+    ['[]', 'bad_envelope', undefined],
+    ['{"packet_action":"fly"}', 'unknown_action', 'packet_action'],
+    ['{"packet_action":"consume","channel":"nothing"}', 'unknown_channel', 'channel'],
+    ['{"packet_action":"consume","channel":{"nothing":false}}', 'bad_envelope', 'channel'],
+    ['{"packet_action":"publish","channel":"chat","publish_target":"amq.topic"}', 'forbidden', 'publish_target'],
+    ['{"packet_action":"publish","channel":"chat","publish_target":"OUTBOUND"}', 'forbidden', 'publish_target'],
+    ['{"packet_action":"publish","channel":"chat","type":"foz.done"}', 'forbidden', 'type'],
+    ['{"packet_action":"publish","channel":{"chat":true,"tickets":true},"id":"x","ack":"answer"}', 'ambiguous_channel', 'channel'],
+    ['{"packet_action":"publish","channel":"chat","ack":"answer"}', 'bad_envelope', 'id'],
+    ['{"packet_action":"publish","channel":"chat","expires_ms":"soon"}', 'bad_envelope', 'expires_ms'],
+    ['{"packet_action":"consume","channel":"chat","from":"first"}', 'unsupported', 'from'],
+    ['{"plugin":"primus-responder","requestId":7,"data":{}}', 'bad_request', 'requestId'],
+    ['{"plugin":"primus-responder","responseId":"nobody-asked","data":{}}', 'bad_request', 'responseId'],
+  ];
+  let frame = 0;
+  for (const [text, code, field] of rows) {
+    a.socket.send(text);
+    frame += 1;
+    const { event, error } = await a.next();
+    assert.equal(event, 'error', text);
+    assert.equal(error.code, code, text);
+    assert.equal(error.field, field, text);
+    if (error.id === undefined) assert.equal(error.frame, frame, text);
+    assert.equal(typeof error.message, 'string');
+    assert.equal(error.retryable, false, text);
+  }
+  assert.equal(a.closed, undefined, 'the socket goes on');
+  a.socket.close();
+});
+
+test('control frames: id, pongs, pings of old clients, unknown ones, a bare null', async () => {
+  const a = await raw('&hello=1');
+  const { session } = await a.next();
+  a.socket.send('"primus::id::"');
+  assert.equal(await a.next(), 'primus::id::' + session);
+  a.socket.send('"primus::ping::17"');
+  assert.equal(await a.next(), 'primus::pong::17');
+  for (const text of ['"primus::what"', 'null']) a.socket.send(text);
+  a.socket.send(Buffer.from('"primus::id::"')); // binary frames reach the parser too
+  assert.equal(await a.next(), 'primus::id::' + session);
+  a.socket.close();
+});
+
+test('a silent client is dropped after a whole interval, one that answers pings is not', async () => {
+  const alive = await raw();
+  const silent = await raw();
+  silent.mute = true;
+  await until(() => silent.closed !== undefined, 'the silent one is dropped');
+  assert.equal(silent.closed, 1006, 'no close frame says stay away');
+  await until(() => alive.pings >= 3, 'pings go on');
+  assert.equal(alive.closed, undefined);
+  alive.socket.close();
+});
+
+test('the handshake: bound sockets, consume at once, unknown channels, secrets, tokens', async () => {
+  const bound = await raw('&channel=chat&consume=chat');
+  assert.deepEqual(Object.keys((await bound.next()).channels), ['chat']);
+  bound.socket.send('{"packet_action":"publish","channel":{"tickets":true},"message":1}');
+  assert.equal((await bound.next()).error.code, 'channel_mismatch');
+  bound.socket.send('{"packet_action":"publish","type":"echo","id":"x","message":1}');
+  assert.equal((await bound.next()).event, 'receipt');
+  bound.socket.close();
+  for (const [query, status] of [['?channel=no', 400], ['?consume=chat,no', 400], ['?resume=short', 400], ['?token=x', 400]]) {
+    const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/' + query);
+    const [, response] = await once(socket, 'unexpected-response');
+    assert.equal(response.statusCode, status, query);
+    socket.on('error', () => {});
+    socket.terminate();
+  }
+});
+
+test('HTTP: the library, the specification, health, the page, and what is not there', async () => {
+  const get = async (path, options) => {
+    const response = await fetch(foz.url + path, options);
+    return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
+  };
+  assert.match((await get('/primus/primus.js')).text, /primus-responder/);
+  assert.equal(JSON.parse((await get('/primus/spec')).text).transformer, 'websockets');
+  assert.equal((await get('/healthz')).status, 200);
+  assert.match((await get('/')).text, /Foz/);
+  assert.match((await get('/chat.css')).type, /^text\/css/);
+  assert.equal((await get('/primus/')).status, 426);
+  assert.equal((await get('/%2e%2e/CMakeLists.txt')).status, 404);
+  assert.equal((await get('/..%2fCMakeLists.txt')).status, 404);
+  assert.equal((await get('/nothing')).status, 404);
+  assert.equal((await get('/', { method: 'POST' })).status, 405);
+});
+
+test('frames that break RFC 6455 end their own socket and no other', async () => {
+  const good = await raw();
+  const big = await raw();
+  big.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', message: 'x'.repeat(300 * 1024) }));
+  await until(() => big.closed !== undefined, 'the large frame is refused');
+  assert.equal(big.closed, 1009);
+  const broken = await raw();
+  broken.socket._socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28])); // not UTF-8
+  await until(() => broken.closed !== undefined, 'broken UTF-8 is refused');
+  assert.equal(broken.closed, 1007);
+  good.socket.send('"primus::id::"');
+  assert.match(await good.next(), /^primus::id::/);
+  good.socket.close();
+});
+
+test('a request that nobody answers times out, and is not run later', async () => {
+  const ann = await connect(foz.url);
+  const begin = Date.now();
+  const late = await ann.ask({ packet_action: 'publish', channel: 'tickets', message: 'late', timeout_ms: 300 });
+  assert.equal(late.error.code, 'timeout');
+  assert.ok(late.error.retryable && Date.now() - begin >= 300);
+  await sleep(100);
+  const ran = [];
+  const tickets = await worker('IN_TICKETS', (message, body, channel) => { ran.push(body); channel.ack(message); });
+  const receipt = await ann.ask({ packet_action: 'publish', channel: 'tickets', message: 'new', ack: 'confirmed' });
+  assert.equal(receipt.event, 'receipt');
+  await until(() => ran.length, 'the worker runs');
+  assert.deepEqual(ran, ['new']);
+  await tickets.stop();
+  ann.close();
+});
+
+test('a volatile channel is answered through the aggregator\'s own queue', async () => {
+  const voice = await worker('IN_VOICE', (message, body, channel) => {
+    const { replyTo, correlationId } = message.properties;
+    assert.match(replyTo, /^OUT_VOICE\./);
+    channel.sendToQueue(replyTo, Buffer.from(JSON.stringify({ ringing: body })), { correlationId });
+    channel.publish('OUTBOUND', 'voice', Buffer.from('"ring"'), { headers: { 'foz-multicast': ['floor-1'] } });
+    channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  await ann.ask({ packet_action: 'consume', channel: 'voice', distribution: { multicast: ['floor-1'] } });
+  const answer = await ann.ask({ packet_action: 'publish', channel: 'voice', message: 'bob' });
+  assert.deepEqual(answer.message, { ringing: 'bob' });
+  const ring = await until(() => ann.events('message')[0], 'the floor hears it ring');
+  assert.equal(ring.position, undefined);
+  await voice.stop();
+  ann.close();
+});
+
+test('a message that its service can not handle becomes a dead letter, and its caller is told', async () => {
+  const picky = await worker('IN_TICKETS', (message, body, channel) => {
+    if (body === 'bad') channel.nack(message, false, false);
+    else channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  const dead = await ann.ask({ packet_action: 'publish', channel: 'tickets', message: 'bad' });
+  assert.equal(dead.error.code, 'dead_lettered');
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  const kept = await until(() => channel.get('IN_DEAD', { noAck: true }), 'IN_DEAD keeps it');
+  assert.equal(kept.content.toString(), '"bad"');
+  await connection.close();
+  await picky.stop();
+  ann.close();
+});
+
+test('leaving ends what was consumed', async () => {
+  const ann = await connect(foz.url);
+  await ann.consume();
+  const left = await ann.ask({ packet_action: 'leave', channel: 'chat' });
+  assert.deepEqual(left.channels, {});
+  await ann.publish('say', { room: 'lobby', text: 'unheard' });
+  await ann.consume();
+  await ann.publish('say', { room: 'lobby', text: 'heard' });
+  await until(() => ann.messages().length, 'what came after is heard');
+  assert.deepEqual(ann.messages().map((m) => m.text), ['heard']);
+  ann.close();
+});

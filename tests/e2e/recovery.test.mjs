@@ -1,0 +1,47 @@
+// The broker dies under the running aggregator and service, and comes back; both go on by themselves.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { chat, connect, serve, until } from './lib.mjs';
+
+const folder = mkdtempSync(tmpdir() + '/foz-recovery-');
+const rabbitmq = (command) =>
+  execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', [command, folder], { stdio: ['ignore', 'inherit', 'inherit'] });
+
+test('RabbitMQ is killed and started again', { timeout: 150_000 }, async (t) => {
+  t.after(() => {
+    rabbitmq('kill');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  rabbitmq('start');
+  const url = readFileSync(folder + '/url', 'utf8').trim();
+  const foz = await serve(['--publish-timeout', '60000', '--request-timeout', '60000'], url);
+  const service = await chat([], url);
+  const [ann, bob] = [await connect(foz.url), await connect(foz.url)];
+  await ann.consume();
+  await bob.consume();
+  const say = (text) => ann.publish('say', { room: 'lobby', text });
+  assert.equal((await say('before')).event, 'answer');
+
+  for (const way of ['kill', 'stop']) {
+    rabbitmq(way);
+    // Asked while there is no broker: kept, and answered when it is back.
+    const asked = say('during ' + way);
+    // A request on a volatile channel has no way back.
+    assert.equal((await ann.ask({ packet_action: 'publish', channel: 'voice', message: 1 })).error.code, 'unavailable');
+    rabbitmq('start');
+    assert.deepEqual((await asked).message, { ok: true }, way);
+    assert.equal((await say('after ' + way)).event, 'answer');
+  }
+  await until(() => bob.messages().some((m) => m.text === 'after stop'), 'bob hears what was said last', 30);
+  const heard = bob.messages().map((m) => m.text);
+  assert.deepEqual(heard, ['before', 'during kill', 'after kill', 'during stop', 'after stop'], 'all of it, once, in order');
+  assert.equal(ann.opened, 1, 'clients have not noticed');
+  assert.equal(bob.opened, 1);
+  ann.close();
+  bob.close();
+  await foz.stop();
+  await service.stop();
+});
