@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { chat, connect, serve, until } from './lib.mjs';
+import { chat, connect, serve, sleep, until } from './lib.mjs';
 
 const folder = mkdtempSync(tmpdir() + '/foz-recovery-');
 const rabbitmq = (command) =>
@@ -24,6 +24,9 @@ test('RabbitMQ is killed and started again', { timeout: 150_000 }, async (t) => 
   await bob.consume();
   const say = (text) => ann.publish('say', { room: 'lobby', text });
   assert.equal((await say('before')).event, 'answer');
+  // RabbitMQ 3.10: queues and streams that are killed together with their node right after they were declared may be
+  // down for good; what was declared a moment ago is what a first start is about, not what this test is about.
+  await sleep(3000);
 
   for (const way of ['kill', 'stop']) {
     rabbitmq(way);
