@@ -13,7 +13,7 @@ using reuse_port_option = asio::detail::socket_option::boolean<SOL_SOCKET, SO_RE
 }  // namespace
 
 listener::listener(shard& home, accepted on_accepted)
-    : home_(home), acceptor_(home.context()), resting_(home.context()), on_accepted_(std::move(on_accepted)) {}
+    : acceptor_(home.context()), resting_(home.context()), on_accepted_(std::move(on_accepted)) {}
 
 listener::~listener() {
     *alive_ = false;

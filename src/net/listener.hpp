@@ -42,7 +42,6 @@ private:
     void accept();
     void rest();
 
-    shard& home_;
     tcp::acceptor acceptor_;
     asio::steady_timer resting_;
     accepted on_accepted_;

@@ -67,7 +67,7 @@ void stream::written(std::size_t octets) {
         queue_.pop_front();
     }
     front_offset_ = octets;
-    if (!has_queued() && state_ == state::closing) return shutdown_output();
+    if (!has_queued() && state_ == state::closing) return output_done();
     if (above_high_ && queued_bytes_ <= options_.low_watermark_bytes) {
         above_high_ = false;
         if (handler_ && state_ == state::open) handler_->on_drained();
@@ -81,8 +81,20 @@ void stream::deliver(std::span<char> octets) {
 void stream::fail(error_code why) {
     if (state_ == state::closed) return;
     const bool tell = state_ == state::open;
-    shut();
+    if (why == asio::error::eof && has_queued()) {
+        peer_done_ = true;
+        if (tell) closing_timer_.start(home_.wheel(), std::chrono::seconds(5));
+        state_ = state::closing;
+    } else {
+        shut();
+    }
     if (stream_handler* const handler = std::exchange(handler_, nullptr); handler && tell) handler->on_closed(why);
+}
+
+// Everything is written and nothing more may be queued.
+void stream::output_done() {
+    if (peer_done_) return shut();
+    shutdown_output();
 }
 
 void stream::pause_reading() {
@@ -101,7 +113,7 @@ void stream::close(std::chrono::milliseconds within) {
     state_ = state::closing;
     closing_timer_.start(home_.wheel(), within);
     if (!reading) start_reading();
-    if (!has_queued()) shutdown_output();
+    if (!has_queued()) output_done();
 }
 
 void stream::abort() {

@@ -27,7 +27,8 @@ class stream_handler {
 public:
     // Valid only during the call; may be changed in place.
     virtual void on_octets(std::span<char> octets) = 0;
-    // The peer closed (asio::error::eof) or the connection broke. The last call to this handler.
+    // The peer closed (asio::error::eof) or the connection broke. The last call to this handler. What was queued when
+    // the peer closed is still written: it may have closed its own direction alone.
     virtual void on_closed(error_code why) = 0;
     // What was queued has fallen to the low watermark after it had been above the high one.
     virtual void on_drained() {}
@@ -82,14 +83,16 @@ public:
 protected:
     stream(shard& home, tcp::endpoint remote, stream_options options);
 
-    virtual void start_reading() = 0;  // a read operation is to be pending
-    virtual void start_writing() = 0;  // nothing is being written and something is queued
+    virtual void start_reading() = 0;    // a read operation is to be pending
+    virtual void start_writing() = 0;    // nothing is being written and something is queued
     virtual void shutdown_output() = 0;  // everything has been written: send TCP's FIN
-    virtual void close_socket() = 0;   // after which pending operations end with an error
+    virtual void close_socket() = 0;     // after which pending operations end with an error
 
     std::shared_ptr<stream> self() { return shared_from_this(); }
     // While closing, octets are read to be thrown away.
-    bool wants_octets() const noexcept { return state_ == state::closing || (state_ == state::open && !paused_); }
+    bool wants_octets() const noexcept {
+        return !peer_done_ && (state_ == state::closing || (state_ == state::open && !paused_));
+    }
     bool closed() const noexcept { return state_ == state::closed; }
 
     // For the two kinds of stream.
@@ -107,6 +110,7 @@ private:
     void on_turn_end() override;
     void queue_more(std::size_t octets);
     void seal_tail();
+    void output_done();
     void shut();
 
     shard& home_;
@@ -119,6 +123,7 @@ private:
     std::size_t queued_bytes_ = 0;
     state state_ = state::open;
     bool paused_ = false;
+    bool peer_done_ = false;  // TCP's FIN has come: nothing is to be read any more
     bool above_high_ = false;
     bool writing_ = false;  // a write waits for the socket
     bool turn_end_due_ = false;

@@ -78,7 +78,7 @@ private:
         on_outcome done;
         steady_time deadline;
         steady_time sent_at{};
-        std::uint64_t tag = 0;  // of this opening; 0: not sent in it
+        std::uint64_t tag = 0;   // of this opening; 0: not sent in it
         bool in_flight = false;  // sent in this opening, not answered yet
         bool ever_sent = false;
         bool returned = false;

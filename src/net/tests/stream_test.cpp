@@ -6,11 +6,13 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -165,6 +167,38 @@ TEST(stream, close_writes_what_is_queued_first) {
     cores.run();
     EXPECT_EQ(client.closed_with, asio::error::eof);
     EXPECT_TRUE(client.received == pattern(3'000'000));
+}
+
+TEST(stream, a_peer_that_has_closed_its_own_direction_still_gets_what_is_queued) {
+    runtime cores(1);
+    struct answering final : stream_handler {
+        void on_octets(std::span<char>) override { peer->write(pattern(5'000'000)); }
+        void on_closed(error_code why) override { closed_with = why; }
+        std::shared_ptr<stream> peer;
+        error_code closed_with;
+    } server;
+    auto accepting = listener::open(cores.at(0), {}, [&](tcp::socket socket) {
+        server.peer = stream::plain(cores.at(0), std::move(socket));
+        server.peer->start(server);
+    });
+    ASSERT_TRUE(accepting);
+    // A client that asks, sends its FIN, and reads slowly on a thread of its own.
+    std::size_t received = 0;
+    std::jthread client([&, port = (*accepting)->port()] {
+        asio::io_context context;
+        tcp::socket socket(context);
+        socket.connect({asio::ip::address_v4::loopback(), port});
+        asio::write(socket, asio::buffer("ask", 3));
+        socket.shutdown(tcp::socket::shutdown_send);
+        std::vector<char> buffer(100'000);
+        error_code error;
+        while (!error) received += socket.read_some(asio::buffer(buffer), error);
+        cores.stop();
+    });
+    cores.run();
+    client.join();
+    EXPECT_EQ(received, 5'000'000u);
+    EXPECT_EQ(server.closed_with, asio::error::eof);
 }
 
 TEST(stream, paused_reading_delivers_nothing_until_it_is_resumed) {
