@@ -35,7 +35,7 @@ function(foz_module)
   if(M_BROKER_TESTS)
     add_executable(${target}_broker_test ${M_BROKER_TESTS})
     target_link_libraries(${target}_broker_test PRIVATE ${target} GTest::gtest GTest::gmock GTest::gtest_main)
-    foz_broker_test(NAME ${M_NAME}_broker COMMAND ${target}_broker_test)
+    foz_broker_test(NAME ${M_NAME}_broker COMMAND $<TARGET_FILE:${target}_broker_test>)
   endif()
 
   foreach(source ${M_FUZZ})
