@@ -85,6 +85,12 @@ export async function run(program, args, { env = {}, seconds = 20 } = {}) {
   return { code: code ?? signal, output };
 }
 
+// What a failing test leaves open would keep the process from ending: every file's last act.
+const open = [];
+export async function closeAll() {
+  for (const close of open.splice(0)) await Promise.resolve().then(close).catch(() => {});
+}
+
 export const secret = () => randomBytes(16).toString('base64url');
 
 // An unmodified Primus client that keeps what it hears.
@@ -102,6 +108,7 @@ export async function connect(url, { query = '', resume = secret(), options = {}
   self.consume = (rest = {}) => self.ask({ packet_action: 'consume', channel: 'chat', ...rest });
   self.publish = (type, message, rest = {}) => self.ask({ packet_action: 'publish', channel: 'chat', type, message, ...rest });
   self.close = () => primus.destroy();
+  open.push(self.close);
   const welcome = await until(() => self.events('welcome')[0], 'a client is welcomed');
   self.client = welcome.client;
   self.session = welcome.session;
@@ -113,6 +120,7 @@ export async function worker(queue, handle, url = broker) {
   const connection = await amqplib.connect(url, { noDelay: true });
   const channel = await connection.createConfirmChannel();
   await channel.prefetch(1);
+  open.push(() => connection.close());
   connection.on('error', () => {});
   channel.on('error', () => {});
   await channel.consume(queue, (message) => {

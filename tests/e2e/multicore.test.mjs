@@ -1,7 +1,9 @@
 // Many clients on several shards; in the TSan build this is what finds data races.
-import test from 'node:test';
+import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { chat, connect, serve, until } from './lib.mjs';
+import { closeAll, chat, connect, serve, until } from './lib.mjs';
+
+after(closeAll);
 
 test('every client on every shard hears every message once and in the same order', async () => {
   const foz = await serve(['--threads', '4']);

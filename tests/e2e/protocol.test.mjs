@@ -2,7 +2,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { broker, amqplib, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
+import { closeAll, broker, amqplib, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -10,6 +10,7 @@ before(async () => {
   service = await chat();
 });
 after(async () => {
+  await closeAll();
   await foz.stop();
   await service.stop();
 });

@@ -1,10 +1,12 @@
 // The broker dies under the running aggregator and service, and comes back; both go on by themselves.
-import test from 'node:test';
+import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { chat, connect, serve, sleep, until } from './lib.mjs';
+import { closeAll, chat, connect, serve, sleep, until } from './lib.mjs';
+
+after(closeAll);
 
 const folder = mkdtempSync(tmpdir() + '/foz-recovery-');
 const rabbitmq = (command) =>
