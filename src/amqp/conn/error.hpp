@@ -22,9 +22,11 @@ struct error {
     std::uint16_t reply_code = 0;  // AMQP 0-9-1 §1.1's reply code when the broker sent one, else 0
     std::string text;              // one line for people
 
-    // Trying again with the same arguments and permissions can't help: 402, 403, 404, 405, 406, 530.
+    // Trying again with the same arguments and permissions can't help: 402 (INVALID_PATH), 403 (ACCESS_REFUSED), 406
+    // (PRECONDITION_FAILED), 530 (NOT_ALLOWED). Not 404 and 405: RabbitMQ says NOT_FOUND of a stream whose node is
+    // still starting, and RESOURCE_LOCKED of an exclusive queue whose connection has just died.
     bool permanent() const noexcept {
-        return reply_code == 402 || (reply_code >= 403 && reply_code <= 406) || reply_code == 530;
+        return reply_code == 402 || reply_code == 403 || reply_code == 406 || reply_code == 530;
     }
 };
 
