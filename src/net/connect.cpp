@@ -1,5 +1,8 @@
 #include "net/connect.hpp"
 
+#include <optional>
+#include <vector>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
@@ -10,24 +13,31 @@ namespace {
 
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 
-// Ends the step that is under way when the time is over.
+// Ends the step that is under way when the time for all of them is over.
 struct deadline {
     deadline(shard& home, std::chrono::milliseconds after, tcp::resolver& to_cancel, tcp::socket& to_close)
-        : resolver(to_cancel), socket(to_close) {
+        : resolver(to_cancel), socket(&to_close) {
         timer.start(home.wheel(), after);
     }
     void expire() {
         expired = true;
         resolver.cancel();
         error_code ignored;
-        socket.close(ignored);
+        socket->close(ignored);
     }
 
     tcp::resolver& resolver;
-    tcp::socket& socket;
+    tcp::socket* socket;
     bool expired = false;
     wheel_timer timer{this, [](deadline& self) { self.expire(); }};
 };
+
+// An address needs no resolver, which would start a thread for it.
+std::optional<tcp::endpoint> literal_address(const connect_options& options) {
+    error_code error;
+    const auto address = asio::ip::make_address(options.host, error);
+    return error ? std::nullopt : std::optional(tcp::endpoint(address, options.port));
+}
 
 }  // namespace
 
@@ -47,9 +57,15 @@ asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(sha
         return std::unexpected(where + ": " + step + ": " + (limit.expired ? "timed out" : error.message()));
     };
 
-    auto [resolve_error, addresses] =
-        co_await resolver.async_resolve(options.host, std::to_string(options.port), as_values);
-    if (resolve_error || limit.expired) co_return failed("resolve", resolve_error);
+    std::vector<tcp::endpoint> addresses;
+    if (const auto literal = literal_address(options)) {
+        addresses.push_back(*literal);
+    } else {
+        auto [resolve_error, found] =
+            co_await resolver.async_resolve(options.host, std::to_string(options.port), as_values);
+        if (resolve_error || limit.expired) co_return failed("resolve", resolve_error);
+        addresses.assign(found.begin(), found.end());
+    }
     auto [connect_error, address] = co_await asio::async_connect(socket, addresses, as_values);
     if (connect_error || limit.expired) co_return failed("connect", connect_error);
 
@@ -59,15 +75,13 @@ asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(sha
     }
 
     asio::ssl::stream<tcp::socket> secure(std::move(socket), *context);
-    deadline handshake_limit(home, options.timeout, resolver, secure.next_layer());
-    limit.timer.cancel();
+    limit.socket = &secure.next_layer();
     const std::string name = options.tls->server_name.empty() ? options.host : options.tls->server_name;
     SSL_set_tlsext_host_name(secure.native_handle(), name.c_str());
     if (options.tls->verify) secure.set_verify_callback(asio::ssl::host_name_verification(name));
     auto [handshake_error] = co_await secure.async_handshake(asio::ssl::stream_base::client, as_values);
-    if (handshake_limit.expired) co_return std::unexpected(where + ": TLS handshake: timed out");
-    if (handshake_error) co_return failed("TLS handshake", handshake_error);
-    handshake_limit.timer.cancel();
+    if (handshake_error || limit.expired) co_return failed("TLS handshake", handshake_error);
+    limit.timer.cancel();
     co_return stream::tls(home, std::move(secure), options.stream);
 }
 

@@ -293,7 +293,7 @@ TEST(connect, a_peer_that_never_shakes_hands_is_given_up) {
     ASSERT_TRUE(accepting);
     std::string error;
     connect_options to{
-        .host = "127.0.0.1", .port = (*accepting)->port(), .timeout = 200ms, .tls = tls_client_options{}};
+        .host = "127.0.0.1", .port = (*accepting)->port(), .timeout = 1s, .tls = tls_client_options{}};
     asio::co_spawn(cores.at(0).context(),
                    connect_and(cores.at(0), to, error, [&](std::shared_ptr<stream>) { cores.stop(); }), asio::detached);
     cores.run();

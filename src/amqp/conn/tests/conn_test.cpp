@@ -380,7 +380,7 @@ TEST(amqp_conn, a_silent_broker_is_given_up_and_stop_always_ends) {
         std::string text;
         std::function<void()> done;
     } seen;
-    client c(f.home, {.urls = {to}, .connect_timeout = 200ms}, &seen);
+    client c(f.home, {.urls = {to}, .connect_timeout = 1s}, &seen);
     seen.done = [&] { f.spawn(stop(c, f.cores)); };
     c.start();
     f.run();
