@@ -292,8 +292,7 @@ TEST(connect, a_peer_that_never_shakes_hands_is_given_up) {
         cores.at(0), {}, [&](tcp::socket socket) { silent = std::make_shared<tcp::socket>(std::move(socket)); });
     ASSERT_TRUE(accepting);
     std::string error;
-    connect_options to{
-        .host = "127.0.0.1", .port = (*accepting)->port(), .timeout = 1s, .tls = tls_client_options{}};
+    connect_options to{.host = "127.0.0.1", .port = (*accepting)->port(), .timeout = 1s, .tls = tls_client_options{}};
     asio::co_spawn(cores.at(0).context(),
                    connect_and(cores.at(0), to, error, [&](std::shared_ptr<stream>) { cores.stop(); }), asio::detached);
     cores.run();
