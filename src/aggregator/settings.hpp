@@ -31,6 +31,9 @@ struct settings {
     // Exchanges that a client's publish_target may name.
     std::vector<std::string> publish_targets{"INBOUND"};
 
+    // Origins of pages that may connect besides those of the same host; "*": all.
+    std::vector<std::string> origins{"*"};
+
     std::chrono::milliseconds ping_interval = std::chrono::seconds(30);
     std::chrono::milliseconds request_timeout = std::chrono::seconds(30);  // of a request that names none
     std::chrono::milliseconds publish_timeout = std::chrono::seconds(10);  // a publish waits so long for its confirm
@@ -41,6 +44,17 @@ struct settings {
     std::size_t subscriptions_per_session_max = 1'000;  // groups and topics of all channels together
     std::size_t deduplication_window = 10'000;          // message ids remembered for each channel
     std::uint16_t stream_prefetch = 1'000;
+
+    // For those who come back: recent messages of each durable channel that are kept in memory, and how many entries of
+    // its stream one resume may read before it is told of a gap instead.
+    std::size_t recent_bytes_max = 16 * 1024 * 1024;
+    std::size_t resume_entries_max = 100'000;
+    // Those who resume are told their position at least so often, or after so many messages of the channel.
+    std::chrono::milliseconds position_interval = std::chrono::seconds(30);
+    std::size_t position_entries = 1'000;
+    // Outcomes of messages with an id that are remembered for resends, on each shard.
+    std::size_t outcomes_max = 10'000;
+    std::chrono::milliseconds drain_spread = std::chrono::seconds(2);  // clients are sent away over so long
 };
 
 }  // namespace foz::aggregator

@@ -21,7 +21,12 @@ std::string channel_settings::out_queue() const {
 }
 
 std::vector<channel_settings> default_channels() {
-    return {{.name = "voice", .delivery = delivery_kind::volatile_}, {.name = "chat"}, {.name = "tickets"}};
+    return {{.name = "voice",
+             .delivery = delivery_kind::volatile_,
+             .consumers = consumer_kind::single_active,
+             .presence = true},
+            {.name = "chat"},
+            {.name = "tickets"}};
 }
 
 std::string check_channel_name(const std::string& name) {

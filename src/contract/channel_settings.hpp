@@ -1,6 +1,7 @@
 // A channel (voice, chat, tickets …) as it is configured.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,13 +18,46 @@ enum class consumer_kind {
     single_active,  // one consumer at a time, the next takes over
 };
 
+enum class order_kind {
+    none,    // competing handlers reorder, as they must
+    client,  // what one client sends is handled in its order: one active consumer, one unconfirmed publish for a client
+};
+
+enum class groups_kind {
+    open,     // anyone may join any group
+    service,  // the channel's worker is asked at each consume (type foz.join)
+    token,    // only groups that the client's token names
+};
+
+enum class not_json_kind {
+    drop,    // a service's body that is no JSON is dropped, counted and logged
+    base64,  // it is passed as a JSON string of its octets in base64
+};
+
 struct channel_settings {
     std::string name;  // lower case; the routing key's first word
     delivery_kind delivery = delivery_kind::durable;
     consumer_kind consumers = consumer_kind::competing;
-    std::int32_t delivery_limit = 20;           // returns of a message before it is dead-lettered; < 0: no limit
+    order_kind order = order_kind::none;
+    groups_kind groups = groups_kind::open;
+    not_json_kind not_json = not_json_kind::drop;
+    // Returns of a message before it is dead-lettered. 0: never delivered again, an unfinished message is a dead letter
+    // at once. < 0: no limit.
+    std::int32_t delivery_limit = 20;
     std::int32_t volatile_max_length = 10'000;  // messages in an aggregator's queue before the oldest is dropped
+    // A request to a channel that had no consumer for so long is refused (no_service) instead of waiting in the queue.
+    std::chrono::milliseconds no_service_after = std::chrono::seconds(10);
+    // The service is told when a client's session begins and ends to hear the channel (types foz.opened, foz.closed).
+    bool presence = false;
+    // What the stream of a durable channel keeps; 0: not limited. It becomes a policy (`foz topology export`), never an
+    // argument of the queue: operations may change it.
+    std::uint64_t retention_bytes = 0;
+    std::chrono::seconds retention_age{0};
 
+    // One consumer at a time is also what order_kind::client needs.
+    bool single_active() const noexcept {
+        return consumers == consumer_kind::single_active || order == order_kind::client;
+    }
     // IN_CHAT: the work queue of the channel's services.
     std::string in_queue() const;
     // OUT_CHAT: the stream of a durable channel, the prefix of the queues of a volatile one.
@@ -32,7 +66,7 @@ struct channel_settings {
     std::string binding_key() const { return name + ".#"; }
 };
 
-// voice (volatile), chat and tickets (durable).
+// voice (volatile, one active consumer, presence), chat and tickets (durable).
 std::vector<channel_settings> default_channels();
 
 // What is wrong with a channel's name, or empty: 1 to 32 of a-z, 0-9 and "-", beginning with a letter.

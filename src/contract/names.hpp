@@ -29,6 +29,22 @@ inline constexpr std::string_view header_multicast = "foz-multicast";
 inline constexpr std::string_view header_direct = "foz-direct";
 inline constexpr std::string_view header_error = "foz-error";
 
+// Inbound: the caller wants to be told foz.taken and foz.done. Outbound, with foz.taken: the attempt, from 1.
+inline constexpr std::string_view header_progress = "foz-progress";
+inline constexpr std::string_view header_attempt = "foz-attempt";
+
+// Types of ours. Aggregator → service: may this client join this group (body {"group":…}, answered {"allow":true});
+// a session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
+// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is.
+inline constexpr std::string_view type_join = "foz.join";
+inline constexpr std::string_view type_opened = "foz.opened";
+inline constexpr std::string_view type_closed = "foz.closed";
+inline constexpr std::string_view type_taken = "foz.taken";
+inline constexpr std::string_view type_extend = "foz.extend";
+inline constexpr std::string_view type_done = "foz.done";
+inline constexpr std::string_view type_error = "foz.error";
+inline constexpr std::string_view type_marker = "foz.marker";
+
 // Within foz-direct: addresses one socket instead of all sockets of a client.
 inline constexpr std::string_view session_prefix = "session:";
 

@@ -40,7 +40,7 @@ amqp::queue_declare work_queue(const channel_settings& channel) {
                           {"x-dead-letter-strategy", "at-least-once"},
                           {"x-overflow", "reject-publish"}};
     if (channel.delivery_limit >= 0) arguments.set("x-delivery-limit", channel.delivery_limit);
-    if (channel.consumers == consumer_kind::single_active) arguments.set("x-single-active-consumer", true);
+    if (channel.single_active()) arguments.set("x-single-active-consumer", true);
     return make_queue(channel.in_queue(), std::move(arguments));
 }
 

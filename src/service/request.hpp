@@ -1,7 +1,9 @@
 // One message that a handler works on, and what the handler wants to say.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,6 +49,9 @@ public:
     std::string_view message() const noexcept;  // the body: what the client wrote as `message`, byte for byte
     bool redelivered() const noexcept;          // it may have been worked on before
     bool awaits_reply() const noexcept;
+    unsigned attempt() const noexcept;  // 1, or more when it was delivered before
+    // When the caller stops waiting; nothing when nobody waits or it was not said.
+    std::optional<std::chrono::system_clock::time_point> deadline() const;
 
     // The answer to the caller; ignored when nobody awaits one. Once for a request: a second one is a
     // std::logic_error.
@@ -57,6 +62,13 @@ public:
     void multicast(const std::vector<std::string>& groups, std::string_view json, const say_options& options = {});
     // To all sockets of these clients, or to single sockets ("session:<id>").
     void direct(const std::vector<std::string>& receivers, std::string_view json, const say_options& options = {});
+
+    // Tells the caller at once to wait `more` longer, counted from now.
+    void extend(std::chrono::milliseconds more);
+    // Asks one of a client's sockets ("<client>") or one socket ("session:<id>") and waits for the answer (JSON); the
+    // first socket that answers wins. Nothing when none did in time. Blocks this handler's thread.
+    std::optional<std::string> ask(const std::string& receiver, std::string_view json, std::chrono::milliseconds within,
+                                   const say_options& options = {});
 
 private:
     friend class worker_core;

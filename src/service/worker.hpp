@@ -6,6 +6,7 @@
 #pragma once
 
 #include "contract/channel_settings.hpp"
+#include "service/dedupe_store.hpp"
 #include "service/request.hpp"
 
 #include <chrono>
@@ -28,6 +29,10 @@ struct worker_options {
     std::uint16_t concurrency = 1;
     // All channels of the system, not only those with handlers: they are declared at start.
     std::vector<contract::channel_settings> channels = contract::default_channels();
+    // Declares exchanges and queues at start. Without it they have to be there (foz serve, foz topology apply).
+    bool declare = true;
+    // Null: a memory store.
+    std::shared_ptr<dedupe_store> dedupe;
     std::chrono::milliseconds confirm_timeout = std::chrono::seconds(30);  // for what handlers say
     std::chrono::milliseconds drain_timeout = std::chrono::seconds(30);    // for handlers at stop()
 };
@@ -44,6 +49,15 @@ struct worker_counters {
 // is a dead letter and the caller is told.
 using handler = std::function<void(request&)>;
 
+// One message of a channel's stream. Views are valid during the call.
+struct said {
+    std::string_view topic;
+    std::string_view type;
+    std::string_view message_id;
+    std::string_view message;  // JSON
+};
+using follower = std::function<void(const said&)>;
+
 // Handlers run on the worker's own threads, up to `concurrency` at once; a message that is redelivered runs alone, so
 // that one that kills its worker takes no other with it (the broker counts every return, whoever was at fault).
 // At least once: a handler may see a message again after a crash or a lost connection.
@@ -57,6 +71,10 @@ public:
     // Before run(). An empty type takes every type of the channel that has no handler of its own; a message that
     // nobody takes is answered with the error "unknown_type". std::invalid_argument for a channel that there is not.
     void on(const std::string& channel, const std::string& type, handler work);
+    // Before run(). Reads the stream of a durable channel: everything that services say there, from `since` on and
+    // live, in order, also what other workers say. It takes nothing from anyone. Called on one thread of its own; run()
+    // begins to take work when what was there at start has been read.
+    void follow(const std::string& channel, std::chrono::system_clock::time_point since, follower hear);
     // Called from the I/O thread when every channel with handlers is being consumed, each time.
     void on_ready(std::function<void()> tell);
     // One line for people: connections that go and come, failing handlers. Called from any of the worker's threads.
