@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::chrono::milliseconds look_again{20};
 
+amqp::client_options publish_options(const settings& all) {
+    return {.urls = all.publish_urls, .connection_name = all.name + " own", .tls = all.broker_tls};
+}
+
 amqp::client_options consume_options(const settings& all, const std::string& purpose) {
     return {.urls = all.consume_urls, .connection_name = all.name + " " + purpose, .tls = all.broker_tls};
 }
@@ -31,8 +35,8 @@ std::string read_file(const std::string& path) {
 
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
-    core(net::shard& home, const settings& all, const front_state& state, amqp::client_events* events)
-        : sockets(home, all, events), port(sockets, state) {}
+    core(net::shard& home, const settings& all, const front_state& state, hub::catch_up_port older)
+        : sockets(home, all, nullptr, std::move(older)), port(sockets, state) {}
 
     hub sockets;
     front port;
@@ -45,6 +49,8 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
       events_(events),
       consume_(cores.at(0), consume_options(settings_, "consume"), this),
       streams_(cores.at(0), consume_options(settings_, "streams")),
+      own_publish_(cores.at(0), publish_options(settings_)),
+      markers_(own_publish_),
       attached_(settings_.channels.size(), false) {
     if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_file(settings_.primus_js_file);
     if (settings_.tls) {
@@ -55,7 +61,10 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
     for (unsigned i = 0; i < cores_.size(); ++i) {
-        auto& made = cores_state_.emplace_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, nullptr));
+        auto& made = cores_state_.emplace_back(
+            std::make_unique<core>(cores_.at(i), settings_, front_state_, [this](catch_up_job job) {
+                cores_.at(0).post([this, job = std::move(job)]() mutable { older_[job.channel]->add(std::move(job)); });
+            }));
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
         // alone.
         if (i == 0) {
@@ -70,18 +79,19 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
         made->server = std::move(*opened);
     }
     reader_sink& sink = *this;
+    older_.resize(settings_.channels.size());
     for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
         if (settings_.channels[i].delivery == contract::delivery_kind::durable) {
-            readers_.push_back(std::make_unique<stream_reader>(streams_, settings_, i, sink));
+            readers_.push_back(std::make_unique<stream_reader>(streams_, markers_, settings_, i, sink));
+            older_[i] = std::make_unique<catch_up>(streams_, settings_, i);
         } else {
             readers_.push_back(std::make_unique<volatile_reader>(consume_, settings_, i, sink));
         }
     }
-    notices_publish_ = std::make_unique<amqp::client>(
-        cores_.at(0), amqp::client_options{.urls = settings_.publish_urls,
-                                           .connection_name = settings_.name + " notices",
-                                           .tls = settings_.broker_tls});
-    notices_ = std::make_unique<dead_notices>(consume_, *notices_publish_, settings_);
+    watch_ = std::make_unique<service_watch>(consume_, settings_, [this](std::size_t channel, bool there) {
+        for_each_hub([channel, there](hub& home) { home.set_service(channel, there); });
+    });
+    notices_ = std::make_unique<dead_notices>(consume_, own_publish_, settings_);
 }
 
 aggregator::~aggregator() = default;
@@ -89,7 +99,7 @@ aggregator::~aggregator() = default;
 void aggregator::start() {
     consume_.start();
     streams_.start();
-    notices_publish_->start();
+    own_publish_.start();
     for_each_hub([](hub& home) { home.start(); });
 }
 
@@ -104,31 +114,19 @@ void aggregator::on_outbound(std::size_t channel, const amqp::delivery& message,
                               {.channel = channel,
                                .channel_name = config.name,
                                .durable = config.delivery == contract::delivery_kind::durable,
+                               .not_json = config.not_json,
                                .offset = offset},
                               cores_.at(0).time().wall_now());
-    if (made) {
-        // Crosses to each core once, whatever the number of receivers there.
-        const auto shared = std::make_shared<const outbound>(std::move(*made));
-        for (auto& one : cores_state_)
-            one->sockets.home().post([&home = one->sockets, shared] { home.dispatch(*shared); });
-        return;
+    if (made.dropped) {
+        ++counters_.dropped[static_cast<std::size_t>(*made.dropped)];
+        if (const auto why = to_text(*made.dropped); !why.empty())
+            events_.on_notice("dropped: " + std::string(why) + ", on channel " + config.name + ", message id " +
+                              message.properties.message_id.value_or("-"));
+        if (!offset) return;  // what has a place in a stream keeps it
     }
-    const std::string about =
-        " on channel " + config.name + ", message id " + message.properties.message_id.value_or("-");
-    switch (made.error()) {
-        case drop_reason::not_json:
-            ++counters_.not_json;
-            return events_.on_notice("dropped: the body is no JSON value," + about);
-        case drop_reason::bad_header:
-            ++counters_.bad_header;
-            return events_.on_notice("dropped: a foz-* header has the wrong type," + about);
-        case drop_reason::no_receiver:
-            ++counters_.no_receiver;
-            return events_.on_notice("dropped: neither foz-* headers nor a correlation_id of ours," + about);
-        case drop_reason::expired:
-            ++counters_.expired;
-            return;
-    }
+    // Crosses to each core once, whatever the number of receivers there.
+    const auto shared = std::make_shared<const outbound>(std::move(made.message));
+    for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, shared] { home.dispatch(shared); });
 }
 
 void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
@@ -148,10 +146,11 @@ void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
     if (why.code == amqp::errc::channel_closed) events_.on_notice("channel " + config.name + ": " + why.text);
 }
 
-void aggregator::on_gap(std::size_t channel) {
+void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause) {
     ++counters_.gaps;
     events_.on_notice("gap: the stream of channel " + settings_.channels[channel].name +
-                      " lost entries or was made anew");
+                      (cause == envelope::gap_cause::recreated ? " was made anew" : " has lost entries"));
+    for_each_hub([channel, cause](hub& home) { home.gap(channel, cause); });
 }
 
 void aggregator::on_connected(const std::string& where) {
@@ -198,7 +197,7 @@ boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::millisecond
 
     co_await consume_.stop();
     co_await streams_.stop();
-    co_await notices_publish_->stop();
+    co_await own_publish_.stop();
     std::atomic<unsigned> stopped = 0;
     for (auto& one : cores_state_)
         one->sockets.home().post([&one = *one, &stopped] {

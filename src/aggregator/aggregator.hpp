@@ -1,14 +1,17 @@
 // The aggregator as a whole: what `foz serve` runs.
 #pragma once
 
+#include "aggregator/catch_up.hpp"
 #include "aggregator/dead_notices.hpp"
 #include "aggregator/front.hpp"
 #include "aggregator/hub.hpp"
 #include "aggregator/readers.hpp"
+#include "aggregator/service_watch.hpp"
 #include "aggregator/settings.hpp"
 #include "net/runtime.hpp"
 #include "ws/conn/server.hpp"
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,11 +35,8 @@ protected:
 };
 
 struct aggregator_counters {
-    std::uint64_t outbound = 0;  // messages read for clients
-    std::uint64_t not_json = 0;  // of these dropped, by reason
-    std::uint64_t expired = 0;
-    std::uint64_t no_receiver = 0;
-    std::uint64_t bad_header = 0;
+    std::uint64_t outbound = 0;                 // messages read for clients
+    std::array<std::uint64_t, 5> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
 };
 
@@ -63,7 +63,7 @@ private:
     void on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) override;
     void on_attached(std::size_t channel, const std::string& reply_queue) override;
     void on_detached(std::size_t channel, const amqp::error& why) override;
-    void on_gap(std::size_t channel) override;
+    void on_gap(std::size_t channel, envelope::gap_cause cause) override;
 
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
@@ -80,9 +80,12 @@ private:
     front_state front_state_;
     amqp::client consume_;
     amqp::client streams_;
+    amqp::client own_publish_;  // for what the aggregator itself says: markers, errors of dead letters
+    amqp::publisher markers_;
     std::vector<std::unique_ptr<core>> cores_state_;  // one for each shard
     std::vector<std::unique_ptr<reader>> readers_;
-    std::unique_ptr<amqp::client> notices_publish_;
+    std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
+    std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
     std::vector<bool> attached_;
     aggregator_counters counters_;

@@ -8,7 +8,6 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::uint16_t prefetch = 50;
-constexpr std::string_view error_type = "foz.error";
 
 amqp::basic_qos qos() {
     amqp::basic_qos method;
@@ -35,7 +34,7 @@ amqp::publication error_for(const amqp::basic_properties& dead) {
     p.routing_key = *dead.reply_to;  // through the default exchange, as any RPC answer
     p.properties.content_type = "application/json";
     p.properties.delivery_mode = 2;
-    p.properties.type = error_type;
+    p.properties.type = contract::type_error;
     p.properties.correlation_id = dead.correlation_id;
     p.properties.message_id = dead.message_id.value_or("") + "/" + code;
     p.properties.headers.emplace().set(contract::header_error, code);

@@ -10,31 +10,45 @@
 namespace foz::aggregator {
 namespace {
 
+// Clients that are sent away come back somewhere: not all at once.
+constexpr std::chrono::milliseconds drain_pace{10};
+
 amqp::client_options publish_options(const settings& all, unsigned shard) {
     return {.urls = all.publish_urls,
             .connection_name = all.name + " publish " + std::to_string(shard),
             .tls = all.broker_tls};
 }
 
+std::string client_of(const amqp::publication& message) {
+    const auto& headers = message.properties.headers;
+    return std::string(amqp::as_string(headers ? headers->find(contract::header_client) : nullptr).value_or(""));
+}
+
 }  // namespace
 
-hub::hub(net::shard& home, const settings& all, amqp::client_events* events)
+hub::hub(net::shard& home, const settings& all, amqp::client_events* events, catch_up_port older)
     : home_(home),
       settings_(all),
+      older_(std::move(older)),
       client_(home, publish_options(all, home.index()), events),
-      subscriptions_(all.channels.size()),
-      reply_queues_(all.channels.size()),
-      positions_(all.channels.size()) {
+      requests_(*this, all.outcomes_max) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
-        publishers_.push_back(std::make_unique<amqp::publisher>(client_));
-        publishers_.back()->set_recipe(
+        auto& made = channels_.emplace_back(all);
+        made.publisher = std::make_unique<amqp::publisher>(client_);
+        made.publisher->set_recipe(
             [this](amqp::channel& on) { return contract::declare(on, contract::make_topology(settings_.channels)); });
     }
 }
 
 hub::~hub() = default;
 
+void hub::start() {
+    client_.start();
+    position_timer_.start(home_.wheel(), settings_.position_interval);
+}
+
 boost::asio::awaitable<void> hub::stop() {
+    position_timer_.cancel();
     return client_.stop();
 }
 
@@ -47,7 +61,10 @@ std::uint64_t hub::add(session& who) {
 
 void hub::remove(session& who) {
     if (sessions_.erase(who.serial()) == 0) return;
-    for (auto& channel : subscriptions_) channel.remove(who);
+    for (auto& channel : channels_) {
+        channel.heard.remove(who);
+        channel.trackers.erase(&who);
+    }
     const auto at = by_client_.find(who.client.view());
     std::erase(at->second, &who);
     if (at->second.empty()) by_client_.erase(at);
@@ -60,62 +77,62 @@ session* hub::find(std::uint64_t serial) const {
 
 void hub::publish(std::size_t channel, amqp::publication message, amqp::publisher::on_outcome done) {
     ++counters_.published;
-    publishers_[channel]->publish(std::move(message), settings_.publish_timeout, std::move(done));
+    if (settings_.channels[channel].order == contract::order_kind::none)
+        return channels_[channel].publisher->publish(std::move(message), settings_.publish_timeout, std::move(done));
+    // One unconfirmed message for each client: a message that is repeated after a failure can't overtake another.
+    const std::string client = client_of(message);
+    auto& queue = channels_[channel].ordered[client];
+    queue.push_back({std::move(message), std::move(done)});
+    if (queue.size() == 1) publish_next(channel, client);
 }
 
-void hub::dispatch(const outbound& message) {
-    if (message.where) positions_[message.channel] = message.where;
-    if (message.answer) return deliver(*message.answer);
-    ++round_;
-    for (const outbound_route& route : message.routes) deliver(message, route, round_);
+void hub::publish_next(std::size_t channel, const std::string& client) {
+    auto& first = channels_[channel].ordered[client].front();
+    channels_[channel].publisher->publish(std::move(first.message), settings_.publish_timeout,
+                                          [this, channel, client](amqp::outcome result) {
+                                              auto& queue = channels_[channel].ordered[client];
+                                              auto told = std::move(queue.front().done);
+                                              queue.pop_front();
+                                              if (queue.empty()) {
+                                                  channels_[channel].ordered.erase(client);
+                                              } else {
+                                                  publish_next(channel, client);
+                                              }
+                                              if (told) told(result);
+                                          });
 }
 
-void hub::deliver(const outbound& message, const outbound_route& route, std::uint64_t round) {
-    frame_ref frame;  // made at the first receiver: most messages have none on most shards
-    const auto to = [&](subscriber& who) {
-        if (!frame) frame = frame_ref::of(route.frame);
-        static_cast<session&>(who).deliver(frame, message.durable);
-    };
-    const channel_subscriptions& heard = subscriptions_[message.channel];
-    switch (route.how) {
-        case envelope::via::direct:
-            for (const std::string& receiver : route.receivers) {
-                if (receiver.starts_with(contract::session_prefix)) {
-                    heard.direct_session(std::string_view(receiver).substr(contract::session_prefix.size()), round, to);
-                } else {
-                    heard.direct(receiver, round, to);
-                }
-            }
-            return;
-        case envelope::via::multicast:
-            return heard.multicast(route.receivers.front(), message.topic, round, to);
-        case envelope::via::broadcast:
-            return heard.broadcast(message.topic, round, to);
+bool hub::no_service(std::size_t channel, bool fail_fast) const {
+    const auto& since = channels_[channel].no_service_since;
+    if (!since) return false;
+    return fail_fast || home_.time().now() - *since >= settings_.channels[channel].no_service_after;
+}
+
+void hub::set_service(std::size_t channel, bool there) {
+    auto& since = channels_[channel].no_service_since;
+    if (there) {
+        since.reset();
+    } else if (!since) {
+        since = home_.time().now();
     }
 }
 
-void hub::deliver(const outbound_answer& answer) {
-    const auto at = by_client_.find(answer.to.client.view());
-    if (at == by_client_.end()) return;
-    for (session* who : at->second)
-        if (who->take_answer(answer)) return;
-    // The socket that asked is gone. The client may be back on another one, where primus-responder still knows the
-    // request by its id; whoever does not know it ignores it.
-    for (session* who : at->second) who->pass_answer(answer);
-}
-
 void hub::interrupt(std::size_t channel) {
-    reply_queues_[channel].clear();
-    for (const auto& [serial, who] : sessions_) who->interrupt(channel);
+    channels_[channel].reply_queue.clear();
+    requests_.interrupt(channel);
 }
 
 void hub::drain() {
-    for (const auto& [serial, who] : sessions_) who->drain();
+    position_timer_.cancel();
+    const auto count = static_cast<std::int64_t>(sessions_.size());
+    const auto spread = std::min(settings_.drain_spread, drain_pace * count);
+    std::int64_t i = 0;
+    for (const auto& [serial, who] : sessions_) who->drain(spread * i++ / std::max<std::int64_t>(count, 1));
 }
 
 std::size_t hub::unconfirmed() const {
     std::size_t all = 0;
-    for (const auto& publisher : publishers_) all += publisher->pending();
+    for (const auto& channel : channels_) all += channel.publisher->pending();
     return all;
 }
 

@@ -1,7 +1,11 @@
 // The sockets of one shard: who they are, what they hear, and the way to the broker.
 #pragma once
 
+#include "aggregator/catch_up.hpp"
 #include "aggregator/outbound.hpp"
+#include "aggregator/questions.hpp"
+#include "aggregator/recent.hpp"
+#include "aggregator/requests.hpp"
 #include "aggregator/settings.hpp"
 #include "aggregator/subscriptions.hpp"
 #include "amqp/conn/client.hpp"
@@ -10,10 +14,12 @@
 #include "primus/packet.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace foz::aggregator {
@@ -27,6 +33,9 @@ struct hub_counters {
     std::uint64_t deliveries = 0;          // messages to sockets
     std::uint64_t deliveries_dropped = 0;  // of volatile channels, to slow sockets
     std::uint64_t answers = 0;
+    std::uint64_t resends = 0;  // messages whose id was known
+    std::uint64_t resumes = 0;
+    std::uint64_t gaps = 0;  // told to sessions
     std::uint64_t slow_closed = 0;
     std::uint64_t silent_closed = 0;  // no sign of life for a whole ping interval
 };
@@ -34,12 +43,15 @@ struct hub_counters {
 // Lives on one shard; outlives its sessions.
 class hub {
 public:
-    hub(net::shard& home, const settings& all, amqp::client_events* events);
+    // What older entries are asked of; called on this shard.
+    using catch_up_port = std::function<void(catch_up_job)>;
+
+    hub(net::shard& home, const settings& all, amqp::client_events* events, catch_up_port older);
     ~hub();
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
 
-    void start() { client_.start(); }
+    void start();
     boost::asio::awaitable<void> stop();
 
     // From sessions.
@@ -47,10 +59,18 @@ public:
     void remove(session& who);
     session* find(std::uint64_t serial) const;
     void publish(std::size_t channel, amqp::publication message, amqp::publisher::on_outcome done);
-    channel_subscriptions& heard_on(std::size_t channel) { return subscriptions_[channel]; }
+    channel_subscriptions& heard_on(std::size_t channel) { return channels_[channel].heard; }
+    const recent_messages& recent(std::size_t channel) const { return channels_[channel].recent; }
+    const std::optional<envelope::position>& position(std::size_t channel) const { return channels_[channel].where; }
     // Where a service's answers go; empty while a volatile channel has no queue.
-    const std::string& reply_queue(std::size_t channel) const { return reply_queues_[channel]; }
-    const std::optional<envelope::position>& position(std::size_t channel) const { return positions_[channel]; }
+    const std::string& reply_queue(std::size_t channel) const { return channels_[channel].reply_queue; }
+    // Nothing consumes the channel's queue: now, or for as long as the channel's settings allow.
+    bool no_service(std::size_t channel, bool fail_fast) const;
+    // From now on the session is told its position now and then.
+    void track(std::size_t channel, session& who) { channels_[channel].trackers.insert(&who); }
+    void catch_up(catch_up_job job) { older_(std::move(job)); }
+    requests& asked() noexcept { return requests_; }
+    questions& asked_of_clients() noexcept { return questions_; }
     const settings& config() const noexcept { return settings_; }
     net::shard& home() noexcept { return home_; }
     primus::parser& packets() noexcept { return packets_; }
@@ -58,8 +78,12 @@ public:
     hub_counters& counters() noexcept { return counters_; }
 
     // From the aggregator, through the shard's mailbox.
-    void dispatch(const outbound& message);
-    void set_reply_queue(std::size_t channel, const std::string& queue) { reply_queues_[channel] = queue; }
+    void dispatch(const shared_outbound& message);
+    void replay(catch_up_page page);
+    void set_reply_queue(std::size_t channel, const std::string& queue) { channels_[channel].reply_queue = queue; }
+    void set_service(std::size_t channel, bool there);
+    // The channel's stream has lost entries or was made anew: whoever hears it is told.
+    void gap(std::size_t channel, envelope::gap_cause cause);
     // A volatile channel's answers can't come any more.
     void interrupt(std::size_t channel);
 
@@ -68,25 +92,50 @@ public:
     std::size_t sessions() const noexcept { return sessions_.size(); }
     std::size_t unconfirmed() const;
     std::optional<std::size_t> channel_index(std::string_view name) const;
+    const amqp::client& broker() const noexcept { return client_; }
+    const requests& open_requests() const noexcept { return requests_; }
 
 private:
+    // One message of a client that waits until the one before it has been confirmed (order = client).
+    struct ordered_publish {
+        amqp::publication message;
+        amqp::publisher::on_outcome done;
+    };
+    struct channel_state {
+        explicit channel_state(const settings& all) : recent(all.recent_bytes_max) {}
+        std::unique_ptr<amqp::publisher> publisher;  // of its own: a full queue stops only its own channel
+        channel_subscriptions heard;
+        recent_messages recent;                   // durable channels
+        std::optional<envelope::position> where;  // of what was dispatched last
+        std::optional<envelope::position> told;   // to the trackers
+        std::size_t entries_since_told = 0;
+        std::unordered_set<session*> trackers;
+        std::string reply_queue;
+        std::optional<steady_time> no_service_since;
+        std::unordered_map<std::string, std::deque<ordered_publish>> ordered;  // by client
+    };
+
     void deliver(const outbound& message, const outbound_route& route, std::uint64_t round);
     void deliver(const outbound_answer& answer);
+    void publish_next(std::size_t channel, const std::string& client);
+    void tell_positions(std::size_t channel);
+    void on_position_interval();
 
     net::shard& home_;
     const settings& settings_;
+    const catch_up_port older_;
     amqp::client client_;
-    std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel: a full queue stops only its own
-    std::vector<channel_subscriptions> subscriptions_;
-    std::vector<std::string> reply_queues_;
-    std::vector<std::optional<envelope::position>> positions_;  // of what was dispatched last
+    std::vector<channel_state> channels_;  // as in the settings
     std::unordered_map<std::uint64_t, session*> sessions_;
     std::unordered_map<std::string, std::vector<session*>, string_hash, std::equal_to<>> by_client_;
+    requests requests_;
+    questions questions_;
     primus::parser packets_;
     envelope::parser envelopes_;
     hub_counters counters_;
     std::uint64_t next_serial_ = 1;
     std::uint64_t round_ = 0;
+    net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };
 
 }  // namespace foz::aggregator

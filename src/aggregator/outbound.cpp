@@ -1,28 +1,34 @@
 #include "aggregator/outbound.hpp"
 
+#include "base/digest.hpp"
+#include "base/encoding.hpp"
 #include "base/json.hpp"
 #include "contract/names.hpp"
 #include "contract/receivers.hpp"
+#include "primus/packet.hpp"
 #include "ws/codec/writer.hpp"
 
 #include <charconv>
-
 namespace foz::aggregator {
 namespace {
 
-// Streams know no expiration, so it is counted from the message's own timestamp (seconds).
-bool expired(const amqp::basic_properties& properties, wall_time now) {
-    if (!properties.expiration || !properties.timestamp) return false;
-    std::uint64_t life_ms = 0;
+std::optional<std::uint64_t> life_ms(const amqp::basic_properties& properties) {
+    if (!properties.expiration) return std::nullopt;
     const std::string& text = *properties.expiration;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), life_ms);
-    if (error != std::errc() || end != text.data() + text.size()) return false;
-    return static_cast<std::uint64_t>(unix_ms(now).count()) > *properties.timestamp * 1000 + 999 + life_ms;
+    std::uint64_t ms = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return ms;
 }
 
-shared_octets text_frame(const envelope::message_event& event) {
-    std::string json;
-    envelope::append(json, event);
+// Streams know no expiration, so it is counted from the message's own timestamp, which has only seconds.
+std::optional<std::uint64_t> end_of_life_ms(const amqp::basic_properties& properties) {
+    const auto life = life_ms(properties);
+    if (!life || !properties.timestamp) return std::nullopt;
+    return *properties.timestamp * 1000 + 999 + *life;
+}
+
+shared_octets text_frame(std::string_view json) {
     auto frame = std::make_shared<std::string>();
     frame->reserve(json.size() + 10);
     ws::append_frame(*frame, ws::opcode::text, json);
@@ -35,55 +41,158 @@ std::string_view topic_of(const amqp::delivery& from, std::string_view channel_n
     return rest.starts_with('.') ? rest.substr(1) : std::string_view();
 }
 
-}  // namespace
+// What the headers say about receivers.
+struct addressing {
+    bool broadcast = false;
+    std::vector<std::string> groups;
+    std::vector<std::string> clients;
+    bool empty() const { return !broadcast && groups.empty() && clients.empty(); }
+};
 
-std::expected<outbound, drop_reason> make_outbound(const amqp::delivery& from, const outbound_source& source,
-                                                   wall_time now) {
-    const amqp::basic_properties& properties = from.properties;
-    if (expired(properties, now)) return std::unexpected(drop_reason::expired);
-    if (!is_json(from.body)) return std::unexpected(drop_reason::not_json);
-
-    static const amqp::table no_headers;
-    const amqp::table& headers = properties.headers ? *properties.headers : no_headers;
+std::optional<addressing> read_addressing(const amqp::table& headers) {
     const auto* const wide = headers.find(contract::header_broadcast);
     const auto broadcast = amqp::as_bool(wide);
-    const auto groups = contract::parse_receivers(headers.find(contract::header_multicast));
-    const auto clients = contract::parse_receivers(headers.find(contract::header_direct));
-    if ((wide && !broadcast) || !groups || !clients) return std::unexpected(drop_reason::bad_header);
+    auto groups = contract::parse_receivers(headers.find(contract::header_multicast));
+    auto clients = contract::parse_receivers(headers.find(contract::header_direct));
+    if ((wide && !broadcast) || !groups || !clients) return std::nullopt;
+    return addressing{broadcast.value_or(false), std::move(*groups), std::move(*clients)};
+}
 
-    outbound made{.channel = source.channel, .durable = source.durable};
-    made.topic = topic_of(from, source.channel_name);
+// A message with a reply_to is a question to exactly one client, with an end. Nothing: it is not well made.
+std::optional<outbound_question> read_question(const amqp::basic_properties& properties, const addressing& to) {
+    const auto end = end_of_life_ms(properties);
+    if (to.broadcast || !to.groups.empty() || to.clients.size() != 1 || !end ||
+        properties.correlation_id.value_or("").empty())
+        return std::nullopt;
+    outbound_question asked{.reply_to = *properties.reply_to, .correlation_id = *properties.correlation_id};
+    asked.expires = wall_time(std::chrono::milliseconds(*end));
+    const std::string identity = asked.reply_to + '\n' + asked.correlation_id;
+    asked.id = "foz-" + base64url(sha256(identity).substr(0, 16));
+    return asked;
+}
+
+void add_routes(outbound& made, envelope::message_event& event, addressing to) {
+    const auto add = [&](envelope::via how, std::vector<std::string> receivers) {
+        event.how = how;
+        std::string json;
+        if (made.question) {
+            std::string data;
+            envelope::append(data, event);
+            primus::append_request(json, made.question->id, data);
+        } else {
+            envelope::append(json, event);
+        }
+        made.routes.push_back({how, std::move(receivers), text_frame(json)});
+    };
+    if (!to.clients.empty()) add(envelope::via::direct, std::move(to.clients));
+    for (const std::string& group : to.groups) {
+        event.group = group;
+        add(envelope::via::multicast, {group});
+    }
+    event.group = {};
+    if (to.broadcast) add(envelope::via::broadcast, {});
+}
+
+std::optional<outbound_answer> read_answer(const amqp::basic_properties& properties, const amqp::table& headers) {
+    using kind = outbound_answer::kind;
+    auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
+    if (!correlation) return std::nullopt;
+    outbound_answer made{.to = std::move(*correlation), .deadline = {}};
+    if (const auto code = amqp::as_string(headers.find(contract::header_error))) {
+        made.what = kind::service_error;
+        made.code = *code;
+    }
+    const std::string& type = properties.type.value_or("");
+    if (type == contract::type_error) made.what = kind::error;
+    if (type == contract::type_taken) {
+        made.what = kind::taken;
+        made.attempt = static_cast<std::uint64_t>(
+            std::max<std::int64_t>(1, amqp::as_int64(headers.find(contract::header_attempt)).value_or(1)));
+    }
+    if (type == contract::type_done) made.what = kind::done;
+    if (type == contract::type_extend) {
+        const auto until = amqp::as_int64(headers.find(contract::header_deadline));
+        if (!until) return std::nullopt;
+        made.what = kind::extend;
+        made.deadline = std::chrono::milliseconds(*until);
+    }
+    return made;
+}
+
+}  // namespace
+
+std::size_t outbound::bytes() const noexcept {
+    std::size_t sum = sizeof(outbound) + topic.size();
+    for (const auto& route : routes) {
+        sum += sizeof(outbound_route) + route.frame->size();
+        for (const auto& receiver : route.receivers) sum += sizeof(std::string) + receiver.size();
+    }
+    if (answer) sum += answer->body.size();
+    return sum;
+}
+
+std::string_view to_text(drop_reason reason) noexcept {
+    switch (reason) {
+        case drop_reason::not_json:
+            return "the body is no JSON value";
+        case drop_reason::bad_header:
+            return "a foz-* header has the wrong type, or a question to a client lacks its one receiver, its "
+                   "correlation_id, its expiration or its timestamp";
+        case drop_reason::no_receiver:
+            return "neither foz-* headers nor a correlation_id of ours";
+        case drop_reason::expired:
+        case drop_reason::ours:
+            return {};
+    }
+    return {};
+}
+
+made_outbound make_outbound(const amqp::delivery& from, const outbound_source& source, wall_time now) {
+    const amqp::basic_properties& properties = from.properties;
     const std::string message_id = properties.message_id.value_or("");
+    made_outbound result{.message = {.channel = source.channel, .durable = source.durable}};
+    outbound& made = result.message;
+    const auto dropped = [&](drop_reason why) {
+        result.dropped = why;
+        return std::move(result);
+    };
+    made.topic = topic_of(from, source.channel_name);
+    made.timestamp_s = properties.timestamp.value_or(0);
     if (source.offset)
         made.where = envelope::position{.offset = *source.offset, .check = envelope::check_of(message_id, from.body)};
 
-    envelope::message_event event{.channel = source.channel_name, .topic = made.topic, .where = made.where};
     const std::string type = properties.type.value_or("");
+    if (type == contract::type_marker) return dropped(drop_reason::ours);
+    const auto end = end_of_life_ms(properties);
+    made.end_of_life_ms = end.value_or(0);
+    if (end && static_cast<std::uint64_t>(unix_ms(now).count()) > *end) return dropped(drop_reason::expired);
+    std::string encoded;
+    std::string_view body = from.body;
+    if (!is_json(body)) {
+        if (source.not_json == contract::not_json_kind::drop) return dropped(drop_reason::not_json);
+        append_json_string(encoded, base64(body));
+        body = encoded;
+    }
+    static const amqp::table no_headers;
+    const amqp::table& headers = properties.headers ? *properties.headers : no_headers;
+    auto to = read_addressing(headers);
+    if (!to) return dropped(drop_reason::bad_header);
+    if (to->empty()) {
+        made.answer = read_answer(properties, headers);
+        if (!made.answer) return dropped(drop_reason::no_receiver);
+        made.answer->body = body;
+        return result;
+    }
+    if (properties.reply_to) {
+        made.question = read_question(properties, *to);
+        if (!made.question) return dropped(drop_reason::bad_header);
+    }
+    envelope::message_event event{.channel = source.channel_name, .topic = made.topic, .where = made.where};
     event.type = type;
     event.id = message_id;
-    event.message = from.body;
-    if (!clients->empty()) {
-        event.how = envelope::via::direct;
-        made.routes.push_back({event.how, *clients, text_frame(event)});
-    }
-    for (const std::string& group : *groups) {
-        event.how = envelope::via::multicast;
-        event.group = group;
-        made.routes.push_back({event.how, {group}, text_frame(event)});
-    }
-    if (broadcast.value_or(false)) {
-        event.how = envelope::via::broadcast;
-        event.group = {};
-        made.routes.push_back({event.how, {}, text_frame(event)});
-    }
-    if (!made.routes.empty()) return made;
-
-    auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
-    if (!correlation) return std::unexpected(drop_reason::no_receiver);
-    made.answer = outbound_answer{.to = std::move(*correlation), .body = std::string(from.body)};
-    if (const auto code = amqp::as_string(headers.find(contract::header_error))) made.answer->error_code = *code;
-    made.answer->from_us = type.starts_with(contract::reserved_type_prefix);
-    return made;
+    event.message = body;
+    add_routes(made, event, std::move(*to));
+    return result;
 }
 
 }  // namespace foz::aggregator

@@ -96,8 +96,9 @@ void reader::on_lost(amqp::channel&, const amqp::error& why) {
     sink_.on_detached(channel_, why);
 }
 
-stream_reader::stream_reader(amqp::client& owner, const settings& all, std::size_t channel, reader_sink& sink)
-    : reader(owner, all, channel, sink) {
+stream_reader::stream_reader(amqp::client& owner, amqp::publisher& markers, const settings& all, std::size_t channel,
+                             reader_sink& sink)
+    : reader(owner, all, channel, sink), markers_(markers) {
     link_ = owner.open_channel(*this);
 }
 
@@ -123,14 +124,32 @@ amqp::basic_consume stream_reader::consume_from_here() const {
 }
 
 void stream_reader::on_ready(amqp::channel&) {
-    if (resuming_) silence_timer_.start(client_.home().wheel(), silence_after_resume);
+    if (!resuming_) return publish_marker();
+    silence_timer_.start(client_.home().wheel(), silence_after_resume);
     sink_.on_attached(channel_, channel().out_queue());
+}
+
+void stream_reader::publish_marker() {
+    marker_ = "marker." + client_.home().random().token();
+    amqp::publication marker;
+    marker.routing_key = channel().out_queue();  // through the default exchange, to this stream alone
+    marker.properties.message_id = marker_;
+    marker.properties.type = contract::type_marker;
+    marker.properties.delivery_mode = 2;
+    marker.properties.timestamp = static_cast<std::uint64_t>(unix_ms(client_.home().time().wall_now()).count() / 1000);
+    marker.body = "null";
+    markers_.publish(std::move(marker), settings_.publish_timeout,
+                     [this, link = link_, opening = link_->opening()](amqp::outcome result) {
+                         // Without its marker this opening never becomes useful.
+                         if (result != amqp::outcome::confirmed && link->opening() == opening)
+                             link->reopen({amqp::errc::timed_out, 0, "the marker was not confirmed"});
+                     });
 }
 
 void stream_reader::on_silence() {
     // Not even the entry that was read last: it is gone, and with it the order of offsets. Start over from "next".
     last_read_.reset();
-    sink_.on_gap(channel_);
+    sink_.on_gap(channel_, envelope::gap_cause::recreated);
     link_->reopen({amqp::errc::channel_closed, 0, channel().out_queue() + " was made anew"});
 }
 
@@ -143,12 +162,15 @@ void stream_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
                      envelope::check_of(message.properties.message_id.value_or(""), message.body)};
     if (std::exchange(resuming_, false)) {
         silence_timer_.cancel();
-        const bool same_entry = here.offset == last_read_->offset && here.check == last_read_->check;
-        if (same_entry) return;
-        sink_.on_gap(channel_);
+        const bool same_place = here.offset == last_read_->offset;
+        if (same_place && here.check == last_read_->check) return;
+        sink_.on_gap(channel_, same_place ? envelope::gap_cause::recreated : envelope::gap_cause::retention);
     }
     last_read_ = here;
     deliver(message, here.offset);
+    if (marker_.empty() || message.properties.message_id != marker_) return;
+    marker_.clear();
+    sink_.on_attached(channel_, channel().out_queue());
 }
 
 volatile_reader::volatile_reader(amqp::client& owner, const settings& all, std::size_t channel, reader_sink& sink)

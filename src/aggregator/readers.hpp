@@ -4,6 +4,8 @@
 #include "aggregator/settings.hpp"
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
+#include "amqp/conn/publisher.hpp"
+#include "envelope/events.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -24,8 +26,8 @@ public:
     virtual void on_attached(std::size_t channel, const std::string& reply_queue) = 0;
     // What services send meanwhile waits in the stream of a durable channel and is lost for a volatile one.
     virtual void on_detached(std::size_t channel, const amqp::error& why) = 0;
-    // Entries between what was read last and what comes next are gone: retention or a stream that was made anew.
-    virtual void on_gap(std::size_t channel) = 0;
+    // Entries between what was read last and what comes next are gone.
+    virtual void on_gap(std::size_t channel, envelope::gap_cause cause) = 0;
 
 protected:
     ~reader_sink() = default;
@@ -75,10 +77,12 @@ private:
     net::wheel_timer acknowledge_timer_{this, [](reader& self) { self.acknowledge(); }};
 };
 
-// Reads a durable channel's stream from "now" on, and after any interruption from where it was.
+// Reads a durable channel's stream from "now" on, and after any interruption from where it was. Where "now" is tells a
+// marker that it publishes to the stream itself: from then on every client can be given a position.
 class stream_reader final : public reader {
 public:
-    stream_reader(amqp::client& owner, const settings& all, std::size_t channel, reader_sink& sink);
+    stream_reader(amqp::client& owner, amqp::publisher& markers, const settings& all, std::size_t channel,
+                  reader_sink& sink);
 
 private:
     struct place {
@@ -91,7 +95,10 @@ private:
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
     amqp::basic_consume consume_from_here() const;
     void on_silence();
+    void publish_marker();
 
+    amqp::publisher& markers_;
+    std::string marker_;  // the message id of the marker that is awaited; empty: none is
     std::optional<place> last_read_;
     bool resuming_ = false;  // the next delivery has to be last_read_ again
     net::wheel_timer silence_timer_{this, [](stream_reader& self) { self.on_silence(); }};

@@ -1,34 +1,19 @@
-// One client's socket: what Primus, primus-responder and the envelope say on it, and the requests that wait.
+// One client's socket: what Primus, primus-responder and the envelope say on it.
 #pragma once
 
+#include "aggregator/client_error.hpp"
 #include "aggregator/hub.hpp"
 #include "ws/conn/connection.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace foz::aggregator {
-
-// What a frame's answer has to name: made when the frame arrives, kept as long as an answer may come.
-struct reply_context {
-    std::string request_id;   // primus-responder's; empty: a plain write
-    std::string id;           // the envelope's
-    std::uint64_t frame = 0;  // the n-th of this socket
-    std::vector<std::string> warnings;
-};
-
-// A code that clients see, and whether trying again may help.
-struct client_error {
-    std::string_view code;
-    std::string message;
-    std::string field;
-    bool retryable = false;
-};
 
 struct session_options {
     client_id client;
@@ -47,66 +32,97 @@ public:
     std::uint64_t serial() const noexcept { return serial_; }
 
     // From the hub.
-    void deliver(const frame_ref& frame, bool durable);
-    // True when the request waited here.
-    bool take_answer(const outbound_answer& answer);
-    // An answer to a request of another socket of this client.
+    void deliver(const frame_ref& frame, const outbound& message);
+    void take_page(catch_up_page page);
+    void tell_position(std::size_t channel, const frame_ref& frame);
+    // An answer that nobody on this shard waits for.
     void pass_answer(const outbound_answer& answer);
-    // Requests that wait for an answer on this channel have lost their way back.
-    void interrupt(std::size_t channel);
-    void drain();
+    // Tells the client to come back elsewhere, and closes after that time.
+    void drain(std::chrono::milliseconds after);
+    void send(const frame_ref& frame);
+    // `json` is one event; it becomes a responder frame when a request asked for it.
+    void respond(const reply_context& context, std::string_view json);
 
 private:
-    struct pending_request {
-        pending_request(session& s, std::string k, reply_context c, std::size_t ch)
-            : owner(s), key(std::move(k)), context(std::move(c)), channel(ch) {}
+    // A channel on which older messages are being delivered; live ones wait among the recent messages until they are
+    // reached. Order and completeness hold without any copy.
+    struct resuming {
+        resuming(session& s, std::size_t c, std::uint64_t t) : owner(s), channel(c), ticket(t) {}
         session& owner;
-        const std::string key;
-        const reply_context context;
         const std::size_t channel;
-        net::wheel_timer timer{this, [](pending_request& self) { self.owner.on_request_timeout(self.key); }};
+        const std::uint64_t ticket;
+        std::uint64_t next_offset = 0;  // everything before it has been delivered
+        std::optional<envelope::position> last;
+        std::uint64_t since_s = 0;  // older entries are not wanted
+        std::size_t entries = 0;
+        bool reading_stream = false;
+        std::function<void(bool)> taken;  // a page waits to be acknowledged until the socket has drained
+        net::wheel_timer patience{this, [](resuming& self) { self.owner.on_resume_stalled(self.channel); }};
     };
-    struct pending_receipt;
+    struct pending_consume;
 
     // ws::socket_handler
     void on_open(ws::connection& socket) override;
     void on_text(std::string_view text) override;
     void on_binary(std::string_view octets) override { on_text(octets); }
     void on_closed(ws::close_code code, std::string_view reason, bool clean) override;
+    void on_drained() override;
 
     void on_data(std::string_view data, reply_context context);
+    void on_response(std::string_view id, std::string_view data);
+    void on_ping_interval();
+    void close_slow();
+    void send_error(const client_error& error, const reply_context& context);
+    void send_control(const std::string& json) { socket_->send_text(json); }
+
+    // session_consume.cpp
     void consume(const envelope::envelope& asked, const reply_context& context);
     void leave(const envelope::envelope& asked, const reply_context& context);
-    void publish(const envelope::envelope& asked, reply_context context);
-
+    void ask_to_join(const std::shared_ptr<pending_consume>& what, std::size_t channel, const std::string& group);
+    void complete(const pending_consume& what);
+    std::optional<client_error> read_consume(const envelope::envelope& asked, pending_consume& out) const;
+    std::optional<client_error> read_from(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> resolve_channels(const envelope::envelope& asked, std::vector<std::size_t>& out) const;
     std::optional<client_error> read_interest(const envelope::envelope& asked, interest& out) const;
+    bool is_me(std::string_view receiver) const;
+    void hear(std::size_t channel, const interest& wanted);
+    void send_consuming(const reply_context& context);
+    // foz.opened and foz.closed, for channels whose services want to know.
+    void tell_presence(std::size_t channel, bool here);
+
+    // session_publish.cpp
+    void publish(const envelope::envelope& asked, reply_context context);
     std::optional<client_error> check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
                                               bool from_responder, const std::vector<std::size_t>& channels) const;
     amqp::publication make_publication(const envelope::envelope& asked, std::size_t channel,
                                        const reply_context& context) const;
-    void expect_answer(const envelope::envelope& asked, std::size_t channel, const reply_context& context,
-                       amqp::publication& message);
-    void on_outcome(amqp::outcome result, const std::shared_ptr<pending_receipt>& receipt);
-    void on_request_timeout(const std::string& key);
-    bool is_me(std::string_view receiver) const;
-    void consume_all(std::size_t channel);
-    void send_consuming(const reply_context& context);
-    void send_answer(const outbound_answer& answer, const reply_context& context);
-    void send_error(const client_error& error, const reply_context& context);
-    void respond(const reply_context& context, std::string_view json);
-    void send_control(const std::string& json) { socket_->send_text(json); }
-    void on_ping_interval();
+    // A message of ours to the channel's service, in this client's name.
+    amqp::publication make_internal(std::size_t channel, std::string_view type, std::string body) const;
+    void expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
+                       const reply_context& context, amqp::publication& message) const;
+
+    // session_resume.cpp
+    void resume(std::size_t channel, const envelope::resume_from& from);
+    void read_stream(resuming& state, const envelope::resume_from& from);
+    void pump(std::size_t channel);
+    bool replay(resuming& state, const shared_outbound& entry);
+    const outbound_route* route_to_me(const outbound& entry) const;
+    void tell_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
+    void on_resume_stalled(std::size_t channel);
 
     hub& hub_;
     const session_options options_;
     ws::connection* socket_ = nullptr;
     std::uint64_t serial_ = 0;
     std::uint64_t frames_ = 0;
+    std::uint64_t tickets_ = 0;  // of resumes
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    std::unordered_map<std::string, pending_request> requests_;
+    std::map<std::size_t, resuming> resuming_;  // by channel
+    std::vector<std::size_t> lossy_;            // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
+    net::wheel_timer drain_timer_{
+        this, [](session& self) { self.socket_->close(ws::close_code(spec::close_service_restart), "going away"); }};
 };
 
 }  // namespace foz::aggregator

@@ -10,6 +10,9 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::uint8_t persistent = 2;  // AMQP 0-9-1 §1.8, delivery-mode
+constexpr std::uint64_t no_service_retry_ms = 1'000;
+// How long the progress of a message is told that nobody awaits an answer to.
+constexpr std::chrono::milliseconds progress_patience = std::chrono::minutes(10);
 
 amqp::field_array names_of(std::span<const std::string_view> names) {
     amqp::field_array all;
@@ -21,37 +24,7 @@ std::string receivers(std::span<const std::string_view> names) {
     return contract::encode_receivers(std::vector<std::string>(names.begin(), names.end()));
 }
 
-std::optional<client_error> error_of(amqp::outcome result) {
-    switch (result) {
-        case amqp::outcome::confirmed:
-            return std::nullopt;
-        case amqp::outcome::unroutable:
-            return client_error{"unroutable", "no queue takes messages of this channel", {}};
-        case amqp::outcome::rejected:
-            return client_error{"overloaded", "the channel's queue is full", {}, true};
-        case amqp::outcome::overloaded:
-            return client_error{"overloaded", "too many messages wait for the broker", {}, true};
-        case amqp::outcome::unavailable:
-            return client_error{"unavailable", "the broker can't be reached", {}, true};
-        case amqp::outcome::unknown:
-            return client_error{
-                "unknown", "the broker did not confirm in time; the message may have arrived", {}, true};
-        case amqp::outcome::invalid:
-            return client_error{"bad_envelope", "the message does not fit AMQP", {}};
-    }
-    return client_error{"unavailable", "the broker can't be reached", {}, true};
-}
-
 }  // namespace
-
-// The confirms of one frame, which may have gone to several channels.
-struct session::pending_receipt {
-    reply_context context;
-    envelope::ack_mode ack;
-    std::string request_key;  // of the request that waits for an answer; empty: none does
-    std::size_t left = 0;
-    std::optional<client_error> error;
-};
 
 std::optional<client_error> session::check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
                                                    bool from_responder,
@@ -59,44 +32,69 @@ std::optional<client_error> session::check_publish(const envelope::envelope& ask
     const auto& allowed = hub_.config().publish_targets;
     const std::string_view target = asked.publish_target.empty() ? contract::inbound_exchange : asked.publish_target;
     if (std::find(allowed.begin(), allowed.end(), target) == allowed.end())
-        return client_error{"forbidden", "this exchange is not open to clients", "publish_target"};
+        return client_error{error_code::forbidden, "this exchange is not open to clients", "publish_target"};
     if (asked.type.starts_with(contract::reserved_type_prefix))
-        return client_error{"forbidden", "types that begin with \"foz.\" are reserved", "type"};
-    if (ack != envelope::ack_mode::answer) return {};
-    if (asked.id.empty() && !from_responder)
-        return client_error{"bad_envelope", "a write that awaits an answer needs an id", "id"};
-    if (channels.size() != 1) return client_error{"ambiguous_channel", "a request names one channel", "channel"};
+        return client_error{error_code::forbidden, "types that begin with \"foz.\" are reserved", "type"};
+    if (asked.progress && asked.id.empty())
+        return client_error{error_code::bad_envelope, "progress is told by id: one is needed", "id"};
+    const bool request = ack == envelope::ack_mode::answer;
+    if (request && asked.id.empty() && !from_responder)
+        return client_error{error_code::bad_envelope, "a write that awaits an answer needs an id", "id"};
+    if ((request || asked.progress) && channels.size() != 1)
+        return client_error{error_code::ambiguous_channel, "a request names one channel", "channel"};
+    if ((request || asked.progress) && target != contract::inbound_exchange)
+        return client_error{error_code::bad_envelope, "nobody answers what goes straight to clients", "publish_target"};
+    for (const std::size_t channel : channels) {
+        if (!(request || asked.fail_fast) || !hub_.no_service(channel, asked.fail_fast)) continue;
+        client_error refused{error_code::no_service, "no service takes messages of this channel now"};
+        refused.retry_after_ms = no_service_retry_ms;
+        return refused;
+    }
+    if (!request && !asked.progress) return {};
     if (hub_.reply_queue(channels.front()).empty())
-        return client_error{"unavailable", "the broker can't be reached", {}, true};
-    if (requests_.size() >= hub_.config().requests_per_session_max)
-        return client_error{"overloaded", "too many requests of this socket wait for an answer", {}, true};
+        return client_error{error_code::unavailable, "the broker can't be reached"};
+    if (hub_.asked().waiting(serial_) >= hub_.config().requests_per_session_max)
+        return client_error{error_code::overloaded, "too many requests of this socket wait for an answer"};
     return {};
 }
 
 void session::publish(const envelope::envelope& asked, reply_context context) {
     std::vector<std::size_t> channels;
     if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
-    const envelope::ack_mode ack = asked.ack.value_or(!context.request_id.empty() ? envelope::ack_mode::answer
-                                                      : asked.id.empty()          ? envelope::ack_mode::none
-                                                                                  : envelope::ack_mode::confirmed);
-    if (const auto error = check_publish(asked, ack, !context.request_id.empty(), channels))
-        return send_error(*error, context);
+    const bool responder = !context.request_id.empty();
+    const envelope::ack_mode ack = asked.ack.value_or(responder          ? envelope::ack_mode::answer
+                                                      : asked.id.empty() ? envelope::ack_mode::none
+                                                                         : envelope::ack_mode::confirmed);
+    const waiter who{.session = serial_, .context = context, .ack = ack};
+    const std::string id_key =
+        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client.str() + '\n' + context.id;
+    // What is known has been checked before, and needs no service any more.
+    if (!id_key.empty() && hub_.asked().resend(id_key, who)) {
+        ++hub_.counters().resends;
+        return;
+    }
+    if (const auto error = check_publish(asked, ack, responder, channels)) return send_error(*error, context);
 
-    const auto receipt = std::make_shared<pending_receipt>();
-    receipt->ack = ack;
-    receipt->left = channels.size();
+    const auto what = std::make_shared<request>();
+    what->id_key = id_key;
+    what->channel = channels.front();
+    what->ack = ack;
+    what->progress = asked.progress;
+    what->waiters.push_back(who);
+    what->first_session = serial_;
+    what->unconfirmed = channels.size();
+    const bool comes_back = ack == envelope::ack_mode::answer || asked.progress;
     for (const std::size_t channel : channels) {
         amqp::publication message = make_publication(asked, channel, context);
-        if (ack == envelope::ack_mode::answer) {
-            expect_answer(asked, channel, context, message);
-            receipt->request_key = (context.request_id.empty() ? "m." + context.id : "r." + context.request_id);
-        }
+        if (comes_back) expect_answer(what, asked, context, message);
         // The hub is asked for the session when the confirm comes: the socket may be gone by then.
-        hub_.publish(channel, std::move(message), [&home = hub_, serial = serial_, receipt](amqp::outcome result) {
-            if (session* const who = home.find(serial)) who->on_outcome(result, receipt);
-        });
+        hub_.publish(channel, std::move(message),
+                     [&home = hub_, what](amqp::outcome result) { home.asked().on_outcome(what, result); });
     }
-    receipt->context = std::move(context);
+    const auto patience = asked.timeout_ms
+                              ? std::chrono::milliseconds(*asked.timeout_ms)
+                              : (ack == envelope::ack_mode::answer ? hub_.config().request_timeout : progress_patience);
+    hub_.asked().begin(what, patience);
 }
 
 amqp::publication session::make_publication(const envelope::envelope& asked, std::size_t channel,
@@ -140,49 +138,44 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     return p;
 }
 
-void session::expect_answer(const envelope::envelope& asked, std::size_t channel, const reply_context& context,
-                            amqp::publication& message) {
+amqp::publication session::make_internal(std::size_t channel, std::string_view type, std::string body) const {
+    amqp::publication p;
+    p.exchange = contract::inbound_exchange;
+    p.routing_key = hub_.config().channels[channel].name;
+    p.body = std::move(body);
+    p.properties.content_type = "application/json";
+    p.properties.delivery_mode = persistent;
+    p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count() / 1000);
+    if (!type.empty()) p.properties.type = type;
+    amqp::table headers;
+    headers.set(contract::header_client, client.view());
+    headers.set(contract::header_session, subscriber::session.view());
+    p.properties.headers = std::move(headers);
+    return p;
+}
+
+void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
+                            const reply_context& context, amqp::publication& message) const {
     const bool responder = !context.request_id.empty();
-    const std::string& request = responder ? context.request_id : context.id;
-    const auto patience =
-        asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : hub_.config().request_timeout;
+    const contract::correlation id{
+        client,
+        responder ? contract::correlation::request_kind::responder : contract::correlation::request_kind::message,
+        responder ? context.request_id : context.id};
+    what->key = client.str() + '\n' + contract::request_key(id.kind, id.request);
 
     amqp::basic_properties& properties = message.properties;
-    properties.reply_to = hub_.reply_queue(channel);
-    properties.correlation_id = contract::to_string({.client = client,
-                                                     .kind = responder ? contract::correlation::request_kind::responder
-                                                                       : contract::correlation::request_kind::message,
-                                                     .request = request});
+    properties.reply_to = hub_.reply_queue(what->channel);
+    properties.correlation_id = contract::to_string(id);
+    if (asked.progress) properties.headers->set(contract::header_progress, true);
+    if (what->ack != envelope::ack_mode::answer) return;
     // What has timed out is not run later.
+    const auto patience =
+        asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : hub_.config().request_timeout;
     const auto life =
         std::min<std::uint64_t>(asked.expires_ms.value_or(UINT64_MAX), static_cast<std::uint64_t>(patience.count()));
     properties.expiration = std::to_string(life);
     const auto deadline = unix_ms(hub_.home().time().wall_now()) + patience;
     properties.headers->set(contract::header_deadline, static_cast<std::int64_t>(deadline.count()));
-
-    const std::string key = (responder ? "r." : "m.") + request;
-    // The same id again: the one answer that comes goes to the frame that asked last.
-    requests_.erase(key);
-    const auto [at, fresh] = requests_.try_emplace(key, *this, key, context, channel);
-    at->second.timer.start(hub_.home().wheel(), patience);
-}
-
-void session::on_outcome(amqp::outcome result, const std::shared_ptr<pending_receipt>& receipt) {
-    if (auto error = error_of(result); error && !receipt->error) receipt->error = std::move(error);
-    if (--receipt->left > 0) return;
-    if (receipt->error) {
-        // The answer may have come all the same when the outcome is unknown; then the request is not waiting any more.
-        if (!receipt->request_key.empty() && requests_.erase(receipt->request_key) == 0) return;
-        return send_error(*receipt->error, receipt->context);
-    }
-    if (receipt->ack != envelope::ack_mode::confirmed) return;
-    const bool nameless = receipt->context.id.empty() && receipt->context.request_id.empty();
-    std::string json;
-    envelope::append(json,
-                     envelope::receipt_event{.id = receipt->context.id,
-                                             .frame = nameless ? std::optional(receipt->context.frame) : std::nullopt,
-                                             .warnings = receipt->context.warnings});
-    respond(receipt->context, json);
 }
 
 }  // namespace foz::aggregator

@@ -15,6 +15,7 @@ struct correlation {
     enum class request_kind {
         responder,  // request is primus-responder's requestId: answered by a responder frame
         message,    // request is the envelope's id: answered by an `answer` event
+        internal,   // a question of an aggregator's own (foz.join); request is a token that it alone knows
     };
 
     client_id client;
@@ -23,6 +24,9 @@ struct correlation {
 
     friend bool operator==(const correlation&, const correlation&) = default;
 };
+
+// "r.<request>" and so on: the part behind the client.
+std::string request_key(correlation::request_kind kind, std::string_view request);
 
 // At most 255 octets (AMQP's short string) for a client of 128 and a request of 64 octets.
 std::string to_string(const correlation& c);

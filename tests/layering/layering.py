@@ -11,6 +11,7 @@ import sys
 
 ALLOWED = {
     "base": set(),
+    "spec": set(),  # generated from spec/codes.json
     "amqp/codec": {"base"},
     "ws/codec": {"base"},
     "primus": {"base"},
@@ -19,7 +20,7 @@ ALLOWED = {
     "amqp/conn": {"base", "amqp/codec", "net"},
     "ws/conn": {"base", "ws/codec", "net"},
     "contract": {"base", "amqp/codec", "amqp/conn", "net"},
-    "aggregator": {"base", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
+    "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
     "cli": {"base", "amqp/codec", "net", "aggregator", "service", "contract"},
 }

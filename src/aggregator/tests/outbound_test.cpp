@@ -2,6 +2,7 @@
 
 #include "aggregator/identity.hpp"
 #include "aggregator/readers.hpp"
+#include "aggregator/recent.hpp"
 #include "contract/correlation.hpp"
 
 #include <gtest/gtest.h>
@@ -10,13 +11,14 @@ namespace foz::aggregator {
 namespace {
 
 struct sample {
-    std::expected<outbound, drop_reason> make(std::optional<std::uint64_t> offset = std::nullopt) {
+    made_outbound make(std::optional<std::uint64_t> offset = std::nullopt) {
         const amqp::delivery from{
             .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = body};
-        return make_outbound(from, {.channel = 1, .channel_name = "chat", .offset = offset}, now);
+        return make_outbound(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset}, now);
     }
     std::string exchange = "OUTBOUND", routing_key = "chat.room.1", body = "{\"a\": 1}";
     amqp::basic_properties properties;
+    contract::not_json_kind not_json = contract::not_json_kind::drop;
     wall_time now{std::chrono::seconds(1000)};
 };
 
@@ -28,17 +30,18 @@ TEST(outbound, a_broadcast_is_one_frame_that_names_nobody) {
     s.properties.message_id = "m1";
     s.properties.type = "said";
     const auto made = s.make(5);
-    ASSERT_TRUE(made);
-    EXPECT_EQ(made->topic, "room.1");
-    ASSERT_EQ(made->routes.size(), 1u);
-    const std::string check = envelope::to_string(*made->where);
+    ASSERT_FALSE(made.dropped);
+    EXPECT_EQ(made.message.topic, "room.1");
+    ASSERT_EQ(made.message.routes.size(), 1u);
+    const std::string check = envelope::to_string(*made.message.where);
     EXPECT_TRUE(check.starts_with("0.5."));
     const std::string json = R"({"event":"message","channel":"chat","via":"broadcast","topic":"room.1","type":"said",)"
                              R"("id":"m1","position":")" +
                              check + R"(","message":{"a": 1}})";
     // RFC 6455 §5.2: fin and text, a 16-bit length, no mask.
-    EXPECT_EQ(made->routes[0].frame->substr(0, 4), (std::string{'\x81', '\x7e', '\0', static_cast<char>(json.size())}));
-    EXPECT_EQ(made->routes[0].frame->substr(4), json);
+    EXPECT_EQ(made.message.routes[0].frame->substr(0, 4),
+              (std::string{'\x81', '\x7e', '\0', static_cast<char>(json.size())}));
+    EXPECT_EQ(made.message.routes[0].frame->substr(4), json);
 }
 
 TEST(outbound, kinds_come_in_the_order_of_preference_and_each_group_has_its_frame) {
@@ -46,14 +49,14 @@ TEST(outbound, kinds_come_in_the_order_of_preference_and_each_group_has_its_fram
     s.properties.headers = amqp::table{
         {"foz-broadcast", true}, {"foz-multicast", "[\"g1\",\"g2\"]"}, {"foz-direct", "[\"c\",\"session:s\"]"}};
     const auto made = s.make();
-    ASSERT_TRUE(made);
-    ASSERT_EQ(made->routes.size(), 4u);
-    EXPECT_EQ(made->routes[0].how, envelope::via::direct);
-    EXPECT_EQ(made->routes[0].receivers, (std::vector<std::string>{"c", "session:s"}));
-    EXPECT_EQ(made->routes[0].frame->find("session"), std::string::npos) << "no receivers are listed";
-    EXPECT_EQ(made->routes[2].receivers, (std::vector<std::string>{"g2"}));
-    EXPECT_NE(made->routes[2].frame->find(R"("group":"g2")"), std::string::npos);
-    EXPECT_EQ(made->routes[3].how, envelope::via::broadcast);
+    ASSERT_FALSE(made.dropped);
+    ASSERT_EQ(made.message.routes.size(), 4u);
+    EXPECT_EQ(made.message.routes[0].how, envelope::via::direct);
+    EXPECT_EQ(made.message.routes[0].receivers, (std::vector<std::string>{"c", "session:s"}));
+    EXPECT_EQ(made.message.routes[0].frame->find("session"), std::string::npos) << "no receivers are listed";
+    EXPECT_EQ(made.message.routes[2].receivers, (std::vector<std::string>{"g2"}));
+    EXPECT_NE(made.message.routes[2].frame->find(R"("group":"g2")"), std::string::npos);
+    EXPECT_EQ(made.message.routes[3].how, envelope::via::broadcast);
 }
 
 TEST(outbound, an_answer_finds_its_client_by_the_correlation_id) {
@@ -64,26 +67,26 @@ TEST(outbound, an_answer_finds_its_client_by_the_correlation_id) {
     s.properties.correlation_id = contract::to_string(to);
     s.properties.headers = amqp::table{{"foz-error", "no_such_room"}};
     const auto made = s.make();
-    ASSERT_TRUE(made && made->answer);
-    EXPECT_EQ(made->answer->to, to);
-    EXPECT_EQ(made->answer->error_code, "no_such_room");
-    EXPECT_FALSE(made->answer->from_us);
-    EXPECT_EQ(made->topic, "");
+    ASSERT_TRUE(!made.dropped && made.message.answer);
+    EXPECT_EQ(made.message.answer->to, to);
+    EXPECT_EQ(made.message.answer->what, outbound_answer::kind::service_error);
+    EXPECT_EQ(made.message.answer->code, "no_such_room");
+    EXPECT_EQ(made.message.topic, "");
 }
 
 TEST(outbound, what_reaches_nobody_has_a_reason) {
     sample nobody;
-    EXPECT_EQ(nobody.make().error(), drop_reason::no_receiver);
+    EXPECT_EQ(nobody.make().dropped, drop_reason::no_receiver);
     nobody.properties.correlation_id = "somebody else's";
-    EXPECT_EQ(nobody.make().error(), drop_reason::no_receiver);
+    EXPECT_EQ(nobody.make().dropped, drop_reason::no_receiver);
     sample text;
     text.body = "hello";
-    EXPECT_EQ(text.make().error(), drop_reason::not_json);
+    EXPECT_EQ(text.make().dropped, drop_reason::not_json);
     for (const amqp::table& headers : {amqp::table{{"foz-broadcast", "yes"}}, amqp::table{{"foz-direct", 5}},
                                        amqp::table{{"foz-multicast", "[1]"}}}) {
         sample wrong;
         wrong.properties.headers = headers;
-        EXPECT_EQ(wrong.make().error(), drop_reason::bad_header);
+        EXPECT_EQ(wrong.make().dropped, drop_reason::bad_header);
     }
 }
 
@@ -91,11 +94,66 @@ TEST(outbound, an_expired_message_is_not_delivered) {
     sample s;
     s.properties.headers = amqp::table{{"foz-broadcast", true}};
     s.properties.expiration = "5000";
-    EXPECT_TRUE(s.make()) << "no timestamp: it can't be known";
+    EXPECT_FALSE(s.make().dropped) << "no timestamp: it can't be known";
     s.properties.timestamp = 996;
-    EXPECT_TRUE(s.make());
+    EXPECT_FALSE(s.make().dropped);
     s.properties.timestamp = 990;
-    EXPECT_EQ(s.make().error(), drop_reason::expired);
+    EXPECT_EQ(s.make().dropped, drop_reason::expired);
+}
+
+TEST(outbound, what_is_dropped_keeps_its_place) {
+    sample text;
+    text.body = "hello";
+    const auto made = text.make(7);
+    EXPECT_EQ(made.dropped, drop_reason::not_json);
+    EXPECT_EQ(made.message.where->offset, 7u);
+    EXPECT_TRUE(made.message.routes.empty());
+}
+
+TEST(outbound, what_is_not_json_can_be_passed_as_base64) {
+    sample s;
+    s.not_json = contract::not_json_kind::base64;
+    s.body = "hello";
+    s.properties.headers = amqp::table{{"foz-broadcast", true}};
+    EXPECT_NE(s.make().message.routes.at(0).frame->find(R"("message":"aGVsbG8=")"), std::string::npos);
+}
+
+TEST(outbound, a_question_goes_to_one_client_and_has_an_end) {
+    sample s;
+    s.properties.reply_to = "worker.replies";
+    s.properties.correlation_id = "q1";
+    s.properties.timestamp = 1000;
+    s.properties.expiration = "5000";
+    s.properties.headers = amqp::table{{"foz-direct", "[\"c\"]"}};
+    const auto made = s.make();
+    ASSERT_TRUE(made.message.question);
+    const std::string id = made.message.question->id;
+    EXPECT_LE(id.size(), 64u);
+    EXPECT_NE(made.message.routes.at(0).frame->find(R"({"plugin":"primus-responder","requestId":")" + id),
+              std::string::npos);
+    EXPECT_EQ(s.make().message.question->id, id) << "the same for every aggregator";
+
+    sample endless = s, two = s, everyone = s;
+    endless.properties.expiration.reset();
+    two.properties.headers = amqp::table{{"foz-direct", "[\"c\",\"d\"]"}};
+    everyone.properties.headers = amqp::table{{"foz-broadcast", true}};
+    for (sample* wrong : {&endless, &two, &everyone}) EXPECT_EQ(wrong->make().dropped, drop_reason::bad_header);
+}
+
+TEST(recent_messages, keeps_the_newest_within_its_bytes) {
+    const auto entry = [](std::uint64_t offset) {
+        auto made = std::make_shared<outbound>();
+        made->where = envelope::position{.offset = offset};
+        return made;
+    };
+    recent_messages recent(3 * entry(0)->bytes());
+    for (const std::uint64_t offset : {1, 2, 5, 6}) recent.push(entry(offset));
+    EXPECT_EQ(recent.front().where->offset, 2u);
+    EXPECT_EQ((*recent.from(3))->where->offset, 5u) << "offsets have holes";
+    EXPECT_EQ(recent.from(7), recent.end());
+    recent_messages tiny(1);
+    tiny.push(entry(1));
+    EXPECT_FALSE(tiny.empty()) << "the newest stays";
 }
 
 TEST(recent_ids, remembers_as_many_as_it_was_told) {

@@ -1,0 +1,229 @@
+// What a socket hears: consume and leave.
+#include "aggregator/session.hpp"
+#include "base/json.hpp"
+#include "contract/names.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <simdjson.h>
+
+namespace foz::aggregator {
+namespace {
+
+// A worker's answer to foz.join: {"allow":true}.
+bool allows(std::string_view body) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element answer;
+    bool allow = false;
+    return parser.parse(body.data(), body.size()).get(answer) == simdjson::SUCCESS &&
+           answer["allow"].get(allow) == simdjson::SUCCESS && allow;
+}
+
+client_error forbidden_group(const std::string& group) {
+    return {error_code::forbidden, "group " + group + " is not open to this client", "distribution.multicast"};
+}
+
+}  // namespace
+
+// A consume that may have to wait until services have said who may join which group.
+struct session::pending_consume {
+    reply_context context;
+    std::vector<std::size_t> channels;
+    interest wanted;
+    std::map<std::size_t, envelope::resume_from> from;  // by channel
+    std::size_t unanswered = 0;
+    std::optional<client_error> error;
+};
+
+std::optional<client_error> session::resolve_channels(const envelope::envelope& asked,
+                                                      std::vector<std::size_t>& out) const {
+    for (const envelope::channel_flag& flag : asked.channels) {
+        if (!flag.on) continue;
+        const auto index = hub_.channel_index(flag.name);
+        if (!index)
+            return client_error{error_code::unknown_channel, "there is no channel " + std::string(flag.name),
+                                "channel"};
+        if (options_.bound_channel && *options_.bound_channel != *index)
+            return client_error{
+                error_code::channel_mismatch,
+                "this socket is bound to channel " + hub_.config().channels[*options_.bound_channel].name, "channel"};
+        out.push_back(*index);
+    }
+    if (!out.empty()) return {};
+    if (!options_.bound_channel) return client_error{error_code::bad_envelope, "no channel is named", "channel"};
+    out.push_back(*options_.bound_channel);
+    return {};
+}
+
+bool session::is_me(std::string_view receiver) const {
+    if (receiver == client.view()) return true;
+    return receiver.starts_with(contract::session_prefix) &&
+           receiver.substr(contract::session_prefix.size()) == subscriber::session.view();
+}
+
+std::optional<client_error> session::read_interest(const envelope::envelope& asked, interest& out) const {
+    if (asked.to.empty()) {
+        out.broadcast = out.direct = true;
+        out.groups.insert(client.str());  // everyone is a member of the group of one's own name
+    } else {
+        out.broadcast = asked.to.broadcast;
+        for (const std::string_view group : asked.to.multicast) out.groups.emplace(group);
+        for (const std::string_view receiver : asked.to.direct) {
+            if (!is_me(receiver))
+                return client_error{error_code::forbidden, "only one's own direct messages can be consumed",
+                                    "distribution.direct"};
+            out.direct = true;
+        }
+    }
+    for (const std::string_view pattern : asked.consume_target) out.topics.emplace(pattern);
+    out.all_topics = out.topics.empty();
+    return {};
+}
+
+std::optional<client_error> session::read_from(const envelope::envelope& asked, pending_consume& out) const {
+    for (const envelope::channel_from& item : asked.from) {
+        std::optional<std::size_t> index;
+        const std::string field = item.channel.empty() ? "from" : "from." + std::string(item.channel);
+        if (!item.channel.empty()) {
+            index = hub_.channel_index(item.channel);
+        } else if (out.channels.size() == 1) {
+            index = out.channels.front();
+        }
+        if (!index || std::find(out.channels.begin(), out.channels.end(), *index) == out.channels.end())
+            return client_error{error_code::bad_envelope, "names no channel that is consumed here", field};
+        if (item.from.what == envelope::resume_from::kind::now) continue;
+        if (hub_.config().channels[*index].delivery == contract::delivery_kind::volatile_)
+            return client_error{error_code::bad_envelope, "a volatile channel has no past to go on from", field};
+        out.from[*index] = item.from;
+    }
+    return {};
+}
+
+std::optional<client_error> session::read_consume(const envelope::envelope& asked, pending_consume& out) const {
+    if (auto error = resolve_channels(asked, out.channels)) return error;
+    if (auto error = read_interest(asked, out.wanted)) return error;
+    if (auto error = read_from(asked, out)) return error;
+    std::size_t size = out.wanted.size() * out.channels.size();
+    for (std::size_t i = 0; i < hub_.config().channels.size(); ++i)
+        if (const interest* const has = hub_.heard_on(i).find(*this)) size += has->size();
+    if (size > hub_.config().subscriptions_per_session_max)
+        return client_error{error_code::overloaded, "too many groups and topics on one socket", "consume_target"};
+    return {};
+}
+
+void session::consume(const envelope::envelope& asked, const reply_context& context) {
+    const auto what = std::make_shared<pending_consume>();
+    what->context = context;
+    if (const auto error = read_consume(asked, *what)) return send_error(*error, context);
+
+    // Held until every question has been sent: an answer never comes before.
+    what->unanswered = 1;
+    for (const std::size_t channel : what->channels) {
+        const interest* const has = hub_.heard_on(channel).find(*this);
+        for (const std::string& group : what->wanted.groups) {
+            if (group == client.view() || (has && has->groups.contains(group))) continue;
+            const auto policy = hub_.config().channels[channel].groups;
+            if (policy == contract::groups_kind::token) return send_error(forbidden_group(group), context);
+            if (policy == contract::groups_kind::service) ask_to_join(what, channel, group);
+        }
+    }
+    if (--what->unanswered == 0) complete(*what);
+}
+
+void session::ask_to_join(const std::shared_ptr<pending_consume>& what, std::size_t channel, const std::string& group) {
+    if (what->error) return;
+    if (hub_.reply_queue(channel).empty()) {
+        what->error = client_error{error_code::unavailable, "the broker can't be reached"};
+        return;
+    }
+    if (hub_.no_service(channel, false)) {
+        what->error = client_error{error_code::no_service, "nobody is there to say who may join group " + group};
+        return;
+    }
+    ++what->unanswered;
+    const contract::correlation id{client, contract::correlation::request_kind::internal, hub_.home().random().token()};
+    amqp::publication question = make_internal(channel, contract::type_join, "{\"group\":" + json_string(group) + "}");
+    question.properties.reply_to = hub_.reply_queue(channel);
+    question.properties.correlation_id = contract::to_string(id);
+    question.properties.message_id = client.str() + "/" + id.request;
+    question.properties.expiration = std::to_string(hub_.config().request_timeout.count());
+
+    const auto waiting = std::make_shared<request>();
+    waiting->key = client.str() + '\n' + contract::request_key(id.kind, id.request);
+    waiting->channel = channel;
+    waiting->unconfirmed = 1;
+    waiting->internal = [&home = hub_, serial = serial_, what, group](const outbound_answer* answer,
+                                                                      const client_error* error) {
+        if (error && !what->error) what->error = *error;
+        const bool allowed = answer && answer->what == outbound_answer::kind::answer && allows(answer->body);
+        if (!error && !allowed && !what->error) what->error = forbidden_group(group);
+        if (--what->unanswered > 0) return;
+        if (session* const who = home.find(serial)) who->complete(*what);
+    };
+    hub_.asked().begin(waiting, hub_.config().request_timeout);
+    hub_.publish(channel, std::move(question),
+                 [&home = hub_, waiting](amqp::outcome result) { home.asked().on_outcome(waiting, result); });
+}
+
+void session::complete(const pending_consume& what) {
+    if (what.error) return send_error(*what.error, what.context);
+    for (const std::size_t channel : what.channels) hear(channel, what.wanted);
+    // From here on live messages wait: the answer comes first, then the past, then the present.
+    send_consuming(what.context);
+    for (const auto& [channel, from] : what.from) resume(channel, from);
+}
+
+void session::hear(std::size_t channel, const interest& wanted) {
+    const bool first = !hub_.heard_on(channel).find(*this);
+    hub_.heard_on(channel).add(*this, wanted);
+    if (first) tell_presence(channel, true);
+}
+
+void session::leave(const envelope::envelope& asked, const reply_context& context) {
+    std::vector<std::size_t> channels;
+    interest left;
+    if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
+    for (const std::string_view group : asked.to.multicast) left.groups.emplace(group);
+    for (const std::string_view pattern : asked.consume_target) left.topics.emplace(pattern);
+    for (const std::size_t channel : channels) {
+        auto& heard = hub_.heard_on(channel);
+        const bool heard_before = heard.find(*this);
+        heard.remove(*this, left);
+        if (heard_before && !heard.find(*this)) tell_presence(channel, false);
+    }
+    send_consuming(context);
+}
+
+void session::send_consuming(const reply_context& context) {
+    const auto& all = hub_.config().channels;
+    std::vector<envelope::consuming_channel> heard;
+    // The event refers to names that have to stay where they are.
+    std::vector<std::vector<std::string_view>> names;
+    names.reserve(2 * all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const interest* const has = hub_.heard_on(i).find(*this);
+        if (!has) continue;
+        const auto& topics = names.emplace_back(has->topics.begin(), has->topics.end());
+        const auto& groups = names.emplace_back(has->groups.begin(), has->groups.end());
+        heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = hub_.position(i)});
+    }
+    std::string json;
+    envelope::append(json,
+                     envelope::consuming_event{.id = context.id, .channels = heard, .warnings = context.warnings});
+    respond(context, json);
+}
+
+void session::tell_presence(std::size_t channel, bool here) {
+    if (!hub_.config().channels[channel].presence) return;
+    const std::string_view type = here ? contract::type_opened : contract::type_closed;
+    amqp::publication event = make_internal(
+        channel, type,
+        "{\"client\":" + json_string(client.view()) + ",\"session\":" + json_string(subscriber::session.view()) + "}");
+    // A socket may come and go on one channel many times.
+    event.properties.message_id =
+        client.str() + "/" + subscriber::session.str() + "." + std::string(type) + "." + std::to_string(++tickets_);
+    hub_.publish(channel, std::move(event), {});
+}
+
+}  // namespace foz::aggregator
