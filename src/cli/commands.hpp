@@ -1,8 +1,9 @@
-// The subcommands of `foz`. Each adds itself to the command line and, when it was chosen, runs and returns the exit
-// code.
+// The subcommands of `foz`. Each adds itself to the command line; the one that was chosen sets `chosen`, which runs and
+// returns the exit code.
 #pragma once
 
 #include <functional>
+#include <stdexcept>
 
 namespace CLI {
 class App;
@@ -12,7 +13,15 @@ namespace foz::cli {
 
 using run_command = std::function<int()>;
 
+// Ends in exit code 2.
+struct wrong_usage : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // Exit codes: 0 stopped in good order, 1 it could not start or ended on an error (one line on stderr), 2 wrong usage.
-run_command add_serve(CLI::App& app);
+void add_serve(CLI::App& app, run_command& chosen);
+void add_config(CLI::App& app, run_command& chosen);
+void add_topology(CLI::App& app, run_command& chosen);
+void add_doctor(CLI::App& app, run_command& chosen);
 
 }  // namespace foz::cli

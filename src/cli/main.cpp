@@ -1,20 +1,59 @@
 #include "cli/commands.hpp"
+#include "ops/config/nearest.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
+
+namespace {
+
+// A subcommand that there is not: told with the nearest one, which the command line's own error does not do.
+void check_subcommands(const CLI::App& app, int argc, char** argv) {
+    const CLI::App* at = &app;
+    std::string path;
+    for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+        const auto inner = at->get_subcommands([](const CLI::App*) { return true; });
+        if (inner.empty()) return;
+        const auto same =
+            std::find_if(inner.begin(), inner.end(), [&](const CLI::App* one) { return one->check_name(argv[i]); });
+        if (same == inner.end()) {
+            std::vector<std::string> names;
+            for (const CLI::App* one : inner) names.push_back(path + one->get_name());
+            const std::string said = path + argv[i];
+            throw foz::cli::wrong_usage("there is no subcommand \"" + said + "\"; did you mean " +
+                                        foz::ops::join(foz::ops::nearest_first(said, names)) + "?");
+        }
+        at = *same;
+        path += at->get_name() + " ";
+    }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app("Foz puts browsers on RabbitMQ without putting RabbitMQ on the internet.", "foz");
     app.require_subcommand(1);
     app.set_version_flag("--version", FOZ_VERSION);
-    const foz::cli::run_command serve = foz::cli::add_serve(app);
+    app.footer(
+        "For example:\n  foz serve --broker amqp://127.0.0.1 --web web --primus-js build/release/primus.js\n"
+        "  foz doctor --config foz.toml");
+    foz::cli::run_command chosen;
+    foz::cli::add_serve(app, chosen);
+    foz::cli::add_config(app, chosen);
     try {
+        check_subcommands(app, argc, argv);
         app.parse(argc, argv);
-        return serve();
+        return chosen();
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
+    } catch (const foz::cli::wrong_usage& error) {
+        std::fprintf(stderr, "foz: %s\n", error.what());
+        return 2;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "foz: %s\n", error.what());
         return 1;

@@ -1,0 +1,68 @@
+#include "cli/configured.hpp"
+
+#include "cli/commands.hpp"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+namespace foz::cli {
+
+configured::configured(CLI::App& command, const std::vector<std::string>& sections) {
+    command.add_option("--config", file_, "TOML file; variables and flags are stronger")
+        ->envname("FOZ_CONFIG")
+        ->type_name("FILE");
+    ops::configuration defaults;
+    for (const ops::key& one : ops::keys()) {
+        const bool wanted =
+            sections.empty() || std::find(sections.begin(), sections.end(), one.section) != sections.end();
+        if (one.flag.empty() || !wanted) continue;
+        flag& made = flags_.emplace_back(flag{.what = &one, .option = nullptr});
+        if (one.type == ops::value_type::boolean) {
+            made.option = command.add_flag(one.flag, made.on, one.help);
+            continue;
+        }
+        if (one.type == ops::value_type::list) {
+            made.option = command.add_option(one.flag, made.texts, one.help)->allow_extra_args(false);
+            made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        } else {
+            made.option = command.add_option(one.flag, made.text, one.help);
+            made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+        }
+        const std::string words =
+            one.type == ops::value_type::text && !one.words.empty() ? CLI::detail::join(one.words, "|") : one.unit;
+        made.option->type_name(words.empty() ? "N" : words);
+        const std::string usual = ops::to_toml(one.get({defaults}));
+        if (usual != "\"\"" && usual != "[]") made.option->default_str(usual);
+    }
+}
+
+ops::configuration configured::read(ops::configuration_reader& reader) const {
+    if (!file_.empty()) reader.read_file(file_);
+    std::vector<std::string_view> environment;
+    for (char** one = environ; *one; ++one) environment.emplace_back(*one);
+    reader.read_variables(environment);
+    for (const flag& one : flags_) {
+        if (one.option->count() == 0) continue;
+        const bool list = one.what->type == ops::value_type::list;
+        const bool boolean = one.what->type == ops::value_type::boolean;
+        reader.read_flag(*one.what, list ? one.texts : std::vector{boolean ? (one.on ? "true" : "false") : one.text});
+    }
+    return reader.finish();
+}
+
+ops::configuration configured::read() const {
+    ops::configuration_reader reader;
+    ops::configuration all = read(reader);
+    require_good(reader);
+    return all;
+}
+
+void require_good(const ops::configuration_reader& reader) {
+    if (reader.problems().empty()) return;
+    if (reader.flag_is_wrong()) throw wrong_usage(reader.problems().front());
+    throw std::runtime_error(reader.problems().front());
+}
+
+}  // namespace foz::cli

@@ -1,0 +1,48 @@
+// The configuration of a subcommand: its flags, made from the table of keys, over variables and a file.
+#pragma once
+
+#include "ops/config/configuration.hpp"
+#include "ops/config/keys.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace foz::cli {
+
+class configured {
+public:
+    // Adds --config and the flags of the keys in these sections; all of them when none is named.
+    explicit configured(CLI::App& command, const std::vector<std::string>& sections = {});
+    configured(const configured&) = delete;
+    configured& operator=(const configured&) = delete;
+
+    // A file that is said otherwise than by --config.
+    void set_file(std::string path) { file_ = std::move(path); }
+    // All layers. The reader knows problems and origins.
+    ops::configuration read(ops::configuration_reader& reader) const;
+    // The same, and require_good().
+    ops::configuration read() const;
+
+private:
+    struct flag {
+        const ops::key* what;
+        CLI::Option* option;
+        std::string text;
+        std::vector<std::string> texts;
+        bool on = false;
+    };
+
+    std::string file_;
+    std::deque<flag> flags_;  // the command line writes into them: they stay where they are
+};
+
+// Throws the first problem, as wrong_usage when a flag is wrong.
+void require_good(const ops::configuration_reader& reader);
+
+}  // namespace foz::cli

@@ -1,0 +1,93 @@
+// What `foz` is told: a TOML file, FOZ_* variables and flags, from weak to strong.
+#pragma once
+
+#include "aggregator/settings.hpp"
+#include "ops/config/toml_file.hpp"
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace foz::ops {
+
+struct key;
+
+// Everything, checked. Defaults stand here and in aggregator::settings and contract::channel_settings, nowhere else.
+struct configuration {
+    aggregator::settings server;  // complete: URLs and TLS come from the texts below
+
+    std::vector<std::string> urls{"amqp://127.0.0.1:5672"};
+    std::vector<std::string> consume_urls;  // empty: urls
+    std::vector<std::string> publish_urls;  // empty: urls
+    std::string tls_certificate;
+    std::string tls_key;
+    bool allow_anonymous = false;
+    std::uint32_t threads = 0;  // 0: one for each core
+    std::string admin_listen;   // empty: no admin port
+    std::string log_format = "text";
+    std::string log_level = "info";
+};
+
+struct endpoint {
+    std::string address;  // of IPv6 without brackets
+    std::uint16_t port = 0;
+};
+
+// ADDRESS:PORT, the address an IP address. The error says what is expected.
+std::expected<endpoint, std::string> parse_endpoint(std::string_view text);
+
+// Reads the layers one after the other, then finish(). Problems are collected, not thrown: each is one line that says
+// where, what, and what would be right. With problems, the configuration must not be used.
+class configuration_reader {
+public:
+    void read_file(const std::string& path);
+    // "NAME=value" each. Names that begin with FOZ_ and are nearly right are warnings: a cluster's tools may set such
+    // variables too.
+    void read_variables(std::span<const std::string_view> environment);
+    void read_flag(const key& what, const std::vector<std::string>& texts);
+
+    configuration finish();
+
+    const std::vector<std::string>& problems() const noexcept { return problems_; }
+    const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+    // Of the problems, whether one is a flag's: that is wrong usage.
+    bool flag_is_wrong() const noexcept { return flag_is_wrong_; }
+    // Where the value of a key was said ("foz.toml:12", "FOZ_LISTEN", "--listen"), or empty for a default. `path` is
+    // "limits.queue_bytes" or "channels.chat.order".
+    std::string origin(const std::string& path) const;
+
+private:
+    struct setting {
+        const key* what = nullptr;
+        std::string channel;  // of a channel's key
+        value content;
+        std::string where;
+    };
+
+    void read_entry(const std::string& file, const toml_entry& entry);
+    void read_channel_variable(std::string_view name, std::string_view text);
+    void add_text(const key& what, const std::string& channel, const std::vector<std::string>& texts,
+                  const std::string& where, const std::string& about);
+    void add(const key& what, const std::string& channel, value content, const std::string& where,
+             const std::string& about);
+    void make_channels(configuration& all);
+    void check_channel(const contract::channel_settings& channel);
+    void check_together(configuration& all);
+    void problem(const std::string& about, const std::string& what) { problems_.push_back(about + ": " + what); }
+    // "foz.toml:12: limits.queue_bytes": where a complaint about a key belongs.
+    std::string about(const std::string& path) const;
+
+    std::vector<setting> settings_;                              // weak to strong
+    std::vector<std::pair<std::string, std::string>> channels_;  // of the file: name, where
+    std::map<std::string, std::string> origins_;
+    std::vector<std::string> problems_;
+    std::vector<std::string> warnings_;
+    bool channels_said_ = false;
+    bool flag_is_wrong_ = false;
+};
+
+}  // namespace foz::ops
