@@ -1,4 +1,4 @@
-// Clients chat through the aggregator, the broker and a service: the C++ one and a plain amqplib one.
+// Clients chat through the aggregator, the broker and a service; FOZ_CHAT_KIND says in which language it is written.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { closeAll, chat, connect, secret, serve, settle, until, worker } from './lib.mjs';
@@ -104,7 +104,7 @@ test('consume_target filters by topic', async () => {
   close(ann, bob, eve);
 });
 
-test('writeAndWait is answered by the C++ worker: value, error, unknown type', async () => {
+test('writeAndWait is answered: value, error, unknown type', async () => {
   const [ann] = await people('ann');
   const odd = { text: '\u2028 "quoted" \u{1F600}', list: [1, [2, { three: null }]] };
   assert.deepEqual((await ann.publish('echo', odd)).message, odd);
@@ -142,7 +142,7 @@ test('the work of a killed service goes to the next one, and the answer comes', 
   close(ann);
 });
 
-test('an amqplib worker answers as the C++ one does', async () => {
+test('what another worker says: lists and single names in headers, repetitions, what is no JSON', async () => {
   await service.stop();
   const node = await worker('IN_CHAT', (message, body, channel) => {
     const { replyTo, correlationId, messageId, headers } = message.properties;
