@@ -27,9 +27,9 @@ function roomOf(message) {
 }
 
 const spoken = (request, message) => ({
-  from: request.client,
-  name: message.name === undefined ? '' : text(message, 'name', 64),
   text: text(message, 'text', 4000),
+  name: message.name === undefined ? '' : text(message, 'name', 64),
+  from: request.client,
 });
 
 // The last messages of each room, from what all workers say. The rooms that are silent for longest are forgotten first.

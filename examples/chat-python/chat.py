@@ -42,9 +42,9 @@ def room_of(message):
 
 def spoken(request, message):
     return {
-        "from": request.client,
-        "name": text(message, "name", 64) if "name" in message else "",
         "text": text(message, "text", 4000),
+        "name": text(message, "name", 64) if "name" in message else "",
+        "from": request.client,
     }
 
 

@@ -69,15 +69,15 @@ export async function serve(args = [], url = broker) {
 }
 
 // The chat service, which there is in three languages: what a test asks of it is the same for all.
-const chats = {
+const chatPrograms = {
   cpp: [process.env.FOZ_CHAT],
   node: [process.execPath, process.env.FOZ_ROOT + '/examples/chat-node/chat.mjs'],
   python: ['/usr/bin/python3', process.env.FOZ_ROOT + '/examples/chat-python/chat.py'],
 };
-export const chatKind = process.env.FOZ_CHAT_KIND ?? 'cpp';
+export const chatProgram = chatPrograms[process.env.FOZ_CHAT_KIND ?? 'cpp'];
 
 export async function chat(args = [], url = broker) {
-  const [program, ...first] = chats[chatKind];
+  const [program, ...first] = chatProgram;
   const self = await start(program, [...first, '--broker', url, ...args]);
   await self.until('foz-chat: ready', 60);
   return self;
