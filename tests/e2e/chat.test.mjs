@@ -1,7 +1,7 @@
-// Clients chat through the aggregator, the broker and a service: the C++ one and a plain amqplib one.
+// Clients chat through the aggregator, the broker and a service; FOZ_CHAT_KIND says in which language it is written.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, chat, connect, secret, serve, settle, until, worker } from './lib.mjs';
+import { broker, closeAll, chat, chatProgram, connect, run, secret, serve, settle, until, worker } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -25,14 +25,15 @@ test('two clients chat', async () => {
   const [ann, bob] = await people('ann', 'bob');
   await ann.consume();
   await bob.consume();
-  const answer = await ann.publish('say', { room: 'lobby', text: 'hello', name: 'Ann' });
-  assert.deepEqual(answer, { event: 'answer', message: { ok: true } });
+  const answer = await ann.publish('say', { room: 'lobby', text: 'hello', name: 'Ann' }, { id: 'first' });
+  assert.deepEqual(answer, { event: 'answer', id: 'first', message: { ok: true } });
   await until(() => bob.messages().length, 'bob hears ann');
   const heard = bob.events('message')[0];
   assert.equal(heard.channel, 'chat');
   assert.equal(heard.via, 'broadcast');
   assert.equal(heard.topic, 'room.lobby');
   assert.equal(heard.type, 'said');
+  assert.equal(heard.id, ann.client + '/first/0', 'an id that is the same when the work is done again');
   assert.match(heard.position, /^0\.\d+\.[0-9a-f]{8}$/);
   assert.deepEqual(heard.message, { from: ann.client, name: 'Ann', text: 'hello', room: 'lobby' });
   await bob.publish('say', { room: 'lobby', text: 'hi Ann' });
@@ -104,7 +105,7 @@ test('consume_target filters by topic', async () => {
   close(ann, bob, eve);
 });
 
-test('writeAndWait is answered by the C++ worker: value, error, unknown type', async () => {
+test('writeAndWait is answered: value, error, unknown type', async () => {
   const [ann] = await people('ann');
   const odd = { text: '\u2028 "quoted" \u{1F600}', list: [1, [2, { three: null }]] };
   assert.deepEqual((await ann.publish('echo', odd)).message, odd);
@@ -116,6 +117,60 @@ test('writeAndWait is answered by the C++ worker: value, error, unknown type', a
   const all = await Promise.all(Array.from({ length: 50 }, (_, i) => ann.publish('echo', { i })));
   assert.deepEqual(all.map((a) => a.message.i), Array.from({ length: 50 }, (_, i) => i));
   close(ann);
+});
+
+test('what is wrong with a message is said in the same words in every language', async () => {
+  const [ann] = await people('ann');
+  const long = (bytes) => 'é'.repeat(bytes / 2);
+  for (const [type, message, words] of [
+    ['say', [], 'an object is expected'],
+    ['whisper', null, 'an object is expected'],
+    ['say', { text: 'x' }, 'room: a string is expected'],
+    ['say', { room: 'Lobby', text: 'x' }, "room: a-z, 0-9, '-' and '_' are expected"],
+    ['say', { room: 'lobby\n', text: 'x' }, "room: a-z, 0-9, '-' and '_' are expected"],
+    ['say', { room: 'x'.repeat(65), text: 'x' }, 'room: 1 to 64 bytes are expected'],
+    ['say', { room: 'lobby', text: '' }, 'text: 1 to 4000 bytes are expected'],
+    ['say', { room: 'lobby', text: long(4002) }, 'text: 1 to 4000 bytes are expected'],
+    ['say', { room: 'lobby', text: 'x', name: null }, 'name: a string is expected'],
+    ['whisper', { text: 'x' }, 'to: a string is expected'],
+    ['whisper', { to: long(130), text: 'x' }, 'to: 1 to 128 bytes are expected'],
+    ['team', { group: ['x'], text: 'x' }, 'group: a string is expected'],
+    ['history', { room: 5 }, 'room: a string is expected'],
+  ]) {
+    const { error } = await ann.publish(type, message);
+    assert.equal(error?.service_code, 'bad_message', words);
+    assert.deepEqual(error.service, { code: 'bad_message', message: words });
+  }
+  assert.deepEqual((await ann.publish('say', { room: 'lobby', text: long(4000) })).message, { ok: true });
+  close(ann);
+});
+
+test('a newcomer asks for the history of a room, also after a restart of the service', async () => {
+  const [ann, bob] = await people('ann', 'bob');
+  const said = ['one', 'two', 'three'].map((text) => ({ from: ann.client, name: 'Ann', text, room: 'attic' }));
+  for (const { name, text, room } of said) await ann.publish('say', { room, text, name });
+  await ann.publish('say', { room: 'cellar', text: 'elsewhere' });
+  await ann.publish('team', { group: 'attic', text: 'to a group' });
+  const history = async (message) => (await bob.publish('history', message)).message;
+  // The service hears what it says as everybody does, from the stream.
+  await until(async () => (await history({ room: 'cellar' })).messages?.length, 'what was said last is history');
+  const all = { room: 'attic', messages: said };
+  assert.deepEqual(await history({ room: 'attic' }), all);
+  assert.deepEqual(await history({ room: 'attic', limit: 2 }), { room: 'attic', messages: said.slice(1) });
+  assert.deepEqual(await history({ room: 'nobody-was-here' }), { room: 'nobody-was-here', messages: [] });
+  for (const limit of [0, 51, 1.5, '5', null, true])
+    assert.match((await bob.publish('history', { room: 'attic', limit })).error?.service.message, /^limit: /);
+
+  await service.stop();
+  service = await chat();
+  assert.deepEqual(await history({ room: 'attic' }), all);
+  for (let i = 0; i < 60; ++i) await ann.publish('say', { room: 'attic', text: 'more ' + i });
+  await until(async () => (await history({ room: 'attic', limit: 1 })).messages[0].text === 'more 59', 'all are history');
+  const texts = (messages) => messages.map((m) => m.text);
+  const more = (n) => Array.from({ length: n }, (_, i) => 'more ' + (60 - n + i));
+  assert.deepEqual(texts((await history({ room: 'attic' })).messages), more(20));
+  assert.deepEqual(texts((await history({ room: 'attic', limit: 50 })).messages), more(50));
+  close(ann, bob);
 });
 
 test('two aggregators on one broker serve clients of both', async () => {
@@ -142,7 +197,28 @@ test('the work of a killed service goes to the next one, and the answer comes', 
   close(ann);
 });
 
-test('an amqplib worker answers as the C++ one does', async () => {
+test('a service that is told to stop finishes what it has in hand, and ends', async () => {
+  await service.stop(); // the exit code is 0
+  service = await chat(['--concurrency', '10']);
+  const [ann] = await people('ann');
+  const say = (i) => ann.publish('say', { room: 'lobby', text: 'number ' + i });
+  const answers = Promise.all(Array.from({ length: 200 }, (_, i) => say(i)));
+  await service.stop();
+  service = await chat();
+  for (const answer of await answers) assert.deepEqual(answer.message, { ok: true });
+  close(ann);
+});
+
+test('the service\'s flags', async () => {
+  const [program, ...first] = chatProgram;
+  const help = await run(program, [...first, '--help']);
+  assert.equal(help.code, 0);
+  assert.match(help.output, /--broker[^]*--concurrency/);
+  for (const wrong of [['--brokr', broker], ['--concurrency', '0'], ['--concurrency', 'many']])
+    assert.equal((await run(program, [...first, ...wrong])).code, 2, wrong[0]);
+});
+
+test('what another worker says: lists and single names in headers, repetitions, what is no JSON', async () => {
   await service.stop();
   const node = await worker('IN_CHAT', (message, body, channel) => {
     const { replyTo, correlationId, messageId, headers } = message.properties;

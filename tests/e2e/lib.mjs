@@ -68,8 +68,17 @@ export async function serve(args = [], url = broker) {
   return self;
 }
 
+// The chat service, which there is in three languages: what a test asks of it is the same for all.
+const chatPrograms = {
+  cpp: [process.env.FOZ_CHAT],
+  node: [process.execPath, process.env.FOZ_ROOT + '/examples/chat-node/chat.mjs'],
+  python: ['/usr/bin/python3', process.env.FOZ_ROOT + '/examples/chat-python/chat.py'],
+};
+export const chatProgram = chatPrograms[process.env.FOZ_CHAT_KIND ?? 'cpp'];
+
 export async function chat(args = [], url = broker) {
-  const self = await start(process.env.FOZ_CHAT, ['--broker', url, ...args]);
+  const [program, ...first] = chatProgram;
+  const self = await start(program, [...first, '--broker', url, ...args]);
   await self.until('foz-chat: ready', 60);
   return self;
 }
