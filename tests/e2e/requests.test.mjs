@@ -1,0 +1,331 @@
+// Requests and their outcomes: resends, no service, progress, more time, questions to clients, groups, who is there.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeAll, amqplib, broker, connect, secret, serve, settle, until, worker } from './lib.mjs';
+
+const config = `
+[client]
+request_timeout_ms = 5000
+position_interval_ms = 300
+
+[channels.chat]
+no_service_after_ms = 700
+
+[channels.club]
+groups = "service"
+presence = true
+
+[channels.vault]
+groups = "token"
+
+[channels.once]
+redeliver = "never"
+
+[channels.line]
+order = "client"
+
+[channels.voice]
+delivery = "volatile"
+consumers = "single_active"
+not_json = "base64"
+`;
+
+let foz;
+before(async () => {
+  const file = process.env.FOZ_OUT + '/requests.toml';
+  writeFileSync(file, config);
+  foz = await serve(['--config', file]);
+});
+after(async () => {
+  await closeAll();
+  await foz.stop();
+});
+
+const request = (channel, rest = {}) => ({ packet_action: 'publish', channel, message: {}, ...rest });
+const reply = (channel, message, body, options = {}) => channel.publish('', message.properties.replyTo,
+  Buffer.from(JSON.stringify(body)), { correlationId: message.properties.correlationId, ...options });
+const progress = (client) => client.events('progress').map((p) => p.state + (p.attempt ? ' ' + p.attempt : ''));
+
+test('a resend gets the original\'s outcome and is not done again', async () => {
+  let runs = 0;
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    runs += 1;
+    if (body === 'refuse') reply(channel, message, { code: 'no', message: 'no' }, { headers: { 'foz-error': 'no' } });
+    else reply(channel, message, { run: runs });
+    channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  const first = await ann.ask(request('chat', { id: 'm1' }));
+  assert.deepEqual(first, { event: 'answer', id: 'm1', message: { run: 1 } });
+  assert.deepEqual(await ann.ask(request('chat', { id: 'm1' })), first, 'another requestId, the same id');
+  ann.primus.write(request('chat', { id: 'm1', ack: 'answer' }));
+  await until(() => ann.events('answer').length, 'a plain write gets it too');
+  // Sent again while the first is on its way: both are answered, it is done once.
+  const both = await Promise.all([ann.ask(request('chat', { id: 'm2' })), ann.ask(request('chat', { id: 'm2' }))]);
+  assert.deepEqual(both[0], both[1]);
+  assert.deepEqual(both[0].message, { run: 2 });
+  const no = await ann.ask(request('chat', { id: 'm3', message: 'refuse' }));
+  assert.equal(no.error.service_code, 'no');
+  assert.deepEqual(await ann.ask(request('chat', { id: 'm3', message: 'refuse' })), no, 'errors of a service are final');
+  assert.equal(runs, 3);
+  // Another client's same id is another message.
+  const bob = await connect(foz.url);
+  assert.deepEqual((await bob.ask(request('chat', { id: 'm1' }))).message, { run: 4 });
+  // A receipt is an outcome as well, also for who comes back on a new socket.
+  const resume = secret();
+  const eve = await connect(foz.url, { resume });
+  const receipt = await eve.ask(request('chat', { id: 'r1', ack: 'confirmed' }));
+  assert.deepEqual(receipt, { event: 'receipt', id: 'r1' });
+  assert.deepEqual(await eve.ask(request('chat', { id: 'r1', ack: 'confirmed' })), receipt);
+  await until(() => runs === 5, 'it ran once');
+  for (const one of [ann, bob, eve]) one.close();
+  await node.stop();
+});
+
+test('no service: requests wait for a while, then they are refused before they are published', async () => {
+  const ann = await connect(foz.url);
+  // The worker of the test before has just gone.
+  await until(async () => {
+    const fast = await ann.ask(request('chat', { fail_fast: true, timeout_ms: 300 }));
+    return fast.error.code === 'no_service';
+  }, 'the service is missed');
+  const refused = await until(async () => {
+    const { error } = await ann.ask(request('chat', { timeout_ms: 300 }));
+    return error.code === 'no_service' && error;
+  }, 'a request is refused after a while');
+  assert.equal(refused.retryable, true);
+  assert.equal(typeof refused.retry_after_ms, 'number');
+  // What needs no service now waits in the queue.
+  assert.equal((await ann.ask(request('chat', { ack: 'confirmed', message: 'kept' }))).event, 'receipt');
+  const seen = [];
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    seen.push(body);
+    if (message.properties.replyTo) reply(channel, message, 'here');
+    channel.ack(message);
+  });
+  const answer = await until(async () => {
+    const said = await ann.ask(request('chat', { message: 'anyone?' }));
+    return said.event === 'answer' && said;
+  }, 'the service is back');
+  assert.equal(answer.message, 'here');
+  assert.deepEqual(seen, ['kept', 'anyone?'], 'nothing of what was refused or timed out was run');
+  ann.close();
+  await node.stop();
+});
+
+test('timeout_ms is the request\'s expiration in the queue', async () => {
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  await channel.purgeQueue('IN_ONCE');
+  const ann = await connect(foz.url);
+  const asked = ann.ask(request('once', { timeout_ms: 4321, expires_ms: 9999 }));
+  const message = await until(() => channel.get('IN_ONCE', { noAck: true }), 'the request is queued');
+  assert.equal(message.properties.expiration, '4321');
+  assert.ok(Math.abs(message.properties.headers['foz-deadline'] - Date.now() - 4321) < 2000);
+  reply(channel, message, 1);
+  assert.equal((await asked).message, 1);
+  await connection.close();
+  ann.close();
+});
+
+test('progress: confirmed, taken, retrying, done; dead letters', async () => {
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    const { replyTo, correlationId, headers } = message.properties;
+    assert.equal(headers['foz-progress'], true);
+    const tell = (type, more = {}) => channel.publish('', replyTo, Buffer.from('null'), { correlationId, type, headers: more });
+    if (body === 'bad') return channel.nack(message, false, false);
+    tell('foz.taken', { 'foz-attempt': 1 });
+    tell('foz.taken', { 'foz-attempt': 2 });
+    if (body === 'answered') reply(channel, message, 'ok');
+    else tell('foz.done');
+    channel.ack(message);
+  });
+  for (const [id, message, ack, states] of [
+    ['p1', 'answered', 'answer', ['confirmed', 'taken', 'retrying 2', 'done']],
+    ['p2', 'quiet', 'confirmed', ['confirmed', 'taken', 'retrying 2', 'done']],
+    ['p3', 'bad', 'answer', ['confirmed', 'dead_lettered']]]) {
+    const ann = await connect(foz.url);
+    const answer = await ann.ask(request('chat', { id, message, ack, progress: true }));
+    await until(() => ['done', 'dead_lettered'].includes(progress(ann).at(-1)), id + ' ends');
+    // A confirm and a fast worker race; the rest comes in order.
+    assert.deepEqual(progress(ann).filter((s) => s !== 'confirmed'), states.slice(1), id);
+    assert.ok(progress(ann).includes('confirmed'), id);
+    assert.ok(ann.events('progress').every((p) => p.id === id));
+    assert.equal(answer.event, { answered: 'answer', quiet: 'receipt', bad: 'error' }[message]);
+    ann.close();
+  }
+  await node.stop();
+});
+
+test('a service may ask for more time', async () => {
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    const { replyTo, correlationId } = message.properties;
+    const until_ms = Date.now() + 5000;
+    channel.publish('', replyTo, Buffer.from('null'),
+      { correlationId, type: 'foz.extend', headers: { 'foz-deadline': { '!': 'int64', value: until_ms } } });
+    setTimeout(() => { reply(channel, message, 'late but good'); channel.ack(message); }, 900);
+  });
+  const ann = await connect(foz.url);
+  assert.equal((await ann.ask(request('chat', { timeout_ms: 400 }))).message, 'late but good');
+  ann.close();
+  await node.stop();
+});
+
+test('a service asks a client: the first of its tabs that answers wins', async () => {
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = [];
+  await channel.consume(queue, (m) => answers.push([m.properties.correlationId, JSON.parse(m.content), m.properties.headers]),
+    { noAck: true });
+  const resume = secret();
+  const tabs = [await connect(foz.url, { resume }), await connect(foz.url, { resume }), await connect(foz.url)];
+  const asked = [0, 0, 0];
+  for (const [i, tab] of tabs.entries()) {
+    tab.primus.on('request', (data, done) => { asked[i] += 1; tab.question = data; tab.done = done; });
+    await tab.consume();
+  }
+  const ask = (correlationId, more = {}) => channel.publish('OUTBOUND', 'chat', Buffer.from('{"sure":true}'), {
+    replyTo: queue, correlationId, expiration: '5000', timestamp: Math.floor(Date.now() / 1000), type: 'sure?',
+    headers: { 'foz-direct': tabs[0].client }, ...more });
+  ask('q1');
+  await until(() => tabs[0].done && tabs[1].done, 'both tabs are asked');
+  assert.deepEqual(tabs[0].question.message, { sure: true });
+  assert.equal(tabs[0].question.type, 'sure?');
+  tabs[0].done({ yes: 1 });
+  await until(() => answers.length === 1, 'the answer comes');
+  tabs[1].done({ yes: 2 });
+  ask('bad', { expiration: undefined });
+  ask('bad', { headers: { 'foz-broadcast': true } });
+  ask('old', { timestamp: Math.floor(Date.now() / 1000) - 60 });
+  tabs[0].done = undefined;
+  ask('q2');
+  await until(() => tabs[0].done, 'asked again');
+  tabs[0].done(null);
+  await until(() => answers.some(([id]) => id === 'q2'), 'null is an answer');
+  const [id, body, headers] = answers[0];
+  assert.deepEqual([id, body, headers['foz-client'], headers['foz-session']],
+    ['q1', { yes: 1 }, tabs[0].client, tabs[0].session]);
+  assert.deepEqual(asked, [2, 2, 0], 'neither what was badly made nor what had expired was asked');
+  // Each shard lets one answer through; whoever asked takes the first.
+  assert.ok(answers.filter(([one]) => one === 'q1').length <= 2);
+  assert.deepEqual(tabs.flatMap((tab) => tab.events('error')), []);
+  tabs.forEach((tab) => tab.close());
+  await connection.close();
+});
+
+test('groups: the channel\'s worker says who may join; a token would have to', async () => {
+  const asked = [];
+  const node = await worker('IN_CLUB', (message, body, channel) => {
+    if (message.properties.type === 'foz.join') {
+      asked.push([body.group, message.properties.headers['foz-client']]);
+      if (body.group === 'broken') reply(channel, message, { code: 'x', message: 'x' }, { headers: { 'foz-error': 'x' } });
+      else reply(channel, message, { allow: body.group === 'members' });
+    }
+    channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  const join = (channel, ...multicast) => ann.ask({ packet_action: 'consume', channel, distribution: { multicast } });
+  assert.deepEqual((await join('club', 'members')).channels.club.groups, ['members']);
+  assert.deepEqual(asked, [['members', ann.client]]);
+  assert.equal((await join('club', 'members')).event, 'consuming', 'one is asked once');
+  assert.equal(asked.length, 1);
+  for (const groups of [['others'], ['broken'], ['members', 'others']]) {
+    const { error } = await join('club', ...groups);
+    assert.equal(error.code, 'forbidden');
+    assert.equal(error.field, 'distribution.multicast');
+    assert.ok(error.message.includes(groups.at(-1)), error.message);
+  }
+  assert.equal((await join('vault', 'gold')).error.code, 'forbidden');
+  // The group of one's own name is always open, and so is hearing what everyone hears.
+  assert.deepEqual((await join('vault', ann.client)).channels.vault.groups, [ann.client]);
+  assert.equal((await ann.ask({ packet_action: 'consume', channel: 'club' })).event, 'consuming');
+  ann.close();
+  await node.stop();
+});
+
+test('a service learns who comes and goes', async () => {
+  const seen = [];
+  const node = await worker('IN_CLUB', (message, body, channel) => {
+    if (message.properties.type.startsWith('foz.')) seen.push([message.properties.type, body.session, message.properties.headers['foz-client']]);
+    channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  const events = () => seen.filter(([, session]) => session === ann.session).map(([type]) => type);
+  await ann.ask({ packet_action: 'consume', channel: 'club' });
+  await ann.ask({ packet_action: 'consume', channel: 'club', consume_target: ['x'] });
+  await ann.ask({ packet_action: 'leave', channel: 'club' });
+  await ann.ask({ packet_action: 'consume', channel: 'club' });
+  ann.close();
+  await until(() => events().length === 4, 'four events');
+  assert.deepEqual(events(), ['foz.opened', 'foz.closed', 'foz.opened', 'foz.closed']);
+  assert.ok(seen.every(([, session, client]) => session !== ann.session || client === ann.client));
+  await node.stop();
+});
+
+test('redeliver = never: what was not finished is a dead letter at once', async () => {
+  const node = await worker('IN_ONCE', (message, body, channel) => channel.nack(message, false, true));
+  const ann = await connect(foz.url);
+  const { error } = await ann.ask(request('once'));
+  assert.equal(error.code, 'dead_lettered');
+  ann.close();
+  await node.stop();
+});
+
+test('order = client: one active consumer, and each client\'s messages in its order', async () => {
+  const seen = [];
+  const handle = (message, body, channel) => { seen.push(body); channel.ack(message); };
+  const [one, two] = [await worker('IN_LINE', handle), await worker('IN_LINE', handle)];
+  const ann = await connect(foz.url);
+  for (let i = 0; i < 200; i += 1) ann.primus.write(request('line', { message: i }));
+  await until(() => seen.length === 200, 'all have come');
+  assert.deepEqual(seen, Array.from({ length: 200 }, (_, i) => i));
+  ann.close();
+  await one.stop();
+  await two.stop();
+});
+
+test('not_json = base64: what is no JSON arrives all the same', async () => {
+  const ann = await connect(foz.url);
+  await ann.ask({ packet_action: 'consume', channel: 'voice' });
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  channel.publish('OUTBOUND', 'voice', Buffer.from([0, 255, 1]), { headers: { 'foz-broadcast': true } });
+  await until(() => ann.messages().length, 'it arrives');
+  assert.deepEqual(ann.messages(), [Buffer.from([0, 255, 1]).toString('base64')]);
+  await connection.close();
+  ann.close();
+});
+
+test('who resumes is told the position now and then', async () => {
+  const ann = await connect(foz.url);
+  const { channels } = await ann.consume({ distribution: { direct: [ann.client] }, from: 'first' });
+  const bob = await connect(foz.url);
+  await bob.consume();
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  channel.publish('OUTBOUND', 'chat', Buffer.from('"not for ann"'), { headers: { 'foz-direct': 'someone' } });
+  const told = await until(() => ann.events('position').find((p) => p.position !== channels.chat.position), 'ann is told');
+  assert.equal(told.channel, 'chat');
+  assert.deepEqual(bob.events('position'), []);
+  const back = await connect(foz.url);
+  await back.consume({ from: told.position });
+  await settle();
+  assert.deepEqual(back.heard.filter((e) => e.event === 'message' || e.event === 'gap'), []);
+  await connection.close();
+  [ann, bob, back].forEach((one) => one.close());
+});
+
+test('SIGTERM: clients are told, and come back elsewhere', async () => {
+  const other = await serve();
+  const ann = await connect(other.url);
+  const closed = once(ann.primus, 'close');
+  const stopping = other.stop();
+  await closed;
+  const [drain] = ann.events('drain');
+  assert.equal(typeof drain.retry_after_ms, 'number');
+  ann.close();
+  await stopping;
+});
