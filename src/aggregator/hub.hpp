@@ -56,6 +56,8 @@ public:
     primus::parser& packets() noexcept { return packets_; }
     envelope::parser& envelopes() noexcept { return envelopes_; }
     hub_counters& counters() noexcept { return counters_; }
+    const amqp::client& link() const noexcept { return client_; }
+    const std::vector<std::unique_ptr<amqp::publisher>>& publishers() const noexcept { return publishers_; }
 
     // From the aggregator, through the shard's mailbox.
     void dispatch(const outbound& message);
