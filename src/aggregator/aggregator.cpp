@@ -107,6 +107,10 @@ void aggregator::for_each_hub(const std::function<void(hub&)>& work) {
     for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, work] { work(home); });
 }
 
+void aggregator::for_each_core(const std::function<void(hub&, const ws::server&)>& work) {
+    for (auto& one : cores_state_) one->sockets.home().post([&one = *one, work] { work(one.sockets, *one.server); });
+}
+
 void aggregator::on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) {
     ++counters_.outbound;
     const auto& config = settings_.channels[channel];

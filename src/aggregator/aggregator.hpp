@@ -20,6 +20,8 @@
 
 namespace foz::aggregator {
 
+struct snapshot;
+
 // What the outside is told. Called on shard 0.
 class aggregator_events {
 public:
@@ -56,6 +58,8 @@ public:
 
     std::uint16_t port() const noexcept { return port_; }
     const aggregator_counters& counters() const noexcept { return counters_; }
+    // On shard 0, while the runtime runs. `done` is called there, soon and not inside.
+    void collect(std::function<void(snapshot)> done);
 
 private:
     struct core;
@@ -70,6 +74,8 @@ private:
     void on_blocked(bool blocked, const std::string& reason) override;
 
     void for_each_hub(const std::function<void(hub&)>& work);
+    void for_each_core(const std::function<void(hub&, const ws::server&)>& work);
+    std::string why_not_ready() const;
     boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
     void start_failed(const amqp::error& why, const std::string& what);
 

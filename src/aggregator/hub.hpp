@@ -76,6 +76,8 @@ public:
     primus::parser& packets() noexcept { return packets_; }
     envelope::parser& envelopes() noexcept { return envelopes_; }
     hub_counters& counters() noexcept { return counters_; }
+    const amqp::client& link() const noexcept { return client_; }
+    const amqp::publisher& publisher(std::size_t channel) const { return *channels_[channel].publisher; }
 
     // From the aggregator, through the shard's mailbox.
     void dispatch(const shared_outbound& message);
@@ -92,8 +94,6 @@ public:
     std::size_t sessions() const noexcept { return sessions_.size(); }
     std::size_t unconfirmed() const;
     std::optional<std::size_t> channel_index(std::string_view name) const;
-    const amqp::client& broker() const noexcept { return client_; }
-    const requests& open_requests() const noexcept { return requests_; }
 
 private:
     // One message of a client that waits until the one before it has been confirmed (order = client).

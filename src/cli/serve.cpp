@@ -4,8 +4,10 @@
 #include "cli/configured.hpp"
 #include "net/runtime.hpp"
 #include "ops/log.hpp"
+#include "ops/metrics/admin.hpp"
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -19,16 +21,23 @@ namespace {
 // Ends the process on signals and on failures to start; logs the rest.
 class serving final : public aggregator::aggregator_events {
 public:
-    serving(net::runtime& cores, aggregator::settings all)
+    serving(net::runtime& cores, aggregator::settings all, const std::string& admin_listen)
         : cores_(cores),
           scheme_(all.tls ? "https" : "http"),
           address_(all.listen_address),
           aggregator_(cores, std::move(all), *this),
-          signals_(cores.at(0).context(), SIGINT, SIGTERM) {}
+          signals_(cores.at(0).context(), SIGINT, SIGTERM) {
+        if (!admin_listen.empty())
+            admin_.emplace(cores.at(0), *ops::parse_endpoint(admin_listen), aggregator_, FOZ_VERSION);
+    }
 
     int run() {
         wait_for_signal();
         spdlog::info("listening: {}", url());
+        if (admin_) {
+            spdlog::info("admin: port {}", admin_->port());
+            admin_->start();
+        }
         aggregator_.start();
         cores_.run();
         if (!failure_.empty()) throw std::runtime_error(failure_);
@@ -55,6 +64,7 @@ private:
             if (error) return;
             if (stopping_) return cores_.stop();  // asked twice: at once
             stopping_ = true;
+            if (admin_) admin_->set_stopping();
             spdlog::info("stopping: clients are sent away, what is in flight is finished");
             aggregator_.drain();
             wait_for_signal();
@@ -65,6 +75,7 @@ private:
     const std::string scheme_;
     const std::string address_;
     aggregator::aggregator aggregator_;
+    std::optional<ops::admin> admin_;
     boost::asio::signal_set signals_;
     std::string failure_;
     bool stopping_ = false;
@@ -77,7 +88,7 @@ int serve(const configured& from) {
     ops::set_up_log(all.log_format, all.log_level);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(all.threads);
-    return serving(cores, std::move(all.server)).run();
+    return serving(cores, std::move(all.server), all.admin_listen).run();
 }
 
 }  // namespace

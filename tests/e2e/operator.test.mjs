@@ -1,7 +1,7 @@
 // What whoever runs Foz may get wrong: one helpful line and the right exit code.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { amqplib, broker, chat, run, serve } from './lib.mjs';
+import { amqplib, broker, chat, run, serve, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const port = (url) => new URL(url).port;
@@ -9,24 +9,34 @@ const port = (url) => new URL(url).port;
 test('wrong usage: exit 2 and what is wrong', async () => {
   for (const [args, text] of [
     [[], 'A subcommand is required'],
-    [['fly'], 'A subcommand is required'],
+    [['fly'], 'foz: there is no subcommand "fly"; did you mean '],
+    [['srve'], 'foz: there is no subcommand "srve"; did you mean serve'],
+    [['config', 'chekc'], 'foz: there is no subcommand "config chekc"; did you mean config check'],
     [['serve', '--colour', 'red'], '--colour'],
     [['serve', '--threads', 'many'], '--threads'],
     [['serve', '--web', '/nowhere'], '/nowhere'],
+    [['serve', '--broker', 'http://127.0.0.1'], '--broker: '],
+    [['serve', '--listen', 'nonsense'], 'foz: --listen: ADDRESS:PORT is expected, not nonsense'],
+    [['serve', '--listen', 'localhost:80'], 'foz: --listen: localhost is not an IP address'],
+    [['serve', '--log-level', 'laud'], 'foz: --log-level: '],
   ]) {
     const { code, output } = await run(foz, args);
     assert.equal(code, 2, output);
     assert.ok(output.includes(text), output);
   }
-  assert.equal((await run(foz, ['serve', '--help'])).code, 0);
+  for (const command of [[], ['serve'], ['config'], ['config', 'check'], ['config', 'show'], ['config', 'doc'],
+    ['topology'], ['topology', 'show'], ['topology', 'apply'], ['topology', 'export'], ['doctor']]) {
+    const { code, output } = await run(foz, [...command, '--help']);
+    assert.equal(code, 0);
+    const examples = output.split('or example:\n')[1];
+    assert.equal(examples?.match(/^  .*foz /gm)?.length, 2, output);
+  }
   assert.match((await run(foz, ['--version'])).output, /^\d+\.\d+\.\d+/);
 });
 
 test('what keeps it from starting: exit 1 and one line', async () => {
   const rows = [
-    [['--broker', 'http://127.0.0.1'], /--broker: .*amqp:/],
-    [['--broker', broker, '--listen', 'nonsense'], /ADDRESS:PORT/],
-    [['--broker', broker, '--listen', 'localhost:80'], /not an IP address/],
+    [['--config', '/nowhere/foz.toml'], /^foz: \/nowhere\/foz\.toml: can't be read$/],
     [['--broker', broker, '--listen', '0.0.0.0:0'], /--allow-anonymous/],
     [['--broker', broker.replace('//', '//guest:wrong@'), '--listen', '127.0.0.1:0'], /ACCESS_REFUSED/],
     [['--broker', broker + '-missing', '--listen', '127.0.0.1:0'], /vhost/],
@@ -63,12 +73,19 @@ test('a queue that exists with other arguments is named, with the argument', asy
 });
 
 test('without a broker it waits, says so, and lets nobody in', async () => {
-  const waiting = run(foz, ['serve', '--broker', 'amqp://127.0.0.1:1', '--listen', '127.0.0.1:18099'], { seconds: 2 });
-  await new Promise((resolve) => setTimeout(resolve, 700));
-  assert.equal((await fetch('http://127.0.0.1:18099/healthz')).status, 503);
-  const { output } = await waiting;
-  assert.match(output, /Connection refused; trying again/);
-  assert.equal(output.match(/Connection refused/g).length, 1, 'the same problem is told once');
+  const waiting = await start(foz, ['serve', '--broker', 'amqp://127.0.0.1:1', '--listen', '127.0.0.1:0',
+    '--admin-listen', '127.0.0.1:0']);
+  await waiting.until('listening: ');
+  const url = waiting.output.match(/listening: (http:.*)\n/)[1];
+  assert.equal((await fetch(url + 'healthz')).status, 503);
+  await waiting.until('Connection refused; trying again');
+  const metrics = 'http://127.0.0.1:' + waiting.output.match(/admin: port (\d+)/)[1] + '/metrics';
+  await until(async () => {
+    const failures = (await (await fetch(metrics)).text()).match(/connect_failures_total{link="consume"} (\d+)/);
+    return failures && Number(failures[1]) >= 3;
+  }, 'it has tried three times');
+  assert.equal(waiting.output.match(/Connection refused/g).length, 1, waiting.output);
+  await waiting.stop();
 });
 
 test('the chat service stops in good order', async () => {
