@@ -112,10 +112,16 @@ async function live(url, { channel: name, begin, concurrency, stop, stopped, onR
       const work = take(message).catch(fail).finally(() => working.delete(work));
       working.add(work);
     });
+    const drain = async () => {
+      await channel.cancel(consumerTag);
+      await Promise.all(working);
+      await channel.close();
+    };
     onReady();
     await Promise.race([lost, stopped]);
-    // Drain: take nothing more, finish what was taken; what is given back would count as one more attempt.
-    await Promise.race([lost, channel.cancel(consumerTag).then(() => Promise.all(working))]);
+    // Drain: take nothing more, finish what was taken; what is given back would count as one more attempt. The channel
+    // is closed by itself, as amqplib lets the closing of a connection overtake what a channel has still to send.
+    await Promise.race([lost, drain()]);
   } finally {
     await Promise.race([connection.close().catch(() => {}), sleep(5_000)]);
   }
