@@ -1,124 +1,146 @@
-// A chat between tabs, over the unmodified Primus client with primus-responder.
-'use strict';
+// Rooms, what was said in them lately, and whispering to one person.
+import { badge, byId, complaints, make } from './dom.js';
 
-const byId = (id) => document.getElementById(id);
+const shown_max = 500;
+const history_max = 50;
+const key = ({ from, name, text }) => JSON.stringify([from, name, text]);
 
-// Each tab is a client of its own: a secret of 128 bits that lives as long as the tab. The aggregator derives the
-// client's id from it.
-function secret() {
-  let kept = sessionStorage.getItem('foz-resume');
-  if (!kept) {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    kept = btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '');
-    sessionStorage.setItem('foz-resume', kept);
-  }
-  return kept;
+// How many of the last of `a` are the first of `b`: messages carry no number, so two lists that may overlap are joined
+// where they agree most.
+function overlap(a, b) {
+  for (let n = Math.min(a.length, b.length); n > 0; n -= 1)
+    if (b.slice(0, n).every((item, i) => item === a[a.length - n + i])) return n;
+  return 0;
 }
 
-byId('name').value = sessionStorage.getItem('foz-name') || 'guest ' + Math.floor(100 + Math.random() * 900);
+export function startChat(channel, people, onnews) {
+  const list = byId('messages');
+  const wrong = complaints(byId('chat-error'));
+  let room = sessionStorage.getItem('foz-room') || 'lobby';
+  // Keys of what is shown: before the line that says that one is in the room, and after it.
+  let before = [];
+  let since = [];
+  let line = null;
+  let entered = 0;
 
-const primus = new Primus(location.origin, {
-  reconnect: { min: 200, max: 3000, retries: Infinity },
-});
-// Asked at every connect: the room may have changed meanwhile.
-primus.on('outgoing::url', (url) => { url.query += '&hello=1&resume=' + secret(); });
+  function place(item, ahead = null) {
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    list.insertBefore(item, ahead);
+    while (list.children.length > shown_max) list.firstElementChild.remove();
+    if (atEnd || item.classList.contains('mine')) list.scrollTop = list.scrollHeight;
+  }
 
-let me = '';
-const people = new Map(); // client id → name
+  function bubble({ from, name, text }, { who = name, direct = false } = {}) {
+    const item = make('li', { className: 'message' });
+    item.classList.toggle('mine', from === people.client);
+    item.classList.toggle('direct', direct);
+    item.append(badge(from, name || '?'), make('span', { className: 'who', text: who }), make('p', { text }));
+    return item;
+  }
 
-const frame = (type, message) => ({ packet_action: 'publish', channel: 'chat', type, message });
-const topic = () => 'room.' + byId('room').value;
+  function said(message) {
+    people.meet(message.from, message.name);
+    since.push(key(message));
+    place(bubble(message));
+    if (message.from !== people.client) onnews();
+  }
 
-// The answer to a request, or an Error that says in words what went wrong.
-function ask(data) {
-  return new Promise((resolve, reject) => {
-    primus.writeAndWait(data, (reply) => {
-      if (reply.event !== 'error') return resolve(reply);
-      const { message, service } = reply.error;
-      reject(new Error((service && service.message) || message));
-    });
+  function whispered(message) {
+    people.meet(message.from, message.name);
+    place(bubble(message, { who: message.name + ', only to you', direct: true }));
+    onnews();
+  }
+
+  // What was said before one came, or while the connection was lost, goes ahead of the line; messages that come
+  // meanwhile are shown at once, after it.
+  async function enter() {
+    const turn = entered += 1;
+    const again = line !== null;
+    before.push(...since.splice(0));
+    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in ${room}.` });
+    line.dataset.room = room;
+    place(line);
+    try {
+      const { messages } = await channel.ask('history', { room, limit: history_max });
+      if (turn !== entered) return;
+      const keys = messages.map(key);
+      const known = overlap(before, keys);
+      const end = keys.length - overlap(keys.slice(known), since);
+      for (const message of messages.slice(known, end)) {
+        people.meet(message.from, message.name);
+        place(bubble(message), line);
+      }
+      before.push(...keys.slice(known, end));
+      line.dataset.complete = 'true';
+    } catch (error) {
+      if (turn === entered) wrong.show(error);
+    }
+  }
+
+  function change(name) {
+    if (name === room) return;
+    room = name;
+    sessionStorage.setItem('foz-room', room);
+    list.replaceChildren();
+    before = [];
+    since = [];
+    line = null;
+    entered += 1; // an answer about the room before is no longer wanted
+    wrong.clear();
+    markRoom();
+    channel.hear(['room.' + room]);
+  }
+
+  function markRoom() {
+    const known = [...byId('rooms').querySelectorAll('button')];
+    if (!known.some((button) => button.value === room)) {
+      const added = make('button', { type: 'button', value: room, text: room });
+      byId('rooms').append(added);
+      known.push(added);
+    }
+    for (const button of known) button.setAttribute('aria-pressed', String(button.value === room));
+    byId('chat-room').textContent = room;
+  }
+
+  channel.onmessage = ({ type, message }) => {
+    if (type === 'said' && message.room === room) said(message);
+    else if (type === 'whispered') whispered(message);
+  };
+  channel.onready = enter;
+  channel.onerror = wrong.show;
+
+  byId('rooms').addEventListener('click', ({ target }) => { if (target.value) change(target.value); });
+  byId('room-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    change(byId('room').value);
+    byId('room').value = '';
   });
+
+  people.addEventListener('change', () => {
+    const to = byId('to');
+    const chosen = to.value;
+    const options = people.others.map(([client]) => make('option', { value: client, text: 'Only ' + people.nameOf(client) }));
+    to.replaceChildren(to.options[0], ...options);
+    to.value = chosen;
+  });
+  byId('to').addEventListener('change', ({ target }) => target.closest('form').classList.toggle('direct', target.value !== ''));
+
+  byId('say').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const text = byId('text').value.trim();
+    const to = byId('to').value;
+    if (!text) return;
+    wrong.clear();
+    byId('text').value = '';
+    try {
+      await channel.ask(...(to ? ['whisper', { to, text, name: people.name }] : ['say', { room, text, name: people.name }]));
+      if (to) place(bubble({ from: people.client, name: people.name, text }, { who: 'You, only to ' + people.nameOf(to), direct: true }));
+    } catch (error) {
+      wrong.show(error);
+      if (!byId('text').value) byId('text').value = text; // nothing that was typed is lost
+    }
+  });
+
+  markRoom();
+  channel.hear(['room.' + room]);
 }
-
-function show(text, { who = '', classes = '' } = {}) {
-  const item = document.createElement('li');
-  item.className = classes;
-  if (who) {
-    const name = document.createElement('span');
-    name.className = 'who';
-    name.textContent = who;
-    item.append(name);
-  }
-  item.append(text);
-  byId('messages').append(item);
-  item.scrollIntoView({ block: 'end' });
-}
-
-function state(name) {
-  byId('state').dataset.state = name;
-  byId('state').textContent = name;
-}
-
-function fail(error) {
-  byId('error').textContent = error.message;
-  byId('error').hidden = false;
-}
-
-function remember(client, name) {
-  if (client === me || people.get(client) === name) return;
-  const known = people.has(client);
-  people.set(client, name);
-  const option = known ? byId('to').querySelector(`[value="${CSS.escape(client)}"]`) : document.createElement('option');
-  option.value = client;
-  option.textContent = 'only ' + name;
-  if (!known) byId('to').append(option);
-}
-
-// Everything addressed to us, and of what is for everyone the messages of our room.
-function enter() {
-  ask({ packet_action: 'consume', channel: 'chat', consume_target: [topic()] })
-    .then(() => show('You are in ' + byId('room').value + '.', { classes: 'note' }))
-    .catch(fail);
-}
-
-primus.on('open', () => { state('online'); enter(); });
-primus.on('offline', () => state('offline'));
-primus.on('reconnect scheduled', () => state('reconnecting'));
-primus.on('end', () => state('offline'));
-primus.on('data', (data) => {
-  if (data.event === 'welcome') {
-    me = data.client;
-    byId('client').textContent = me;
-  } else if (data.event === 'message') {
-    const { from, name, text } = data.message;
-    remember(from, name);
-    const direct = data.via === 'direct';
-    show(text, { who: direct ? name + ' (only to you)' : name, classes: (from === me ? 'mine ' : '') + (direct ? 'direct' : '') });
-  } else if (data.event === 'error') {
-    fail(new Error(data.error.message));
-  }
-});
-
-let room = topic();
-byId('room').addEventListener('change', () => {
-  if (topic() === room || !byId('room').reportValidity()) return;
-  primus.write({ packet_action: 'leave', channel: 'chat' });
-  room = topic();
-  enter();
-});
-byId('name').addEventListener('change', () => sessionStorage.setItem('foz-name', byId('name').value));
-
-byId('say').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const text = byId('text').value.trim();
-  if (!text) return;
-  const name = byId('name').value.trim() || 'guest';
-  const to = byId('to').value;
-  byId('error').hidden = true;
-  ask(to ? frame('whisper', { to, text, name }) : frame('say', { room: byId('room').value, text, name }))
-    .then(() => {
-      byId('text').value = '';
-      if (to) show(text, { who: 'you, only to ' + people.get(to), classes: 'mine direct' });
-    })
-    .catch(fail);
-});

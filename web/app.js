@@ -1,0 +1,100 @@
+// Chat, tickets and voice on one page: puts the sections together and shows how the connection is doing.
+import { startChat } from './chat.js';
+import { byId, make } from './dom.js';
+import { Link } from './link.js';
+import { People, resumeSecret } from './people.js';
+import { startTickets } from './tickets.js';
+import { startVoice } from './voice.js';
+
+const services = ['chat', 'tickets', 'voice'];
+const people = new People();
+const link = new Link(services, resumeSecret());
+
+// The connection, in words.
+
+const words = {
+  online: () => 'connected',
+  connecting: () => 'connecting…',
+  waiting: (ms) => 'connection lost, trying again' + (ms >= 1000 ? ` in ${Math.round(ms / 1000)} s…` : '…'),
+  offline: () => 'this device is offline',
+};
+const gravity = ['online', 'connecting', 'waiting', 'offline'];
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+link.onstate = (sockets) => {
+  const worst = sockets.reduce((a, b) => (gravity.indexOf(b.name) > gravity.indexOf(a.name) ? b : a));
+  const same = sockets.every(({ name }) => name === worst.name);
+  const state = byId('state');
+  state.dataset.state = worst.name;
+  state.textContent = capital((same ? '' : worst.channels.join(', ') + ': ') + words[worst.name](worst.retry_ms));
+  byId('sockets').replaceChildren(...sockets.map(({ channels, name }) => {
+    const item = make('li', { text: channels.join(' · ') });
+    item.dataset.state = name;
+    item.append(make('span', { className: 'unseen', text: ', ' + words[name]() }));
+    return item;
+  }));
+};
+link.onwelcome = ({ client }) => {
+  people.client = client;
+  byId('client').textContent = client;
+  byId('copy').disabled = false;
+};
+link.onerror = (error) => {
+  byId('page-error').textContent = error.message;
+  byId('page-error').hidden = false;
+};
+
+// One socket for all, or one for each.
+
+const separate = byId('separate');
+separate.checked = new URLSearchParams(location.search).get('sockets') === 'each';
+const showSeparate = () => { document.body.dataset.sockets = separate.checked ? 'each' : 'one'; };
+separate.addEventListener('change', () => {
+  const url = new URL(location);
+  if (separate.checked) url.searchParams.set('sockets', 'each');
+  else url.searchParams.delete('sockets');
+  history.replaceState(null, '', url);
+  showSeparate();
+  link.open(separate.checked);
+});
+
+// A call belongs to the socket that it was made on.
+function onBusy(busy) {
+  separate.disabled = busy;
+  byId('separate-why').hidden = !busy;
+}
+
+// One section at a time where there is no room for more.
+
+const tabs = [...document.querySelectorAll('nav a')];
+function showSection() {
+  const wanted = services.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'chat';
+  document.body.dataset.section = wanted;
+  for (const tab of tabs) {
+    if (tab.hash === '#' + wanted) tab.setAttribute('aria-current', 'page');
+    else tab.removeAttribute('aria-current');
+  }
+  tellNews(wanted, false);
+}
+function tellNews(section, yes) {
+  const tab = tabs.find(({ hash }) => hash === '#' + section);
+  tab.classList.toggle('news', yes);
+  tab.querySelector('.unseen').textContent = yes ? ', new' : '';
+}
+const newsOf = (section) => () => { if (document.body.dataset.section !== section) tellNews(section, true); };
+addEventListener('hashchange', showSection);
+
+byId('name').value = people.name;
+byId('name').addEventListener('change', ({ target }) => { people.name = target.value; target.value = people.name; });
+byId('copy').addEventListener('click', async ({ target }) => {
+  await navigator.clipboard.writeText(people.client);
+  target.textContent = 'Copied';
+});
+byId('answer').addEventListener('click', () => { location.hash = 'voice'; });
+
+startChat(link.channel('chat'), people, newsOf('chat'));
+startTickets(link.channel('tickets'), people, newsOf('tickets'));
+startVoice(link.channel('voice'), people, onBusy);
+showSection();
+showSeparate();
+link.open(separate.checked);
