@@ -101,7 +101,8 @@ void worker_core::follow(const std::string& channel, std::chrono::system_clock::
     const contract::channel_settings& wanted = channel_of(channel);
     if (wanted.delivery != contract::delivery_kind::durable)
         throw std::invalid_argument("channel " + channel + " is volatile: it has no stream to follow");
-    if (!streams_) streams_ = std::make_unique<amqp::client>(home_, client_options(options_, "streams"), this);
+    client_events& events = *this;
+    if (!streams_) streams_ = std::make_unique<amqp::client>(home_, client_options(options_, "streams"), &events);
     const stream_follower::parts parts{*streams_, *publisher_, hearing_, *this};
     followers_.push_back(std::make_unique<stream_follower>(parts, wanted, since, std::move(hear)));
 }
@@ -219,8 +220,8 @@ boost::asio::awaitable<void> worker_core::drain() {
         if (!cancelled) continue;  // not connected: nothing comes from there
     }
     for (auto& one : consumers_)
-        for (auto& [client, lane] : one->lanes)
-            if (lane.awaited) return_waiting(*one, client);  // what they wait for does not come here any more
+        for (auto& [client, its] : one->lanes)
+            if (its.awaited) return_waiting(*one, client);  // what they wait for does not come here any more
     boost::asio::steady_timer pause(home_.context());
     while (working_ + waiting_.size() > 0 && home_.time().now() < deadline) {
         pause.expires_after(std::chrono::milliseconds(5));
