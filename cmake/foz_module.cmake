@@ -22,7 +22,9 @@ function(foz_module)
     add_library(${target} INTERFACE)
     set(visibility INTERFACE)
   endif()
-  target_include_directories(${target} ${visibility} ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(${target} ${visibility} $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
+  # Headers of others that no public header of ours includes: who links the installed package does not need them.
+  list(TRANSFORM M_DEPENDS REPLACE "^Boost::headers$" "$<BUILD_INTERFACE:Boost::headers>")
   target_link_libraries(${target} ${visibility} ${M_DEPENDS})
 
   if(M_TESTS)

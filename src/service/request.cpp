@@ -2,21 +2,18 @@
 
 #include "base/clock.hpp"
 #include "base/json.hpp"
+#include "base/random.hpp"
 #include "base/utf8.hpp"
 #include "contract/names.hpp"
 #include "contract/receivers.hpp"
 #include "service/request_state.hpp"
+#include "service/worker_core.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
 namespace foz::service {
-namespace {
-
-constexpr std::uint8_t persistent = 2;  // AMQP 0-9-1 §1.8, delivery-mode
-
-}  // namespace
 
 request::request(std::unique_ptr<state> s) : state_(std::move(s)) {}
 request::~request() = default;
@@ -46,62 +43,91 @@ bool request::redelivered() const noexcept {
     return state_->redelivered;
 }
 bool request::awaits_reply() const noexcept {
-    return state_->properties.reply_to.has_value();
+    return state_->awaits_reply();
+}
+unsigned request::attempt() const noexcept {
+    return state_->attempt;
+}
+std::optional<std::chrono::system_clock::time_point> request::deadline() const {
+    return state_->deadline;
 }
 
-amqp::publication request::state::begin(std::string_view json) {
+amqp::publication request::state::about_this(std::string_view json) const {
     if (!is_json(json)) throw std::invalid_argument("what a service says is JSON text");
-    amqp::publication p;
+    amqp::publication p = make_publication();
     p.body = json;
-    p.properties.content_type = "application/json";
-    p.properties.delivery_mode = persistent;
     p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(std::chrono::system_clock::now()).count() / 1000);
-    // Derived: the same again when the handler runs again.
-    if (properties.message_id) p.properties.message_id = *properties.message_id + "/" + std::to_string(said.size());
     const auto* const trace = properties.headers ? properties.headers->find(contract::header_traceparent) : nullptr;
     if (trace) p.properties.headers.emplace().set(contract::header_traceparent, *trace);
     return p;
 }
 
+amqp::publication request::state::derived(std::string_view json, std::string_view suffix) const {
+    amqp::publication p = about_this(json);
+    if (properties.message_id) p.properties.message_id.emplace(*properties.message_id).append("/").append(suffix);
+    return p;
+}
+
+amqp::publication request::state::fresh(std::string_view json) const {
+    amqp::publication p = about_this(json);
+    p.properties.message_id = system_random().token();
+    return p;
+}
+
+void request::state::address_reply(amqp::publication& p) const {
+    p.routing_key = *properties.reply_to;  // through the default exchange, as any AMQP RPC
+    p.properties.correlation_id = properties.correlation_id;
+}
+
+amqp::publication request::state::lifecycle(amqp::publication p, std::string_view type) const {
+    address_reply(p);
+    p.properties.type = type;
+    return p;
+}
+
 void request::reply(std::string_view json) {
-    if (state_->replied) throw std::logic_error("a request has one reply");
-    amqp::publication p = state_->begin(json);
-    state_->replied = true;
+    outbox& out = state_->out;
+    if (out.replied) throw std::logic_error("a request has one reply");
+    amqp::publication p = state_->derived(json, std::to_string(out.said.size()));
+    out.replied = true;
     if (!awaits_reply()) return;
-    p.routing_key = *state_->properties.reply_to;  // through the default exchange, as any AMQP RPC
-    p.properties.correlation_id = state_->properties.correlation_id;
-    // The caller's queue may be gone with its aggregator: then nobody waits for the answer any more.
-    p.mandatory = false;
-    state_->said.push_back(std::move(p));
+    state_->address_reply(p);
+    out.said.push_back(std::move(p));
 }
 
 void request::reply_error(std::string_view code, std::string_view text) {
-    state_->said.clear();
-    state_->replied = false;
+    state_->out = {};
     state_->refused = true;
-    reply("{\"code\":" + json_string(code) + ",\"message\":" + json_string(is_utf8(text) ? text : "?") + "}");
-    if (state_->said.empty()) return;
-    auto& headers = state_->said.back().properties.headers;
+    reply("{\"code\":" + json_string(is_utf8(code) ? code : "?") +
+          ",\"message\":" + json_string(is_utf8(text) ? text : "?") + "}");
+    if (state_->out.said.empty()) return;
+    auto& headers = state_->out.said.back().properties.headers;
     if (!headers) headers.emplace();
     headers->set(contract::header_error, code);
 }
 
-void request::say(std::string_view header, const std::vector<std::string>& receivers, std::string_view json,
-                  const say_options& options) {
-    amqp::publication p = state_->begin(json);
+namespace {
+
+void address(amqp::publication& p, const std::string& channel, const say_options& options) {
     p.exchange = contract::outbound_exchange;
-    p.routing_key = state_->channel;
+    p.routing_key = channel;
     if (!options.topic.empty()) p.routing_key += "." + options.topic;
     if (!options.type.empty()) p.properties.type = options.type;
     if (!p.properties.headers) p.properties.headers.emplace();
+}
+
+}  // namespace
+
+void request::say(std::string_view header, const std::vector<std::string>& receivers, std::string_view json,
+                  const say_options& options) {
+    amqp::publication p = state_->derived(json, std::to_string(state_->out.said.size()));
+    address(p, state_->channel, options);
     if (header == contract::header_broadcast) {
         p.properties.headers->set(header, true);
     } else {
         p.properties.headers->set(header, contract::encode_receivers(receivers));
     }
-    // A volatile channel has no queue while no aggregator runs: then nobody listens.
-    p.mandatory = false;
-    state_->said.push_back(std::move(p));
+    state_->out.said.push_back(std::move(p));
 }
 
 void request::broadcast(std::string_view json, const say_options& options) {
@@ -129,6 +155,24 @@ void request::multicast(const std::vector<std::string>& groups, std::string_view
 
 void request::direct(const std::vector<std::string>& receivers, std::string_view json, const say_options& options) {
     for (const auto& part : portions(receivers)) say(contract::header_direct, part, json, options);
+}
+
+void request::extend(std::chrono::milliseconds more) {
+    const auto until = std::chrono::system_clock::now() + more;
+    state_->deadline = until;
+    if (!awaits_reply()) return;
+    amqp::publication p = state_->lifecycle(state_->fresh("null"), contract::type_extend);
+    if (!p.properties.headers) p.properties.headers.emplace();
+    p.properties.headers->set(contract::header_deadline, unix_ms(until).count());
+    state_->core->publish_now(std::move(p));
+}
+
+std::optional<std::string> request::ask(const std::string& receiver, std::string_view json,
+                                        std::chrono::milliseconds within, const say_options& options) {
+    amqp::publication p = state_->fresh(json);
+    address(p, state_->channel, options);
+    p.properties.headers->set(contract::header_direct, contract::encode_receivers({&receiver, 1}));
+    return state_->core->ask(std::move(p), within);
 }
 
 }  // namespace foz::service

@@ -3,32 +3,51 @@
 
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/publisher.hpp"
+#include "service/outbox.hpp"
 #include "service/request.hpp"
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
 namespace foz::service {
 
+class worker_core;
+
 struct request::state {
+    worker_core* core = nullptr;
     // The delivery, owned: it is worked on after the callback that brought it.
     std::shared_ptr<amqp::channel> from;
     amqp::delivery_id id;
     bool redelivered = false;
+    unsigned attempt = 1;
     std::string channel;
     std::string topic;
     std::string client;
     std::string session;
+    std::optional<std::chrono::system_clock::time_point> deadline;
+    bool progress = false;  // the caller wants to hear of foz.taken and foz.done
     amqp::basic_properties properties;
     std::string body;
 
-    std::vector<amqp::publication> said;
-    bool replied = false;
+    outbox out;
     bool refused = false;
+    bool remembered = false;  // the store knows it
 
-    // A message of ours that belongs to this one: id, time, trace.
-    amqp::publication begin(std::string_view json);
+    // Messages of ours that belong to this one, with its time and trace. What a handler says has a derived id, which is
+    // the same again when the handler runs again. What is published at once belongs to one run alone: a fresh id.
+    amqp::publication derived(std::string_view json, std::string_view suffix) const;
+    amqp::publication fresh(std::string_view json) const;
+    // To whoever waits for the reply; there has to be one.
+    void address_reply(amqp::publication& p) const;
+    amqp::publication lifecycle(amqp::publication p, std::string_view type) const;
+    // The deduplication key.
+    std::string key() const { return channel + "/" + properties.message_id.value_or(""); }
+    bool awaits_reply() const noexcept { return properties.reply_to.has_value(); }
+
+private:
+    amqp::publication about_this(std::string_view json) const;
 };
 
 }  // namespace foz::service

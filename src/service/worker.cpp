@@ -10,6 +10,9 @@ worker::~worker() = default;
 void worker::on(const std::string& channel, const std::string& type, handler work) {
     core_->on(channel, type, std::move(work));
 }
+void worker::follow(const std::string& channel, std::chrono::system_clock::time_point since, follower hear) {
+    core_->follow(channel, since, std::move(hear));
+}
 void worker::on_ready(std::function<void()> tell) {
     core_->tell_ready = std::move(tell);
 }

@@ -37,6 +37,15 @@ amqp::client_options client_options(const worker_options& options, const char* p
             .tls = {.ca_file = options.broker_ca_file}};
 }
 
+// A client whose messages wait for each other must not keep the others' from being delivered. More than that would be
+// returned, and counted, for nothing when a worker dies.
+constexpr unsigned ordered_prefetch_factor = 8;
+
+std::uint16_t prefetch(const contract::channel_settings& channel, std::uint16_t concurrency) {
+    if (channel.order != contract::order_kind::client || concurrency == 1) return concurrency;
+    return static_cast<std::uint16_t>(std::min(concurrency * ordered_prefetch_factor, 65'535u));
+}
+
 amqp::basic_qos qos(std::uint16_t prefetch) {
     amqp::basic_qos method;
     method.prefetch_count = prefetch;
@@ -56,34 +65,46 @@ amqp::basic_cancel cancel() {
     return method;
 }
 
-std::string text_header(const amqp::basic_properties& properties, std::string_view name) {
-    const auto value = amqp::as_string(properties.headers ? properties.headers->find(name) : nullptr);
-    return value ? std::string(*value) : std::string();
-}
-
 }  // namespace
 
 worker_core::worker_core(worker_options options)
     : options_(std::move(options)),
+      store_(options_.dedupe ? options_.dedupe : std::shared_ptr<dedupe_store>(make_memory_store())),
       consume_(home_, client_options(options_, "consume"), this),
       publish_(home_, client_options(options_, "publish")),
-      publisher_(std::make_unique<amqp::publisher>(publish_)) {
+      publisher_(std::make_unique<amqp::publisher>(publish_)),
+      asker_(consume_, *publisher_) {
     if (options_.concurrency == 0) throw std::runtime_error("concurrency: at least 1 is expected");
 }
 
 worker_core::~worker_core() = default;
 
-void worker_core::on(const std::string& channel, const std::string& type, handler work) {
+const contract::channel_settings& worker_core::channel_of(const std::string& name) const {
     const auto& all = options_.channels;
-    const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.name == channel; });
-    if (at == all.end()) throw std::invalid_argument("there is no channel " + channel);
-    const auto index = static_cast<std::size_t>(at - all.begin());
-    auto known = std::find_if(consumers_.begin(), consumers_.end(), [&](const auto& c) { return c->index == index; });
+    const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.name == name; });
+    if (at == all.end()) throw std::invalid_argument("there is no channel " + name);
+    return *at;
+}
+
+void worker_core::on(const std::string& channel, const std::string& type, handler work) {
+    const contract::channel_settings& wanted = channel_of(channel);
+    auto known =
+        std::find_if(consumers_.begin(), consumers_.end(), [&](const auto& c) { return &c->channel == &wanted; });
     if (known == consumers_.end()) {
-        consumers_.push_back(std::make_unique<consumer>(*this, index));
+        consumers_.push_back(std::make_unique<consumer>(*this, wanted));
         known = consumers_.end() - 1;
     }
     (*known)->handlers[type] = std::move(work);
+}
+
+void worker_core::follow(const std::string& channel, std::chrono::system_clock::time_point since, follower hear) {
+    const contract::channel_settings& wanted = channel_of(channel);
+    if (wanted.delivery != contract::delivery_kind::durable)
+        throw std::invalid_argument("channel " + channel + " is volatile: it has no stream to follow");
+    client_events& events = *this;
+    if (!streams_) streams_ = std::make_unique<amqp::client>(home_, client_options(options_, "streams"), &events);
+    const stream_follower::parts parts{*streams_, *publisher_, hearing_, *this};
+    followers_.push_back(std::make_unique<stream_follower>(parts, wanted, since, std::move(hear)));
 }
 
 worker_counters worker_core::counters() const {
@@ -91,7 +112,8 @@ worker_counters worker_core::counters() const {
 }
 
 void worker_core::run(bool signals) {
-    if (consumers_.empty()) throw std::runtime_error("a worker without handlers has nothing to do");
+    if (consumers_.empty() && followers_.empty())
+        throw std::runtime_error("a worker without handlers and followers has nothing to do");
     boost::asio::signal_set stop_signals(home_.context());
     if (signals) {
         stop_signals.add(SIGINT);
@@ -100,19 +122,30 @@ void worker_core::run(bool signals) {
             if (!error) stop();
         });
     }
-    std::vector<std::jthread> threads;
-    for (unsigned i = 0; i < options_.concurrency; ++i) threads.emplace_back([this] { work_loop(); });
+    handling_.start(options_.concurrency);
+    publish_.start();
+    if (followers_.empty()) {
+        begin_work();
+    } else {
+        hearing_.start(1);
+        streams_->start();
+    }
+    cores_.run();
+    asker_.end();  // handlers that wait for an answer
+    handling_.stop();
+    hearing_.stop();
+    if (!failure_.empty()) throw std::runtime_error(failure_);
+}
+
+void worker_core::begin_work() {
     for (auto& one : consumers_) one->link = consume_.open_channel(*one);
     consume_.start();
-    publish_.start();
-    cores_.run();
-    {
-        const std::lock_guard lock(work_mutex_);
-        end_ = true;
-    }
-    work_there_.notify_all();
-    threads.clear();
-    if (!failure_.empty()) throw std::runtime_error(failure_);
+    if (consumers_.empty()) become_ready();
+}
+
+void worker_core::become_ready() {
+    started_ = true;
+    if (tell_ready) tell_ready();
 }
 
 void worker_core::stop() {
@@ -121,31 +154,44 @@ void worker_core::stop() {
     });
 }
 
+boost::asio::awaitable<amqp::result<void>> worker_core::prepare(amqp::channel& on) {
+    if (!options_.declare) co_return amqp::result<void>{};
+    auto declared = co_await contract::declare(on, contract::make_topology(options_.channels));
+    co_return declared;
+}
+
+void worker_core::on_caught_up() {
+    if (++caught_up_ == followers_.size() && !draining_) begin_work();
+}
+
+void worker_core::on_stream_lost(const amqp::error& why) {
+    if (!started_ && why.permanent()) return fail_start(why);
+    if (why.code == amqp::errc::channel_closed) notice("stream: " + why.text);
+}
+
 boost::asio::awaitable<amqp::result<void>> worker_core::consumer::set_up(amqp::channel& self) {
-    auto declared = co_await contract::declare(self, contract::make_topology(owner.options_.channels));
-    if (!declared) co_return declared;
-    auto limited = co_await self.call(qos(owner.options_.concurrency));
+    auto prepared = co_await owner.prepare(self);
+    if (!prepared) co_return prepared;
+    auto limited = co_await self.call(qos(prefetch(channel, owner.options_.concurrency)));
     if (!limited) co_return std::unexpected(limited.error());
-    auto consuming_ok = co_await self.call(consume(owner.options_.channels[index].in_queue()));
+    auto consuming_ok = co_await self.call(consume(channel.in_queue()));
     if (!consuming_ok) co_return std::unexpected(consuming_ok.error());
     co_return amqp::result<void>{};
 }
 
 void worker_core::consumer::on_ready(amqp::channel&) {
     consuming = true;
-    if (!std::all_of(owner.consumers_.begin(), owner.consumers_.end(), [](const auto& c) { return c->consuming; }))
-        return;
-    owner.started_ = true;
-    if (owner.tell_ready) owner.tell_ready();
+    const auto& all = owner.consumers_;
+    if (std::all_of(all.begin(), all.end(), [](const auto& c) { return c->consuming; })) owner.become_ready();
 }
 
 void worker_core::consumer::on_lost(amqp::channel&, const amqp::error& why) {
     consuming = false;
     // What waits here will be delivered again, perhaps to another worker; what is being worked on goes on.
     std::erase_if(owner.waiting_, [&](const request_ptr& r) { return r->state_->from == link; });
+    for (auto& [client, one] : lanes) one.awaited.reset();
     if (!owner.started_ && why.permanent()) return owner.fail_start(why);
-    if (why.code == amqp::errc::channel_closed)
-        owner.notice(owner.options_.channels[index].in_queue() + ": " + why.text);
+    if (why.code == amqp::errc::channel_closed) owner.notice(channel.in_queue() + ": " + why.text);
 }
 
 void worker_core::fail_start(const amqp::error& why) {
@@ -163,131 +209,25 @@ void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseco
     notice("broker: " + why.text + "; trying again");
 }
 
-void worker_core::take(consumer& from, amqp::channel&, const amqp::delivery& d) {
-    auto state = std::make_unique<request::state>();
-    state->from = from.link;
-    state->id = d.id;
-    state->redelivered = d.redelivered;
-    state->channel = options_.channels[from.index].name;
-    const std::string prefix = state->channel + ".";
-    if (d.routing_key.starts_with(prefix)) state->topic = d.routing_key.substr(prefix.size());
-    state->client = text_header(d.properties, contract::header_client);
-    state->session = text_header(d.properties, contract::header_session);
-    state->properties = d.properties;
-    state->body = d.body;
-    waiting_.push_back(request_ptr(new request(std::move(state))));
-    start_work();
-}
-
-void worker_core::start_work() {
-    while (!waiting_.empty() && !alone_ && working_ < options_.concurrency) {
-        // A message that came back may be the one that killed its worker: nothing else is at stake while it runs.
-        const bool must_be_alone = waiting_.front()->redelivered();
-        if (must_be_alone && working_ > 0) return;
-        alone_ = must_be_alone;
-        ++working_;
-        {
-            const std::lock_guard lock(work_mutex_);
-            work_.push_back(std::move(waiting_.front()));
-        }
-        waiting_.pop_front();
-        work_there_.notify_one();
-    }
-}
-
-void worker_core::work_loop() {
-    for (;;) {
-        request_ptr next;
-        {
-            std::unique_lock lock(work_mutex_);
-            work_there_.wait(lock, [this] { return end_ || !work_.empty(); });
-            if (work_.empty()) return;
-            next = std::move(work_.front());
-            work_.pop_front();
-        }
-        const bool failed = !handle(*next);
-        home_.post([this, done = std::move(next), failed]() mutable { on_worked(std::move(done), failed); });
-    }
-}
-
-// True: done with, answered or refused.
-bool worker_core::handle(request& r) {
-    const auto at = std::find_if(consumers_.begin(), consumers_.end(),
-                                 [&](const auto& c) { return options_.channels[c->index].name == r.channel(); });
-    const auto& handlers = (*at)->handlers;  // not changed while handlers run
-    auto work = handlers.find(std::string(r.type()));
-    if (work == handlers.end()) work = handlers.find("");
-    try {
-        if (work == handlers.end()) throw error("unknown_type", "no handler takes this type of message");
-        work->second(r);
-        return true;
-    } catch (const error& refusal) {
-        r.reply_error(refusal.code(), refusal.what());
-        return true;
-    } catch (const std::exception& failure) {
-        notice("handler of " + std::string(r.channel()) + " failed on " + std::string(r.message_id()) + ": " +
-               failure.what());
-        return false;
-    } catch (...) {
-        notice("handler of " + std::string(r.channel()) + " failed on " + std::string(r.message_id()));
-        return false;
-    }
-}
-
-void worker_core::on_worked(request_ptr done, bool failed) {
-    if (failed || done->state_->said.empty()) return finish(std::move(done), !failed);
-    publish_said(std::move(done));
-}
-
-void worker_core::publish_said(request_ptr done) {
-    // The last confirm decides; the request lives until then.
-    struct progress {
-        request_ptr done;
-        std::size_t left;
-        bool good = true;
-    };
-    auto said = std::exchange(done->state_->said, {});
-    const auto all = std::make_shared<progress>(progress{std::move(done), said.size()});
-    for (auto& one : said)
-        publisher_->publish(std::move(one), options_.confirm_timeout, [this, all](amqp::outcome result) {
-            // What nobody takes or what can't be encoded would fail in the same way the next time.
-            const bool good = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
-                              result == amqp::outcome::invalid;
-            if (result == amqp::outcome::confirmed) ++counters_.published;
-            if (result == amqp::outcome::invalid) notice("a message does not fit AMQP: a topic or type is too long");
-            all->good = all->good && good;
-            if (--all->left == 0) finish(std::move(all->done), all->good);
-        });
-}
-
-void worker_core::finish(request_ptr done, bool confirmed) {
-    const request::state& state = *done->state_;
-    if (confirmed) {
-        state.from->ack(state.id);
-        ++counters_.handled;
-        if (state.refused) ++counters_.refused;
-    } else {
-        state.from->nack(state.id, true);
-        ++counters_.requeued;
-    }
-    --working_;
-    alone_ = false;
-    start_work();
-}
-
 boost::asio::awaitable<void> worker_core::drain() {
     // First no more work is taken, then what was taken is finished: a message that is returned counts as one more
-    // attempt, whoever returned it.
+    // attempt, whoever returned it. Questions to clients end now; they may take longer than a drain.
     const steady_time deadline = home_.time().now() + options_.drain_timeout;
+    asker_.end();
     for (auto& one : consumers_) {
+        if (!one->link) continue;  // work has not begun
         auto cancelled = co_await one->link->call(cancel());
         if (!cancelled) continue;  // not connected: nothing comes from there
     }
+    for (auto& one : consumers_)
+        for (auto& [client, its] : one->lanes)
+            if (its.awaited) return_waiting(*one, client);  // what they wait for does not come here any more
     boost::asio::steady_timer pause(home_.context());
     while (working_ + waiting_.size() > 0 && home_.time().now() < deadline) {
         pause.expires_after(std::chrono::milliseconds(5));
         co_await pause.async_wait(boost::asio::use_awaitable);
     }
+    if (streams_) co_await streams_->stop();
     co_await consume_.stop();
     co_await publish_.stop();
     cores_.stop();

@@ -1,33 +1,38 @@
-// The worker's machinery: one I/O thread with two connections, and handler threads.
+// The worker's machinery: one I/O thread with its connections, and handler threads.
 #pragma once
 
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
 #include "amqp/conn/publisher.hpp"
 #include "net/runtime.hpp"
+#include "service/asker.hpp"
 #include "service/request.hpp"
+#include "service/stream_follower.hpp"
+#include "service/thread_pool.hpp"
 #include "service/worker.hpp"
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace foz::service {
 
-// Threads: everything runs on the I/O thread (the runtime's only shard) but handlers, which get a request that belongs
-// to nobody else and give it back through the shard's mailbox.
-class worker_core final : private amqp::client_events {
+// Threads: everything runs on the I/O thread (the runtime's only shard) but handlers and the dedupe store, which get a
+// request that belongs to nobody else and give it back through the shard's mailbox, and followers.
+//
+// worker_core.cpp: start, connections, stop. worker_work.cpp: the life of a request.
+class worker_core final : private amqp::client_events, private follower_owner {
 public:
     explicit worker_core(worker_options options);
     ~worker_core();
 
     void on(const std::string& channel, const std::string& type, handler work);
+    void follow(const std::string& channel, std::chrono::system_clock::time_point since, follower hear);
     void run(bool signals);
     void stop();
     worker_counters counters() const;
@@ -35,47 +40,84 @@ public:
     std::function<void()> tell_ready;
     std::function<void(const std::string&)> tell_notice;
 
+    // For requests, on handler threads.
+    void publish_now(amqp::publication p);
+    std::optional<std::string> ask(amqp::publication question, std::chrono::milliseconds within);
+
 private:
+    using request_ptr = std::unique_ptr<request>;
+
+    // What one client sends on a channel whose order is by client: one message at a time is worked on.
+    struct lane {
+        bool busy = false;
+        // A message that failed comes back before the client's later ones, which were delivered already, are begun.
+        std::optional<std::string> awaited;  // its message id
+        steady_time awaited_until{};         // it may have become a dead letter after all
+    };
+
     // The consumer of one channel's work queue.
     struct consumer final : amqp::channel_handler {
-        consumer(worker_core& o, std::size_t i) : owner(o), index(i) {}
+        consumer(worker_core& o, const contract::channel_settings& c) : owner(o), channel(c) {}
         boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
         void on_ready(amqp::channel& self) override;
         void on_lost(amqp::channel& self, const amqp::error& why) override;
-        void on_delivery(amqp::channel& self, const amqp::delivery& d) override { owner.take(*this, self, d); }
+        void on_delivery(amqp::channel&, const amqp::delivery& d) override { owner.take(*this, d); }
+
+        bool ordered() const noexcept { return channel.order == contract::order_kind::client; }
 
         worker_core& owner;
-        const std::size_t index;  // in the options' channels
+        const contract::channel_settings& channel;
         std::shared_ptr<amqp::channel> link;
-        std::map<std::string, handler> handlers;  // by type; "": any other
+        std::map<std::string, handler, std::less<>> handlers;  // by type; "": any other; not changed while they run
+        std::map<std::string, lane, std::less<>> lanes;        // by client
         bool consuming = false;
     };
 
-    using request_ptr = std::unique_ptr<request>;
-
+    // worker_core.cpp
+    const contract::channel_settings& channel_of(const std::string& name) const;
+    void begin_work();
+    void become_ready();
+    void fail_start(const amqp::error& why);
+    boost::asio::awaitable<void> drain();
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
+    boost::asio::awaitable<amqp::result<void>> prepare(amqp::channel& on) override;
+    void on_caught_up() override;
+    void on_stream_lost(const amqp::error& why) override;
+    void notice(const std::string& text) override;  // from any thread
 
-    // On the I/O thread.
-    void take(consumer& from, amqp::channel& channel, const amqp::delivery& d);
+    // worker_work.cpp, on the I/O thread, in the order of a request's life.
+    void take(consumer& from, const amqp::delivery& d);
     void start_work();
+    bool may_begin(const request& r) const;
+    void begin(request_ptr r);
     void on_worked(request_ptr done, bool failed);
-    void publish_said(request_ptr done);
+    void publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then);
+    void tell_done(request_ptr done);
+    void settle(request_ptr done);
     void finish(request_ptr done, bool confirmed);
-    boost::asio::awaitable<void> drain();
-    void fail_start(const amqp::error& why);
+    void leave_lane(const request& r, bool failed);
+    void return_waiting(const consumer& of, std::string_view client);
+    consumer& consumer_of(const request& r) const;
 
-    // On handler threads.
-    void work_loop();
+    // worker_work.cpp, on handler threads.
     bool handle(request& r);
-    void notice(const std::string& text);
+    void run_handler(request& r, const handler& work);
+    const handler* handler_for(const request& r) const;
 
     const worker_options options_;
+    const std::shared_ptr<dedupe_store> store_;
     net::runtime cores_{1};
     net::shard& home_ = cores_.at(0);
     amqp::client consume_;
     amqp::client publish_;
     std::unique_ptr<amqp::publisher> publisher_;
+    std::unique_ptr<amqp::client> streams_;  // null without followers
+    asker asker_;
+    thread_pool handling_;
+    thread_pool hearing_;
+    std::vector<std::unique_ptr<stream_follower>> followers_;
+    std::size_t caught_up_ = 0;
     std::vector<std::unique_ptr<consumer>> consumers_;
 
     std::deque<request_ptr> waiting_;  // delivered, not being worked on
@@ -84,11 +126,7 @@ private:
     bool started_ = false;
     bool draining_ = false;
     std::string failure_;
-
-    std::mutex work_mutex_;  // guards work_ and end_
-    std::condition_variable work_there_;
-    std::deque<request_ptr> work_;
-    bool end_ = false;
+    net::wheel_timer awaited_timer_{this, [](worker_core& self) { self.start_work(); }};
 
     struct {
         std::atomic<std::uint64_t> handled = 0, refused = 0, requeued = 0, published = 0;

@@ -1,0 +1,27 @@
+// What a handler said, as octets: what a dedupe_store remembers.
+#pragma once
+
+#include "amqp/conn/publisher.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace foz::service {
+
+struct outbox {
+    std::vector<amqp::publication> said;
+    bool replied = false;  // also when nobody awaited it
+};
+
+// What every message of ours has: JSON, persistent.
+amqp::publication make_publication();
+
+// A format of our own, which begins with its version: a store outlives the program that filled it. Every field has the
+// same limits as in memory, so that a message that does not fit AMQP is told by the publisher, as ever.
+std::string encode(const outbox& box);
+// Nothing when the octets were not made by encode().
+std::optional<outbox> decode_outbox(std::string_view octets);
+
+}  // namespace foz::service

@@ -1,0 +1,96 @@
+// Reads the stream of a durable channel for the worker's own use.
+#pragma once
+
+#include "amqp/conn/channel.hpp"
+#include "amqp/conn/client.hpp"
+#include "amqp/conn/publisher.hpp"
+#include "contract/channel_settings.hpp"
+#include "net/timing_wheel.hpp"
+#include "service/thread_pool.hpp"
+#include "service/worker.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+namespace foz::service {
+
+// What a follower's owner provides and is told, on the I/O thread unless it says otherwise.
+class follower_owner {
+public:
+    // What has to be there before the stream can be read.
+    virtual boost::asio::awaitable<amqp::result<void>> prepare(amqp::channel& on) = 0;
+    // Once: everything that was there at start has been heard.
+    virtual void on_caught_up() = 0;
+    virtual void on_stream_lost(const amqp::error& why) = 0;
+    virtual void notice(const std::string& text) = 0;  // from any thread
+
+protected:
+    ~follower_owner() = default;
+};
+
+// Lives on the I/O thread; its client's connection is for streams alone, because a wrong verb on a stream closes the
+// connection. What was read and not heard yet is bounded by the prefetch: an entry is acknowledged when it was heard.
+class stream_follower final : private amqp::channel_handler {
+public:
+    struct parts {
+        amqp::client& streams;
+        amqp::publisher& publisher;
+        thread_pool& hearing;  // one thread, on which all followers hear
+        follower_owner& owner;
+    };
+
+    stream_follower(parts around, const contract::channel_settings& channel,
+                    std::chrono::system_clock::time_point since, follower hear);
+    ~stream_follower();
+
+private:
+    struct entry {
+        std::string topic, type, message_id, body;
+    };
+    struct place {
+        std::uint64_t offset = 0;
+        std::string message_id;
+        friend bool operator==(const place&, const place&) = default;
+    };
+
+    boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
+    void on_ready(amqp::channel& self) override;
+    void on_lost(amqp::channel& self, const amqp::error& why) override;
+    void on_delivery(amqp::channel& self, const amqp::delivery& d) override;
+
+    amqp::basic_consume consume_from_here() const;
+    void publish_marker();
+    void on_silence();
+    bool is_new(const std::string& message_id);
+    std::optional<entry> for_follower(const amqp::delivery& d);
+    void hear(const entry& e) const;  // on the hearing thread
+    void heard(amqp::delivery_id id);
+    void acknowledge();
+
+    const parts around_;
+    net::shard& home_;
+    const contract::channel_settings& channel_;
+    const std::chrono::system_clock::time_point since_;
+    const follower hear_;
+    const std::string marker_id_;
+    bool caught_up_ = false;
+
+    std::optional<place> last_read_;
+    bool resuming_ = false;  // the next entry has to be last_read_ again
+    net::wheel_timer silence_timer_{this, [](stream_follower& self) { self.on_silence(); }};
+
+    std::unordered_set<std::string> recent_;  // message ids, to drop what was published twice after a recovery
+    std::deque<const std::string*> recent_order_;
+
+    amqp::delivery_id last_heard_;
+    unsigned unacknowledged_ = 0;
+    net::wheel_timer acknowledge_timer_{this, [](stream_follower& self) { self.acknowledge(); }};
+    std::shared_ptr<amqp::channel> link_;  // last: its opening may begin in the constructor
+};
+
+}  // namespace foz::service
