@@ -30,7 +30,7 @@ export function startChat(channel, people, onnews) {
     if (atEnd || item.classList.contains('mine')) list.scrollTop = list.scrollHeight;
   }
 
-  function bubble({ from, name, text }, { who = name, direct = false } = {}) {
+  function bubble({ from, name, text }, { who = name || people.nameOf(from), direct = false } = {}) {
     const item = make('li', { className: 'message' });
     item.classList.toggle('mine', from === people.client);
     item.classList.toggle('direct', direct);
@@ -47,7 +47,7 @@ export function startChat(channel, people, onnews) {
 
   function whispered(message) {
     people.meet(message.from, message.name);
-    place(bubble(message, { who: message.name + ', only to you', direct: true }));
+    place(bubble(message, { who: (message.name || people.nameOf(message.from)) + ', only to you', direct: true }));
     onnews();
   }
 
@@ -57,7 +57,7 @@ export function startChat(channel, people, onnews) {
     const turn = entered += 1;
     const again = line !== null;
     before.push(...since.splice(0));
-    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in ${room}.` });
+    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in the room “${room}”.` });
     line.dataset.room = room;
     place(line);
     try {
@@ -119,7 +119,7 @@ export function startChat(channel, people, onnews) {
   people.addEventListener('change', () => {
     const to = byId('to');
     const chosen = to.value;
-    const options = people.others.map(([client]) => make('option', { value: client, text: 'Only ' + people.nameOf(client) }));
+    const options = people.others.map(([client, , name]) => make('option', { value: client, text: 'only ' + name }));
     to.replaceChildren(to.options[0], ...options);
     to.value = chosen;
   });

@@ -12,11 +12,11 @@ export function resumeSecret() {
   return kept;
 }
 
-// Dispatches "change" when someone is met or has changed the name.
+// Dispatches "change" when someone is met, has changed the name, or has come to the front.
 export class People extends EventTarget {
   client = ''; // my id; the aggregator tells it
   #name = sessionStorage.getItem('foz-name') || 'Guest ' + Math.floor(100 + Math.random() * 900);
-  #met = new Map(); // client id → name
+  #met = new Map(); // client id → name; who was heard last is last
 
   get name() { return this.#name; }
   set name(name) {
@@ -24,11 +24,23 @@ export class People extends EventTarget {
     sessionStorage.setItem('foz-name', this.#name);
   }
 
-  get others() { return [...this.#met].filter(([client]) => client !== this.client); }
+  // [client id, name, name that tells people of one name apart], who was heard last comes first. That someone was heard
+  // does not mean that they are still there.
+  get others() {
+    const all = [...this.#met.keys()].filter((client) => client !== this.client).reverse();
+    const names = all.map((client) => this.nameOf(client));
+    return all.map((client, i) => {
+      const shared = names.some((name, j) => j !== i && name === names[i]);
+      return [client, names[i], shared ? `${names[i]} (${client.slice(-6)})` : names[i]];
+    });
+  }
 
   meet(client, name) {
-    if (!client || client === this.client || (this.#met.has(client) && (!name || this.#met.get(client) === name))) return;
-    this.#met.set(client, name || '');
+    if (!client || client === this.client) return;
+    const known = this.#met.get(client);
+    if (known !== undefined && (!name || known === name) && client === [...this.#met.keys()].at(-1)) return;
+    this.#met.delete(client);
+    this.#met.set(client, name || known || '');
     this.dispatchEvent(new Event('change'));
   }
 
