@@ -16,7 +16,7 @@ export function resumeSecret() {
 export class People extends EventTarget {
   client = ''; // my id; the aggregator tells it
   #name = sessionStorage.getItem('foz-name') || 'Guest ' + Math.floor(100 + Math.random() * 900);
-  #met = new Map(); // client id → name; who was heard last is last
+  #met = new Map(); // client id → {name, earlier}; who was heard last is last
 
   get name() { return this.#name; }
   set name(name) {
@@ -24,28 +24,29 @@ export class People extends EventTarget {
     sessionStorage.setItem('foz-name', this.#name);
   }
 
-  // [client id, name, name that tells people of one name apart], who was heard last comes first. That someone was heard
-  // does not mean that they are still there.
+  // {client, name, distinct: a name that tells namesakes apart, earlier: was only read of, and may be gone}; who was
+  // heard last comes first.
   get others() {
-    const all = [...this.#met.keys()].filter((client) => client !== this.client).reverse();
-    const names = all.map((client) => this.nameOf(client));
-    return all.map((client, i) => {
-      const shared = names.some((name, j) => j !== i && name === names[i]);
-      return [client, names[i], shared ? `${names[i]} (${client.slice(-6)})` : names[i]];
-    });
+    const all = [...this.#met].filter(([client]) => client !== this.client).reverse()
+      .map(([client, { earlier }]) => ({ client, name: this.nameOf(client), earlier }));
+    for (const one of all) {
+      const shared = all.some((other) => other !== one && other.name === one.name);
+      one.distinct = shared ? `${one.name} (${one.client.slice(-6)})` : one.name;
+    }
+    return all;
   }
 
-  meet(client, name) {
+  meet(client, name, { earlier = false } = {}) {
     if (!client || client === this.client) return;
     const known = this.#met.get(client);
-    if (known !== undefined && (!name || known === name) && client === [...this.#met.keys()].at(-1)) return;
+    if (earlier && known && !known.earlier) return; // heard since
     this.#met.delete(client);
-    this.#met.set(client, name || known || '');
+    this.#met.set(client, { name: name || known?.name || '', earlier });
     this.dispatchEvent(new Event('change'));
   }
 
   nameOf(client) {
     if (client === this.client) return 'you';
-    return this.#met.get(client) || 'someone (' + client.slice(-6) + ')';
+    return this.#met.get(client)?.name || 'someone (' + client.slice(-6) + ')';
   }
 }

@@ -159,12 +159,12 @@ export function startVoice(channel, people, onbusy) {
 
   function showPeople() {
     const focused = document.activeElement?.closest('#callable button')?.value;
-    const items = people.others.map(([client, name, distinct]) => {
+    const items = people.others.map(({ client, name, distinct, earlier }) => {
       const button = make('button', { type: 'button', value: client, text: 'Call', disabled: call !== null });
       button.dataset.call = '';
       button.setAttribute('aria-label', 'Call ' + distinct);
       return make('li', {}, badge(client, name), make('span', { className: 'who', text: name }),
-        make('span', { className: 'about', text: '…' + client.slice(-6) }), button);
+        make('span', { className: 'about', text: earlier ? 'wrote earlier, may be gone' : '…' + client.slice(-6) }), button);
     });
     byId('callable').replaceChildren(...items);
     if (focused) items.find((item) => item.lastElementChild.value === focused)?.lastElementChild.focus();

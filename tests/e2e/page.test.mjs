@@ -133,12 +133,13 @@ const ended = async (page, words) => {
   assert.equal(await page.locator('#call-state').textContent(), words);
 };
 const connected = (page) => page.evaluate(() => window.connections.at(-1).connectionState === 'connected');
-// What has been heard so far: the fake microphone beeps.
-const heard = (page) => page.evaluate(async () => {
+// What has been heard so far.
+const sound = (page) => page.evaluate(async () => {
   const reports = [...(await window.connections.at(-1).getStats()).values()];
-  const sound = reports.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio');
-  return sound && sound.packetsReceived > 20 && sound.totalAudioEnergy > 0;
+  const { packetsReceived: packets = 0, totalAudioEnergy: energy = 0 } = reports.find(({ type }) => type === 'inbound-rtp') ?? {};
+  return { packets, energy };
 });
+const packets = async (page) => (await sound(page)).packets;
 
 const ring = (page, other) => page.click(`#callable button[value=${other.id}]`);
 async function calls(ann, bob) {
@@ -146,11 +147,12 @@ async function calls(ann, bob) {
   await ring(ann, bob);
   await bob.locator('#ringing', { hasText: 'Ann is calling you.' }).waitFor();
   await phase(ann, 'calling');
+  await shot(bob, 'ringing-' + bob.viewportSize().width);
   await bob.click('#answer');
   for (const page of [ann, bob]) {
     await phase(page, 'talking');
     await until(() => connected(page), 'the peer connection stands');
-    await until(() => heard(page), 'sound arrives', 20);
+    await until(async () => (await sound(page)).energy > 0, 'the other\'s microphone is heard: it beeps', 20);
     assert.equal(await page.locator('#remote').evaluate((audio) => audio.paused), false);
   }
   assert.equal(await ann.locator('#separate').isDisabled(), true);
@@ -224,7 +226,6 @@ test('calls are declined, given up, refused as busy, and end with the page', asy
   await bob.locator('#ringing').waitFor();
   await ring(cara, bob);
   await cara.locator('#voice-error', { hasText: 'The line is busy' }).waitFor();
-  await shot(bob, 'ringing-wide');
   await ann.click('#hangup');
   await ended(bob, 'Ann has given up calling.');
   await cara.fill('#callee', cara.id);
@@ -233,6 +234,7 @@ test('calls are declined, given up, refused as busy, and end with the page', asy
   await calls(ann, bob);
   await bob.close({ runBeforeUnload: true });
   await phase(ann, 'idle');
+  assert.match(await ann.locator('#call-state').textContent(), /^Bob (has hung up|is gone)/);
   quiet(ann, cara);
   await close(ann, bob, cara);
 });
@@ -320,8 +322,11 @@ for (const query of ['', '?sockets=each']) {
     const [ann, bob] = await acquainted('Before the restart' + query, { query });
     quiet(ann, bob); // from here on the browser itself complains that it can't connect
     const port = new URL(foz.url).port;
+    await calls(ann, bob);
     await foz.kill();
     await ann.locator('#state', { hasText: 'Connection lost, trying again…' }).waitFor();
+    const so_far = await packets(bob);
+    await until(async () => await packets(bob) > so_far + 20, 'the two still hear each other');
     await shot(ann, 'lost-wide');
     await say(ann, 'Said without a connection' + query); // Primus keeps it
     foz = await serve(['--listen', '127.0.0.1:' + port]);
@@ -330,6 +335,9 @@ for (const query of ['', '?sockets=each']) {
       await message(page, 'Said without a connection' + query).waitFor();
       assert.equal(await message(page, 'Before the restart' + query).count(), 1);
     }
+    // The service may not be able to tell Bob any more: his socket is another one.
+    if (await ann.locator('#hangup').isVisible()) await ann.click('#hangup');
+    for (const page of [ann, bob]) await phase(page, 'idle');
     await say(bob, 'Back again' + query);
     await message(ann, 'Back again' + query).waitFor();
     await handlesTickets(ann, bob, 'After the restart' + query);
