@@ -164,7 +164,7 @@ export function startVoice(channel, people, onbusy) {
       button.dataset.call = '';
       button.setAttribute('aria-label', 'Call ' + distinct);
       return make('li', {}, badge(client, name), make('span', { className: 'who', text: name }),
-        make('span', { className: 'about', text: earlier ? 'wrote earlier, may be gone' : '…' + client.slice(-6) }), button);
+        make('span', { className: 'about', text: earlier ? 'wrote earlier' : '…' + client.slice(-6) }), button);
     });
     byId('callable').replaceChildren(...items);
     if (focused) items.find((item) => item.lastElementChild.value === focused)?.lastElementChild.focus();

@@ -69,7 +69,15 @@ async function say(page, text) {
   await page.click('#say button');
 }
 const goTo = (page, section) => page.locator(`nav a[href="#${section}"]`).click();
-const shot = (page, name) => page.screenshot({ path: `${process.env.FOZ_OUT}/page-${name}.png` });
+// A picture for people to look at; whatever it shows, only the sections scroll, never the page.
+async function shot(page, name) {
+  await page.screenshot({ path: `${process.env.FOZ_OUT}/page-${name}.png` });
+  const [width, height] = await page.evaluate(() => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    return [scrollWidth - innerWidth, scrollHeight - innerHeight];
+  });
+  assert.ok(width <= 0 && height <= 0, `${name}: the page is ${width} px too wide, ${height} px too high`);
+}
 const close = (...pages) => Promise.all(pages.map((page) => page.context().close()));
 const quiet = (...pages) => assert.deepEqual(pages.flatMap(({ problems }) => problems), []);
 
@@ -308,6 +316,8 @@ test('the page in the dark, and by keyboard alone', async () => {
   assert.equal(await ann.evaluate(() => document.activeElement.id), 'ticket-title');
   await ann.click('#ticket-back');
   await shot(ann, 'dark-wide');
+  await ann.setViewportSize({ width: 820, height: 1180 });
+  await shot(ann, 'dark-medium');
   await shot(bob, 'dark-chat-narrow');
   await goTo(bob, 'tickets');
   await shot(bob, 'dark-tickets-narrow');
