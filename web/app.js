@@ -12,25 +12,24 @@ const link = new Link(services, resumeSecret());
 
 // The connection, in words.
 
+// From good to bad.
 const words = {
-  online: () => 'connected',
-  connecting: () => 'connecting…',
-  waiting: (ms) => 'connection lost, trying again' + (ms >= 1000 ? ` in ${Math.round(ms / 1000)} s…` : '…'),
-  offline: () => 'this device is offline',
+  online: 'Connected',
+  connecting: 'Connecting…',
+  lost: 'Connection lost, trying again…',
+  offline: 'This device is offline',
 };
-const gravity = ['online', 'connecting', 'waiting', 'offline'];
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
+const gravity = ({ state }) => Object.keys(words).indexOf(state);
 
 link.onstate = (sockets) => {
-  const worst = sockets.reduce((a, b) => (gravity.indexOf(b.name) > gravity.indexOf(a.name) ? b : a));
-  const same = sockets.every(({ name }) => name === worst.name);
-  const state = byId('state');
-  state.dataset.state = worst.name;
-  state.textContent = capital((same ? '' : worst.channels.join(', ') + ': ') + words[worst.name](worst.retry_ms));
-  byId('sockets').replaceChildren(...sockets.map(({ channels, name }) => {
+  const worst = sockets.reduce((a, b) => (gravity(b) > gravity(a) ? b : a));
+  const shown = byId('state');
+  shown.dataset.state = worst.state;
+  if (shown.textContent !== words[worst.state]) shown.textContent = words[worst.state]; // it is read aloud at every change
+  byId('sockets').replaceChildren(...sockets.map(({ channels, state }) => {
     const item = make('li', { text: channels.join(' · ') });
-    item.dataset.state = name;
-    item.append(make('span', { className: 'unseen', text: ', ' + words[name]() }));
+    item.dataset.state = state;
+    item.append(make('span', { className: 'unseen', text: ': ' + words[state] }));
     return item;
   }));
 };
@@ -87,8 +86,12 @@ addEventListener('hashchange', showSection);
 byId('name').value = people.name;
 byId('name').addEventListener('change', ({ target }) => { people.name = target.value; target.value = people.name; });
 byId('copy').addEventListener('click', async ({ target }) => {
-  await navigator.clipboard.writeText(people.client);
-  target.textContent = 'Copied';
+  try {
+    await navigator.clipboard.writeText(people.client);
+    target.textContent = 'Copied';
+  } catch { // browsers allow it only to pages on https or on this computer itself
+    getSelection().selectAllChildren(byId('client'));
+  }
 });
 byId('answer').addEventListener('click', () => { location.hash = 'voice'; });
 

@@ -40,10 +40,7 @@ export class Call {
     // Its only use is to close: so the end is noticed although the other side's socket may be lost. Usually the service
     // tells a moment later why; that is worth waiting for.
     const line = this.#connection.createDataChannel('line', { negotiated: true, id: 0 });
-    line.onclose = () => {
-      this.onwavering();
-      setTimeout(() => this.onlost(), end_grace_ms);
-    };
+    line.onclose = () => setTimeout(() => this.onlost(), end_grace_ms);
   }
 
   async offer() {

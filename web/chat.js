@@ -22,18 +22,26 @@ export function startChat(channel, people, onnews) {
   let since = [];
   let line = null;
   let entered = 0;
+  let following = true; // the end of the list is looked at, and shall be
+
+  const toEnd = () => { if (following) list.scrollTop = list.scrollHeight; };
+  list.addEventListener('scroll', () => { following = list.scrollHeight - list.scrollTop - list.clientHeight < 60; });
+  new ResizeObserver(toEnd).observe(list);
 
   function place(item, ahead = null) {
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
     list.insertBefore(item, ahead);
+    const above = item.previousElementSibling;
+    item.classList.toggle('more', above?.dataset.from !== undefined && above.dataset.from === item.dataset.from);
     while (list.children.length > shown_max) list.firstElementChild.remove();
-    if (atEnd || item.classList.contains('mine')) list.scrollTop = list.scrollHeight;
+    following ||= item.classList.contains('mine');
+    toEnd();
   }
 
-  function bubble({ from, name, text }, { who = name, direct = false } = {}) {
+  function bubble({ from, name, text }, { who = name || people.nameOf(from), direct = false } = {}) {
     const item = make('li', { className: 'message' });
     item.classList.toggle('mine', from === people.client);
     item.classList.toggle('direct', direct);
+    item.dataset.from = who + ' ' + from; // several in a row show the name once
     item.append(badge(from, name || '?'), make('span', { className: 'who', text: who }), make('p', { text }));
     return item;
   }
@@ -47,7 +55,7 @@ export function startChat(channel, people, onnews) {
 
   function whispered(message) {
     people.meet(message.from, message.name);
-    place(bubble(message, { who: message.name + ', only to you', direct: true }));
+    place(bubble(message, { who: (message.name || people.nameOf(message.from)) + ', only to you', direct: true }));
     onnews();
   }
 
@@ -57,7 +65,7 @@ export function startChat(channel, people, onnews) {
     const turn = entered += 1;
     const again = line !== null;
     before.push(...since.splice(0));
-    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in ${room}.` });
+    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in the room “${room}”.` });
     line.dataset.room = room;
     place(line);
     try {
@@ -67,7 +75,7 @@ export function startChat(channel, people, onnews) {
       const known = overlap(before, keys);
       const end = keys.length - overlap(keys.slice(known), since);
       for (const message of messages.slice(known, end)) {
-        people.meet(message.from, message.name);
+        people.meet(message.from, message.name, { earlier: true });
         place(bubble(message), line);
       }
       before.push(...keys.slice(known, end));
@@ -119,7 +127,7 @@ export function startChat(channel, people, onnews) {
   people.addEventListener('change', () => {
     const to = byId('to');
     const chosen = to.value;
-    const options = people.others.map(([client]) => make('option', { value: client, text: 'Only ' + people.nameOf(client) }));
+    const options = people.others.map(({ client, distinct }) => make('option', { value: client, text: 'only ' + distinct }));
     to.replaceChildren(to.options[0], ...options);
     to.value = chosen;
   });

@@ -14,7 +14,7 @@ export class RequestError extends Error {
 
 // One Primus connection (the stock client with primus-responder). It lives until it is retired, across reconnects.
 class Socket {
-  state = { name: 'connecting' };
+  state = 'connecting'; // online, lost (it tries again and again), offline (the device has no network)
   #waiting = new Set();
   #retired = false;
 
@@ -22,16 +22,14 @@ class Socket {
     this.channels = channels;
     this.primus = new Primus(location.origin, { reconnect: { min: 200, max: 3000, retries: Infinity } });
     this.primus.on('outgoing::url', (url) => { url.query += query; });
-    const become = (name, more) => {
+    const become = (state) => {
       if (this.#retired) return;
-      this.state = { name, ...more };
+      this.state = state;
       onstate();
     };
+    const lost = () => become(this.primus.online === false ? 'offline' : 'lost');
     this.primus.on('open', () => { become('online'); if (!this.#retired) onopen(this); });
-    this.primus.on('close', () => become('waiting'));
-    this.primus.on('reconnect scheduled', ({ scheduled }) => become('waiting', { retry_ms: scheduled }));
-    this.primus.on('reconnect', () => become('connecting'));
-    this.primus.on('offline', () => become('offline'));
+    for (const event of ['close', 'reconnect scheduled', 'offline', 'online']) this.primus.on(event, lost);
     this.primus.on('data', (data) => { if (!this.#retired) ondata(data); });
     this.primus.on('error', () => {}); // a failed attempt; 'reconnect scheduled' follows
   }
@@ -92,7 +90,7 @@ class Channel {
   // What to hear of what is for everyone; no topics: all. Messages to oneself come in any case.
   hear(topics) {
     this.#topics = topics;
-    if (this.#socket?.state.name !== 'online') return; // it will be told when it opens
+    if (this.#socket?.state !== 'online') return; // it will be told when it opens
     this.#socket.write({ packet_action: 'leave', channel: this.name });
     this.consume(this.#socket);
   }
@@ -103,13 +101,13 @@ class Channel {
       if (socket === this.#socket) this.onready();
     } catch (error) {
       // A connection lost in between consumes again when it is back.
-      if (socket === this.#socket && socket.state.name === 'online') this.onerror(error);
+      if (socket === this.#socket && socket.state === 'online') this.onerror(error);
     }
   }
 }
 
 export class Link {
-  onstate = () => {};   // ([{channels, name, retry_ms?}]): the sockets as they are now
+  onstate = () => {};   // ([{channels, state}]): the sockets as they are now
   onwelcome = () => {}; // (event): {client, session, …}
   onerror = () => {};   // (error): about something that nobody waits for
   #sockets = [];
@@ -142,7 +140,7 @@ export class Link {
     });
   }
 
-  #tellState() { this.onstate(this.#sockets.map(({ channels, state }) => ({ channels, ...state }))); }
+  #tellState() { this.onstate(this.#sockets.map(({ channels, state }) => ({ channels, state }))); }
 
   #take(data) {
     if (data.event === 'message') this.#channels.get(data.channel)?.onmessage(data);

@@ -12,11 +12,11 @@ export function resumeSecret() {
   return kept;
 }
 
-// Dispatches "change" when someone is met or has changed the name.
+// Dispatches "change" when someone is met, has changed the name, or has come to the front.
 export class People extends EventTarget {
   client = ''; // my id; the aggregator tells it
   #name = sessionStorage.getItem('foz-name') || 'Guest ' + Math.floor(100 + Math.random() * 900);
-  #met = new Map(); // client id → name
+  #met = new Map(); // client id → {name, earlier}; who was heard last is last
 
   get name() { return this.#name; }
   set name(name) {
@@ -24,16 +24,29 @@ export class People extends EventTarget {
     sessionStorage.setItem('foz-name', this.#name);
   }
 
-  get others() { return [...this.#met].filter(([client]) => client !== this.client); }
+  // {client, name, distinct: a name that tells namesakes apart, earlier: was only read of, and may be gone}; who was
+  // heard last comes first.
+  get others() {
+    const all = [...this.#met].filter(([client]) => client !== this.client).reverse()
+      .map(([client, { earlier }]) => ({ client, name: this.nameOf(client), earlier }));
+    for (const one of all) {
+      const shared = all.some((other) => other !== one && other.name === one.name);
+      one.distinct = shared ? `${one.name} (${one.client.slice(-6)})` : one.name;
+    }
+    return all;
+  }
 
-  meet(client, name) {
-    if (!client || client === this.client || (this.#met.has(client) && (!name || this.#met.get(client) === name))) return;
-    this.#met.set(client, name || '');
+  meet(client, name, { earlier = false } = {}) {
+    if (!client || client === this.client) return;
+    const known = this.#met.get(client);
+    if (earlier && known && !known.earlier) return; // heard since
+    this.#met.delete(client);
+    this.#met.set(client, { name: name || known?.name || '', earlier });
     this.dispatchEvent(new Event('change'));
   }
 
   nameOf(client) {
     if (client === this.client) return 'you';
-    return this.#met.get(client) || 'someone (' + client.slice(-6) + ')';
+    return this.#met.get(client)?.name || 'someone (' + client.slice(-6) + ')';
   }
 }

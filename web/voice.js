@@ -88,6 +88,7 @@ export function startVoice(channel, people, onbusy) {
   async function ring(client) {
     wrong.clear();
     if (call) return;
+    if (client === people.client) return wrong.show(new Error('This is your own id. Give it to someone who wants to call you.'));
     const mine = call = { phase: 'asking', client };
     show();
     if (!await microphoneFor(mine)) return call === mine && end('You are in no call.');
@@ -157,15 +158,16 @@ export function startVoice(channel, people, onbusy) {
   channel.onerror = wrong.show;
 
   function showPeople() {
-    const items = people.others.map(([client]) => {
-      const name = people.nameOf(client);
+    const focused = document.activeElement?.closest('#callable button')?.value;
+    const items = people.others.map(({ client, name, distinct, earlier }) => {
       const button = make('button', { type: 'button', value: client, text: 'Call', disabled: call !== null });
       button.dataset.call = '';
-      button.setAttribute('aria-label', 'Call ' + name);
+      button.setAttribute('aria-label', 'Call ' + distinct);
       return make('li', {}, badge(client, name), make('span', { className: 'who', text: name }),
-        make('span', { className: 'about', text: '…' + client.slice(-6) }), button);
+        make('span', { className: 'about', text: earlier ? 'wrote earlier' : '…' + client.slice(-6) }), button);
     });
     byId('callable').replaceChildren(...items);
+    if (focused) items.find((item) => item.lastElementChild.value === focused)?.lastElementChild.focus();
     byId('nobody').hidden = items.length > 0;
   }
 

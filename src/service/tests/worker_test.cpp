@@ -1,184 +1,9 @@
-// Against a real broker: FOZ_TEST_BROKER.
-#include "service/worker.hpp"
+#include "fixture.hpp"
 
-#include "amqp/conn/channel.hpp"
-#include "amqp/conn/client.hpp"
-#include "amqp/conn/publisher.hpp"
-#include "contract/names.hpp"
-#include "contract/receivers.hpp"
-#include "contract/topology.hpp"
-#include "net/runtime.hpp"
-
-#include <atomic>
-#include <cstdlib>
-#include <future>
-#include <mutex>
 #include <set>
-#include <thread>
-
-#include <boost/asio/use_awaitable.hpp>
-#include <gtest/gtest.h>
+#include <utility>
 
 namespace foz::service {
-namespace {
-
-using namespace std::chrono_literals;
-
-std::string broker() {
-    const char* text = std::getenv("FOZ_TEST_BROKER");
-    if (!text) throw std::runtime_error("FOZ_TEST_BROKER is not set: run this test through ctest");
-    return text;
-}
-
-// Channels of its own for each test, so that none finds what another one left.
-struct channels {
-    channels() {
-        const std::string tag = "t" + base32(system_random().token()).substr(0, 8);
-        all = {{.name = tag + "a", .delivery_limit = 3}, {.name = tag + "b"}};
-    }
-    const std::string& a() const { return all[0].name; }
-    const std::string& b() const { return all[1].name; }
-    static std::string base32(const std::string& text) {
-        std::string out;
-        for (char c : text)
-            if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out += c;
-        return out + "00000000";
-    }
-    std::vector<contract::channel_settings> all;
-};
-
-struct heard {
-    std::string exchange, routing_key, body;
-    amqp::basic_properties properties;
-};
-
-// The clients' side: publishes requests and hears what comes out, on a thread of its own.
-class peer final : private amqp::channel_handler {
-public:
-    explicit peer(const channels& names)
-        : names_(names), client_(home_, {.urls = {*amqp::parse_url(broker())}}), publisher_(client_) {
-        link_ = client_.open_channel(*this);
-        client_.start();
-        thread_ = std::thread([this] { cores_.run(); });
-        ready_.get_future().wait();
-    }
-    ~peer() {
-        cores_.stop();
-        thread_.join();
-    }
-
-    void send(const std::string& channel, const std::string& type, const std::string& body, const std::string& id) {
-        amqp::publication p;
-        p.exchange = contract::inbound_exchange;
-        p.routing_key = channel + ".some.topic";
-        p.properties.type = type;
-        p.properties.message_id = id;
-        p.properties.reply_to = queue_;
-        p.properties.correlation_id = "c-" + id;
-        p.properties.headers =
-            amqp::table{{"foz-client", "ann"}, {"foz-session", "s1"}, {"traceparent", "00-ab-cd-01"}};
-        p.body = body;
-        std::promise<amqp::outcome> confirmed;
-        home_.post([&] { publisher_.publish(std::move(p), 10s, [&](amqp::outcome o) { confirmed.set_value(o); }); });
-        EXPECT_EQ(confirmed.get_future().get(), amqp::outcome::confirmed);
-    }
-
-    // Waits for so many messages.
-    std::vector<heard> hear(std::size_t count) {
-        for (int i = 0; i < 1000; ++i) {
-            {
-                const std::lock_guard lock(mutex_);
-                if (heard_.size() >= count) return heard_;
-            }
-            std::this_thread::sleep_for(10ms);
-        }
-        const std::lock_guard lock(mutex_);
-        ADD_FAILURE() << "heard " << heard_.size() << " of " << count;
-        return heard_;
-    }
-
-    const std::string queue_ = "peer-" + system_random().token();
-
-private:
-    static amqp::queue_declare queue(const std::string& name) {
-        amqp::queue_declare method;
-        method.queue = name;
-        method.exclusive = true;
-        return method;
-    }
-    static amqp::queue_bind bind(const std::string& name, const std::string& key) {
-        amqp::queue_bind method;
-        method.queue = name;
-        method.exchange = contract::outbound_exchange;
-        method.routing_key = key;
-        return method;
-    }
-    static amqp::basic_consume consume(const std::string& name) {
-        amqp::basic_consume method;
-        method.queue = name;
-        method.no_ack = true;
-        return method;
-    }
-    boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override {
-        auto declared = co_await contract::declare(self, contract::make_topology(names_.all));
-        if (!declared) co_return declared;
-        auto made = co_await self.call(queue(queue_));
-        if (!made) co_return std::unexpected(made.error());
-        auto bound = co_await self.call(bind(queue_, names_.all[0].binding_key()));
-        if (!bound) co_return std::unexpected(bound.error());
-        auto consuming = co_await self.call(consume(queue_));
-        if (!consuming) co_return std::unexpected(consuming.error());
-        co_return amqp::result<void>{};
-    }
-    void on_ready(amqp::channel&) override { ready_.set_value(); }
-    void on_delivery(amqp::channel&, const amqp::delivery& d) override {
-        const std::lock_guard lock(mutex_);
-        heard_.push_back({std::string(d.exchange), std::string(d.routing_key), std::string(d.body), d.properties});
-    }
-
-    const channels& names_;
-    net::runtime cores_{1};
-    net::shard& home_ = cores_.at(0);
-    amqp::client client_;
-    amqp::publisher publisher_;
-    std::shared_ptr<amqp::channel> link_;
-    std::promise<void> ready_;
-    std::mutex mutex_;
-    std::vector<heard> heard_;
-    std::thread thread_;
-};
-
-// A worker on a thread of its own.
-struct running {
-    explicit running(worker& w) : self(w) {
-        std::promise<void> ready;
-        w.on_ready([&, told = false]() mutable {
-            if (!std::exchange(told, true)) ready.set_value();
-        });
-        thread = std::thread([&w] { w.run(false); });
-        ready.get_future().wait();
-    }
-    ~running() { stop(); }
-    void stop() {
-        if (!thread.joinable()) return;
-        self.stop();
-        thread.join();
-    }
-    worker& self;
-    std::thread thread;
-};
-
-worker_options options(const channels& names, std::uint16_t concurrency = 1) {
-    return {.broker_urls = {broker()}, .concurrency = concurrency, .channels = names.all};
-}
-
-template <class Condition>
-void wait_until(Condition condition) {
-    for (int i = 0; i < 1000 && !condition(); ++i) std::this_thread::sleep_for(10ms);
-    EXPECT_TRUE(condition());
-}
-
-}  // namespace
 
 TEST(worker, answers_with_correlation_and_derived_ids_in_the_order_of_speaking) {
     const channels names;
@@ -261,6 +86,7 @@ TEST(worker, a_redelivered_message_runs_alone) {
     w.on(names.a(), "", [&](request& r) {
         const int now = ++inside;
         if (now > most) most = now;
+        // Long enough for others to begin beside it, if they were let.
         std::this_thread::sleep_for(20ms);
         if (r.redelivered() && inside != 1) ++beside_redelivered;
         const bool fail = r.type() == "once" && !r.redelivered();
@@ -293,7 +119,6 @@ TEST(worker, stop_finishes_what_is_in_hand_and_leaves_the_rest_in_the_queue) {
         for (int i = 0; i < 3; ++i) p.send(names.a(), "x", "1", "m" + std::to_string(i));
         inside.get_future().wait();
         w.stop();
-        std::this_thread::sleep_for(100ms);
         go.set_value();
         r.stop();
         EXPECT_EQ(w.counters().handled, static_cast<std::uint64_t>(first_handled));
