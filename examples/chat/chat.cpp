@@ -1,47 +1,25 @@
 #include "chat.hpp"
 
 #include "base/json.hpp"
+#include "common/fields.hpp"
+#include "history.hpp"
 #include "service/worker.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <string>
-
-#include <simdjson.h>
 
 namespace chat {
 namespace {
 
+using examples::fields;
+using examples::refuse;
 using foz::service::request;
 
 constexpr std::size_t text_bytes_max = 4'000;
 constexpr std::size_t name_bytes_max = 64;
-
-[[noreturn]] void refuse(const std::string& why) {
-    throw foz::service::error("bad_message", why);
-}
-
-// The fields of a chat message.
-class fields {
-public:
-    explicit fields(std::string_view json) {
-        if (parser_.parse(json.data(), json.size()).get(object_) != simdjson::SUCCESS) refuse("an object is expected");
-    }
-    std::string required(const char* name, std::size_t bytes_max) {
-        std::string_view value;
-        if (object_[name].get(value) != simdjson::SUCCESS) refuse(std::string(name) + ": a string is expected");
-        if (value.empty() || value.size() > bytes_max)
-            refuse(std::string(name) + ": 1 to " + std::to_string(bytes_max) + " bytes are expected");
-        return std::string(value);
-    }
-    std::string optional(const char* name, std::size_t bytes_max) {
-        simdjson::dom::element ignored;
-        return object_[name].get(ignored) == simdjson::SUCCESS ? required(name, bytes_max) : std::string();
-    }
-
-private:
-    simdjson::dom::parser parser_;
-    simdjson::dom::object object_;
-};
+constexpr std::string_view room_topic = "room.";
 
 std::string spoken(const request& r, fields& in, const std::string& extra = {}) {
     return "{\"from\":" + foz::json_string(r.client()) +
@@ -62,7 +40,8 @@ std::string room_of(fields& in) {
 void say(request& r) {
     fields in(r.message());
     const std::string room = room_of(in);
-    r.broadcast(spoken(r, in, ",\"room\":" + foz::json_string(room)), {.topic = "room." + room, .type = "said"});
+    r.broadcast(spoken(r, in, ",\"room\":" + foz::json_string(room)),
+                {.topic = std::string(room_topic) + room, .type = "said"});
     r.reply(R"({"ok":true})");
 }
 
@@ -87,6 +66,19 @@ void add_handlers(foz::service::worker& worker) {
     worker.on("chat", "whisper", whisper);
     worker.on("chat", "team", team);
     worker.on("chat", "echo", [](request& r) { r.reply(r.message()); });
+
+    const auto rooms = std::make_shared<history>();
+    worker.follow("chat", std::chrono::system_clock::now() - std::chrono::hours(24),
+                  [rooms](const foz::service::said& message) {
+                      if (message.type == "said" && message.topic.starts_with(room_topic))
+                          rooms->add(message.topic.substr(room_topic.size()), message.message);
+                  });
+    worker.on("chat", "history", [rooms](request& r) {
+        fields in(r.message());
+        const std::string room = room_of(in);
+        const auto limit = static_cast<std::size_t>(in.number("limit", 1, history::messages_max, 20));
+        r.reply("{\"room\":" + foz::json_string(room) + ",\"messages\":[" + rooms->last(room, limit) + "]}");
+    });
 }
 
 }  // namespace chat

@@ -1,0 +1,29 @@
+// What the example services' programs share: the command line, and the worker's life.
+#pragma once
+
+#include "service/worker.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace examples {
+
+struct program {
+    std::string name;   // "chat" makes foz-chat
+    std::string about;  // for --help
+    std::uint16_t concurrency = 4;
+    std::function<void(CLI::App&)> add_options;                    // further ones; may be empty
+    std::function<void(foz::service::worker_options&)> configure;  // after the command line was read; may be empty
+    std::function<void(foz::service::worker&)> add_handlers;
+};
+
+// Says "foz-NAME: ready" on stderr when it takes work. Exit codes: 0 stopped in good order, 1 it could not start, 2
+// wrong usage.
+int run(int argc, char** argv, const program& what);
+
+}  // namespace examples

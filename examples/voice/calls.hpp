@@ -1,0 +1,59 @@
+// Who calls whom. A state machine without I/O: each step returns what the parties are to be told.
+#pragma once
+
+#include <expected>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace voice {
+
+struct party {
+    std::string client;
+    std::string session;  // the socket
+};
+
+enum class problem { no_such_call, not_your_call, not_reachable, busy };
+
+struct notice {
+    enum class kind { ringing, answered, ended, signal };
+    kind what;
+    std::string to;  // a client, or "session:<id>"
+    std::string call;
+    std::string from;  // ringing, answered: the other client
+    std::string why;   // ended: hangup, declined, cancelled, answered_elsewhere, gone
+    friend bool operator==(const notice&, const notice&) = default;
+};
+using notices = std::vector<notice>;
+
+class calls {
+public:
+    // A session begins or ends to hear the channel. One that ends ends its call.
+    void opened(const party& who);
+    notices closed(const party& who);
+
+    // `id` is new. A client of whom nothing is known may be there: this service has begun after it.
+    std::expected<notices, problem> ring(const party& caller, const std::string& callee, const std::string& id);
+    std::expected<notices, problem> answer(const party& callee, const std::string& id);
+    std::expected<notices, problem> hang_up(const party& who, const std::string& id);
+    std::expected<notices, problem> signal(const party& from, const std::string& id) const;
+
+    std::size_t size() const noexcept { return calls_.size(); }
+
+private:
+    struct call {
+        party caller;
+        party callee;  // no session: it rings at all of the client's
+        bool talking() const { return !callee.session.empty(); }
+    };
+
+    bool in_call(const std::string& client) const;
+    // The callee's sessions that still ring.
+    notices stop_ringing(const std::string& id, const call& of, const std::string& but, const std::string& why) const;
+
+    std::map<std::string, call> calls_;
+    std::map<std::string, std::set<std::string>> present_;  // sessions by client; an empty set: it has left
+};
+
+}  // namespace voice

@@ -1,0 +1,110 @@
+#include "calls.hpp"
+
+#include <gtest/gtest.h>
+
+namespace voice {
+namespace {
+
+using kind = notice::kind;
+
+const party ann{"ann", "a1"}, bob{"bob", "b1"}, bob2{"bob", "b2"}, eve{"eve", "e1"};
+
+// Everybody is there; ann calls bob, and it rings.
+struct ringing {
+    ringing() {
+        for (const party& who : {ann, bob, bob2, eve}) all.opened(who);
+        rung = all.ring(ann, "bob", "c");
+    }
+    calls all;
+    std::expected<notices, problem> rung;
+};
+
+struct talking : ringing {
+    talking() { answered = all.answer(bob, "c"); }
+    std::expected<notices, problem> answered;
+};
+
+}  // namespace
+
+TEST(calls, ring_at_every_tab) {
+    ringing r;
+    ASSERT_TRUE(r.rung);
+    EXPECT_EQ(*r.rung, (notices{{kind::ringing, "bob", "c", "ann", ""}}));
+}
+
+TEST(calls, who_has_left_or_is_oneself_is_not_reachable_a_stranger_may_be) {
+    calls all;
+    all.opened(bob);
+    EXPECT_TRUE(all.closed(bob).empty());
+    EXPECT_EQ(all.ring(ann, "bob", "c").error(), problem::not_reachable);
+    EXPECT_EQ(all.ring(ann, "ann", "c").error(), problem::not_reachable);
+    EXPECT_TRUE(all.ring(ann, "stranger", "c"));
+}
+
+TEST(calls, who_is_in_a_call_is_busy) {
+    ringing r;
+    EXPECT_EQ(r.all.ring(eve, "bob", "d").error(), problem::busy);
+    EXPECT_EQ(r.all.ring(eve, "ann", "d").error(), problem::busy);
+    EXPECT_EQ(r.all.ring(ann, "eve", "d").error(), problem::busy);
+}
+
+TEST(calls, one_tab_answers_and_the_others_stop_ringing) {
+    talking t;
+    ASSERT_TRUE(t.answered);
+    EXPECT_EQ(*t.answered, (notices{{kind::ended, "session:b2", "c", "", "answered_elsewhere"},
+                                    {kind::answered, "session:a1", "c", "bob", ""}}));
+    EXPECT_EQ(t.all.answer(bob2, "c").error(), problem::not_your_call);
+    EXPECT_EQ(t.all.answer(eve, "c").error(), problem::not_your_call);
+    EXPECT_EQ(t.all.answer(bob, "x").error(), problem::no_such_call);
+}
+
+TEST(calls, hanging_up_is_told_to_the_other_side) {
+    for (const bool caller : {true, false}) {
+        talking t;
+        const auto told = t.all.hang_up(caller ? ann : bob, "c");
+        ASSERT_TRUE(told);
+        EXPECT_EQ(*told, (notices{{kind::ended, caller ? "session:b1" : "session:a1", "c", "", "hangup"}}));
+        EXPECT_EQ(t.all.size(), 0u);
+        EXPECT_EQ(t.all.hang_up(ann, "c").error(), problem::no_such_call);
+    }
+}
+
+TEST(calls, before_it_was_answered_it_is_cancelled_or_declined) {
+    ringing cancelled;
+    EXPECT_EQ(*cancelled.all.hang_up(ann, "c"), (notices{{kind::ended, "bob", "c", "", "cancelled"}}));
+    ringing declined;
+    EXPECT_EQ(*declined.all.hang_up(bob, "c"), (notices{{kind::ended, "session:b2", "c", "", "declined"},
+                                                        {kind::ended, "session:a1", "c", "", "declined"}}));
+}
+
+TEST(calls, nobody_else_hangs_up_or_signals) {
+    ringing r;
+    EXPECT_EQ(r.all.hang_up(eve, "c").error(), problem::not_your_call);
+    EXPECT_EQ(r.all.signal(ann, "c").error(), problem::not_your_call) << "not answered yet";
+    talking t;
+    EXPECT_EQ(t.all.hang_up(bob2, "c").error(), problem::not_your_call);
+    EXPECT_EQ(t.all.signal(bob2, "c").error(), problem::not_your_call);
+    EXPECT_EQ(t.all.signal(ann, "x").error(), problem::no_such_call);
+}
+
+TEST(calls, signals_go_to_the_other_socket) {
+    talking t;
+    EXPECT_EQ(*t.all.signal(ann, "c"), (notices{{kind::signal, "session:b1", "c", "", ""}}));
+    EXPECT_EQ(*t.all.signal(bob, "c"), (notices{{kind::signal, "session:a1", "c", "", ""}}));
+}
+
+TEST(calls, a_socket_that_closes_ends_its_call) {
+    talking caller;
+    EXPECT_EQ(caller.all.closed(ann), (notices{{kind::ended, "session:b1", "c", "", "gone"}}));
+    talking callee;
+    EXPECT_TRUE(callee.all.closed(bob2).empty()) << "another tab";
+    EXPECT_EQ(callee.all.closed(bob), (notices{{kind::ended, "session:a1", "c", "", "gone"}}));
+    ringing r;
+    EXPECT_TRUE(r.all.closed(bob).empty()) << "another tab still rings";
+    EXPECT_EQ(r.all.closed(bob2), (notices{{kind::ended, "session:a1", "c", "", "gone"}}));
+    ringing s;
+    EXPECT_EQ(s.all.closed(ann), (notices{{kind::ended, "bob", "c", "", "gone"}}));
+    EXPECT_EQ(s.all.size(), 0u);
+}
+
+}  // namespace voice
