@@ -68,78 +68,87 @@ export async function run({ urls, stop, notice, ...options }) {
 // One connection from beginning to end; throws when it is lost. Nothing outlives it: the broker delivers again what was
 // not acknowledged, and the stream is read again.
 async function live(url, { channel: name, begin, concurrency, stop, stopped, onReady, notice }) {
-  const queue = 'IN_' + name.toUpperCase();
+  const [queue, stream] = ['IN_' + name.toUpperCase(), 'OUT_' + name.toUpperCase()];
   const service = begin();
-  let fail;
+  const working = new Set();
+  let fail, channel, consumerTag;
   const lost = new Promise((_, reject) => { fail = reject; });
   lost.catch(() => {}); // also when nobody waits for it any more
+
+  // Resolves when the broker has it. A nack or a late confirm ends the connection: a new one helps when a queue's leader
+  // has died with its node, and the work is done again under the same ids.
+  const publish = ({ exchange, key, content, ...properties }) => new Promise((resolve) => {
+    const late = setTimeout(() => fail(new Error('no confirm within 30 s')), 30_000);
+    const options = { persistent: true, contentType: 'application/json', timestamp: Math.floor(Date.now() / 1000) };
+    channel.publish(exchange, key, content, { ...options, ...properties }, (error) => {
+      clearTimeout(late);
+      if (error) fail(error); else resolve();
+    });
+  });
+
+  const take = async (message) => {
+    if (!message) throw new Error(queue + ' was deleted');
+    let said;
+    try {
+      said = new Request(name, message).handle(service.handlers);
+    } catch (bug) { // tried again up to the queue's delivery limit, then the caller is told
+      notice(bug.stack);
+      return channel.nack(message);
+    }
+    // Derived ids: what is said twice is heard once. Acknowledged last: a crash before that repeats the work.
+    const id = message.properties.messageId;
+    await Promise.all(said.map((one, ordinal) => publish({ ...one, messageId: id && id + '/' + ordinal })));
+    channel.ack(message);
+  };
+
+  // Reads the stream, which takes nothing from its other readers, until what was there at the beginning has been read,
+  // which a marker of our own tells; and goes on reading.
+  const follow = async (reader, onProgress) => {
+    const marker = randomUUID();
+    const since = Math.floor(Date.now() / 1000) - 24 * 3600;
+    let atEnd;
+    const end = new Promise((resolve) => { atEnd = resolve; });
+    await reader.prefetch(200); // streams insist on a prefetch and on acknowledgements
+    await reader.consume(stream, (message) => {
+      if (!message) return fail(new Error(stream + ' was deleted'));
+      reader.ack(message);
+      onProgress();
+      if (message.properties.messageId === marker) atEnd(); else service.hear(message);
+    }, { arguments: { 'x-stream-offset': { '!': 'timestamp', value: since } } });
+    await publish({ exchange: '', key: stream, content: Buffer.from('null'), type: 'foz.marker', messageId: marker });
+    await end;
+  };
+
+  const start = async (connection, onProgress) => {
+    channel = (await connection.createConfirmChannel()).on('error', fail);
+    await follow((await connection.createChannel()).on('error', fail), onProgress);
+    await channel.prefetch(concurrency); // no more than is worked on: other workers may have time
+    ({ consumerTag } = await channel.consume(queue, (message) => {
+      const work = take(message).catch(fail).finally(() => working.delete(work));
+      working.add(work);
+    }));
+  };
+
+  // Takes nothing more and finishes what was taken: what is given back counts as one more attempt.
+  const drain = async () => {
+    await channel.cancel(consumerTag);
+    await Promise.all(working);
+    await channel.close(); // amqplib lets the closing of a connection overtake what a channel has still to send
+  };
+
   // With Nagle's algorithm a small message would wait some 20 ms for TCP's delayed acknowledgement.
   const connection = await amqplib.connect(url, { noDelay: true, timeout: 10_000 });
   connection.on('error', fail).on('close', (why) => fail(why ?? new Error('the connection was closed')));
+  const silent = setTimeout(() => fail(new Error('the broker does not answer')), 30_000);
   try {
-    const channel = (await connection.createConfirmChannel()).on('error', fail);
-    // Resolves when the broker has it. A nack or a late confirm ends the connection: a new one helps when a queue's
-    // leader has died with its node, and the work is done again under the same ids.
-    const publish = ({ exchange, key, content, ...properties }) => new Promise((resolve) => {
-      const late = setTimeout(() => fail(new Error('no confirm within 30 s')), 30_000);
-      const options = { persistent: true, contentType: 'application/json', timestamp: Math.floor(Date.now() / 1000) };
-      channel.publish(exchange, key, content, { ...options, ...properties }, (error) => {
-        clearTimeout(late);
-        if (error) fail(error); else resolve();
-      });
-    });
-    const stream = (await connection.createChannel()).on('error', fail);
-    await Promise.race([lost, stopped, follow(stream, 'OUT_' + name.toUpperCase(), service.hear, publish, fail)]);
+    await Promise.race([lost, stopped, start(connection, () => silent.refresh())]);
     if (stop.aborted) return;
-
-    const take = async (message) => {
-      if (!message) throw new Error(queue + ' was deleted');
-      let said;
-      try {
-        said = new Request(name, message).handle(service.handlers);
-      } catch (bug) { // tried again up to the queue's delivery limit, then the caller is told
-        notice(bug.stack);
-        return channel.nack(message);
-      }
-      // Derived ids: what is said twice is heard once. Acknowledged last: a crash before that repeats the work.
-      const id = message.properties.messageId;
-      await Promise.all(said.map((one, ordinal) => publish({ ...one, messageId: id && id + '/' + ordinal })));
-      channel.ack(message);
-    };
-    const working = new Set();
-    await channel.prefetch(concurrency); // no more than is worked on: other workers may have time
-    const { consumerTag } = await channel.consume(queue, (message) => {
-      const work = take(message).catch(fail).finally(() => working.delete(work));
-      working.add(work);
-    });
-    const drain = async () => {
-      await channel.cancel(consumerTag);
-      await Promise.all(working);
-      await channel.close();
-    };
+    clearTimeout(silent);
     onReady();
     await Promise.race([lost, stopped]);
-    // Drain: take nothing more, finish what was taken; what is given back would count as one more attempt. The channel
-    // is closed by itself, as amqplib lets the closing of a connection overtake what a channel has still to send.
     await Promise.race([lost, drain()]);
   } finally {
+    clearTimeout(silent);
     await Promise.race([connection.close().catch(() => {}), sleep(5_000)]);
   }
-}
-
-// Reads a stream, which takes nothing from its other readers. Resolves when what was there at the beginning has been
-// read, which a marker of our own tells.
-async function follow(channel, stream, hear, publish, fail) {
-  const marker = randomUUID();
-  const since = Math.floor(Date.now() / 1000) - 24 * 3600;
-  let atEnd;
-  const end = new Promise((resolve) => { atEnd = resolve; });
-  await channel.prefetch(200); // streams insist on a prefetch and on acknowledgements
-  await channel.consume(stream, (message) => {
-    if (!message) return fail(new Error(stream + ' was deleted'));
-    channel.ack(message);
-    if (message.properties.messageId === marker) atEnd(); else hear(message);
-  }, { arguments: { 'x-stream-offset': { '!': 'timestamp', value: since } } });
-  await publish({ exchange: '', key: stream, content: Buffer.from('null'), type: 'foz.marker', messageId: marker });
-  await end;
 }

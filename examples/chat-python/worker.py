@@ -6,6 +6,7 @@ import json
 import random
 import time
 import traceback
+import urllib.parse
 import uuid
 
 import pika
@@ -96,7 +97,7 @@ class Link:
         """Calls a method of pika's and waits for the broker's reply."""
         future = self.future()
         method(*args, **{reply: lambda answer: settle(future, answer)}, **options)
-        return await future
+        return await asyncio.wait_for(future, 30)
 
     async def open_channel(self, prefetch):
         channel = await self.ask(self.connection.channel, reply="on_open_callback")
@@ -144,7 +145,7 @@ class Link:
             delivery_mode=2, content_type="application/json", timestamp=int(time.time()), **properties))
         self.published += 1
         confirmed = self.unconfirmed[self.published] = self.future()
-        late = self.loop.call_later(30, self.fail, TimeoutError("no confirm within 30 s"))
+        late = self.loop.call_later(30, self.fail, RuntimeError("no confirm within 30 s"))
         confirmed.add_done_callback(lambda _: late.cancel())
         return confirmed
 
@@ -204,7 +205,8 @@ async def run(urls, stop, begin, *, channel, concurrency, on_ready, notice):
                 await until(stop, link.lost)
                 await link.drain()
         except Exception as why:
-            notice(f"{url.rpartition('@')[2]}: {why or type(why).__name__}")
+            why = "the broker does not answer" if isinstance(why, asyncio.TimeoutError) else str(why) or repr(why)
+            notice(f"{urllib.parse.urlsplit(url).netloc.rpartition('@')[2]}: {why}")
         await link.close()
         # Jitter: not all workers at once when the broker is back.
         await until(stop, asyncio.sleep(0.05 + random.random() * min(5, 0.25 * 2 ** attempt)))

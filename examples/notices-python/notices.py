@@ -91,8 +91,13 @@ def main():
         parser.error("argument --broker: an AMQP URL is expected")
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what went wrong is said by notice()
     stopping = []
+
+    def on_signal(number, _):
+        stopping.append(number)
+        signal.alarm(30)  # a broker that does not answer does not keep us
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopping.append(number))
+        signal.signal(number, on_signal)
 
     def notice(line):
         print("foz-notices:", line, file=sys.stderr, flush=True)
@@ -101,7 +106,7 @@ def main():
         try:
             live(url, stopping, notice)
         except (pika.exceptions.AMQPError, OSError, RuntimeError) as why:
-            notice(f"{why or type(why).__name__}; trying again")
+            notice(f"{str(why) or repr(why)}; trying again")
             time.sleep(random.uniform(0.1, 3))  # jitter: not all workers at once when the broker is back
 
 
