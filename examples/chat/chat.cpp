@@ -22,9 +22,10 @@ constexpr std::size_t name_bytes_max = 64;
 constexpr std::string_view room_topic = "room.";
 
 std::string spoken(const request& r, fields& in, const std::string& extra = {}) {
-    return "{\"from\":" + foz::json_string(r.client()) +
-           ",\"name\":" + foz::json_string(in.optional("name", name_bytes_max)) +
-           ",\"text\":" + foz::json_string(in.required("text", text_bytes_max)) + extra + "}";
+    const std::string text = in.required("text", text_bytes_max);
+    const std::string name = in.optional("name", name_bytes_max);
+    return "{\"from\":" + foz::json_string(r.client()) + ",\"name\":" + foz::json_string(name) +
+           ",\"text\":" + foz::json_string(text) + extra + "}";
 }
 
 // A room's name becomes a word of the topic.

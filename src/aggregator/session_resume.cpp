@@ -121,6 +121,13 @@ void session::pump(std::size_t channel) {
         state.next_offset = (*entry)->where->offset + 1;
     }
     resuming_.erase(at);
+    // Positions that were told meanwhile did not hold for this socket.
+    if (const auto& here = hub_.position(channel)) {
+        std::string json;
+        envelope::append(json,
+                         envelope::position_event{.channel = hub_.config().channels[channel].name, .where = *here});
+        respond({}, json);
+    }
 }
 
 // False: this resume has ended.

@@ -148,7 +148,7 @@ test('HTTP: the library, the specification, health, the page, and what is not th
   assert.equal(JSON.parse((await get('/primus/spec')).text).transformer, 'websockets');
   assert.equal((await get('/healthz')).status, 200);
   assert.match((await get('/')).text, /Foz/);
-  assert.match((await get('/chat.css')).type, /^text\/css/);
+  assert.match((await get('/foz.css')).type, /^text\/css/);
   assert.equal((await get('/primus/')).status, 426);
   assert.equal((await get('/%2e%2e/CMakeLists.txt')).status, 404);
   assert.equal((await get('/..%2fCMakeLists.txt')).status, 404);

@@ -312,7 +312,7 @@ test('who resumes is told the position now and then', async () => {
   assert.deepEqual(bob.events('position'), []);
   const back = await connect(foz.url);
   await back.consume({ from: told.position });
-  await settle();
+  await until(() => back.events('position').length, 'it is up to date');
   assert.deepEqual(back.heard.filter((e) => e.event === 'message' || e.event === 'gap'), []);
   await connection.close();
   [ann, bob, back].forEach((one) => one.close());
