@@ -1,10 +1,10 @@
 // Chat, tickets and voice on one page: puts the sections together and shows how the connection is doing.
-import { startChat } from './chat.js';
+import { Chat } from './chat.js';
 import { byId, make } from './dom.js';
 import { Link } from './link.js';
 import { People, resumeSecret } from './people.js';
-import { startTickets } from './tickets.js';
-import { startVoice } from './voice.js';
+import { Tickets } from './tickets.js';
+import { Voice } from './voice.js';
 
 const services = ['chat', 'tickets', 'voice'];
 const people = new People();
@@ -95,9 +95,9 @@ byId('copy').addEventListener('click', async ({ target }) => {
 });
 byId('answer').addEventListener('click', () => { location.hash = 'voice'; });
 
-startChat(link.channel('chat'), people, newsOf('chat'));
-startTickets(link.channel('tickets'), people, newsOf('tickets'));
-startVoice(link.channel('voice'), people, onBusy);
+new Chat(link.channel('chat'), people, newsOf('chat'));
+new Tickets(link.channel('tickets'), people, newsOf('tickets'));
+new Voice(link.channel('voice'), people, onBusy);
 showSection();
 showSeparate();
 link.open(separate.checked);

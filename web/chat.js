@@ -13,142 +13,175 @@ function overlap(a, b) {
   return 0;
 }
 
-export function startChat(channel, people, onnews) {
-  const list = byId('messages');
-  const wrong = complaints(byId('chat-error'));
-  let room = sessionStorage.getItem('foz-room') || 'lobby';
-  // Keys of what is shown: before the line that says that one is in the room, and after it.
-  let before = [];
-  let since = [];
-  let line = null;
-  let entered = 0;
-  let following = true; // the end of the list is looked at, and shall be
+// The list of messages, which stays at its end unless one reads further up.
+class Messages {
+  #list = byId('messages');
+  #following = true;
 
-  const toEnd = () => { if (following) list.scrollTop = list.scrollHeight; };
-  list.addEventListener('scroll', () => { following = list.scrollHeight - list.scrollTop - list.clientHeight < 60; });
-  new ResizeObserver(toEnd).observe(list);
-
-  function place(item, ahead = null) {
-    list.insertBefore(item, ahead);
-    const above = item.previousElementSibling;
-    item.classList.toggle('more', above?.dataset.from !== undefined && above.dataset.from === item.dataset.from);
-    while (list.children.length > shown_max) list.firstElementChild.remove();
-    following ||= item.classList.contains('mine');
-    toEnd();
+  constructor() {
+    const list = this.#list;
+    list.addEventListener('scroll', () => {
+      this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    });
+    new ResizeObserver(() => this.#toEnd()).observe(list);
   }
 
-  function bubble({ from, name, text }, { who = name || people.nameOf(from), direct = false } = {}) {
+  place(item, ahead = null) {
+    this.#list.insertBefore(item, ahead);
+    const above = item.previousElementSibling;
+    item.classList.toggle('more', above?.dataset.from !== undefined && above.dataset.from === item.dataset.from);
+    while (this.#list.children.length > shown_max) this.#list.firstElementChild.remove();
+    this.#following ||= item.classList.contains('mine');
+    this.#toEnd();
+  }
+
+  clear() { this.#list.replaceChildren(); }
+
+  #toEnd() { if (this.#following) this.#list.scrollTop = this.#list.scrollHeight; }
+}
+
+export class Chat {
+  #channel;
+  #people;
+  #onnews;
+  #wrong = complaints(byId('chat-error'));
+  #messages = new Messages();
+  #room = sessionStorage.getItem('foz-room') || 'lobby';
+  // Keys of what is shown: before the line that says that one is in the room, and after it.
+  #before = [];
+  #since = [];
+  #line = null;
+  #entered = 0;
+
+  constructor(channel, people, onnews) {
+    this.#channel = channel;
+    this.#people = people;
+    this.#onnews = onnews;
+    channel.onmessage = ({ type, message }) => {
+      if (type === 'said' && message.room === this.#room) this.#said(message);
+      else if (type === 'whispered') this.#whispered(message);
+    };
+    channel.onready = () => this.#enter();
+    channel.onerror = this.#wrong.show;
+    people.addEventListener('change', () => this.#showReceivers());
+    this.#listen();
+    this.#markRoom();
+    channel.hear(['room.' + this.#room]);
+  }
+
+  #listen() {
+    byId('rooms').addEventListener('click', ({ target }) => { if (target.value) this.#change(target.value); });
+    byId('room-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#change(byId('room').value);
+      byId('room').value = '';
+    });
+    byId('to').addEventListener('change', ({ target }) => {
+      target.closest('form').classList.toggle('direct', target.value !== '');
+    });
+    byId('say').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#send(byId('text').value.trim(), byId('to').value);
+    });
+  }
+
+  #bubble({ from, name, text }, { who = name || this.#people.nameOf(from), direct = false } = {}) {
     const item = make('li', { className: 'message' });
-    item.classList.toggle('mine', from === people.client);
+    item.classList.toggle('mine', from === this.#people.client);
     item.classList.toggle('direct', direct);
     item.dataset.from = who + ' ' + from; // several in a row show the name once
     item.append(badge(from, name || '?'), make('span', { className: 'who', text: who }), make('p', { text }));
     return item;
   }
 
-  function said(message) {
-    people.meet(message.from, message.name);
-    since.push(key(message));
-    place(bubble(message));
-    if (message.from !== people.client) onnews();
+  #said(message) {
+    this.#people.meet(message.from, message.name);
+    this.#since.push(key(message));
+    this.#messages.place(this.#bubble(message));
+    if (message.from !== this.#people.client) this.#onnews();
   }
 
-  function whispered(message) {
-    people.meet(message.from, message.name);
-    place(bubble(message, { who: (message.name || people.nameOf(message.from)) + ', only to you', direct: true }));
-    onnews();
+  #whispered(message) {
+    this.#people.meet(message.from, message.name);
+    const who = this.#people.nameOf(message.from) + ', only to you';
+    this.#messages.place(this.#bubble(message, { who, direct: true }));
+    this.#onnews();
   }
 
   // What was said before one came, or while the connection was lost, goes ahead of the line; messages that come
   // meanwhile are shown at once, after it.
-  async function enter() {
-    const turn = entered += 1;
-    const again = line !== null;
-    before.push(...since.splice(0));
-    line = make('li', { className: 'note', text: again ? 'Connected again.' : `You are in the room “${room}”.` });
+  async #enter() {
+    const turn = this.#entered += 1;
+    const room = this.#room;
+    this.#before.push(...this.#since.splice(0));
+    const text = this.#line ? 'Connected again.' : `You are in the room “${room}”.`;
+    const line = make('li', { className: 'note', text });
+    this.#line = line;
     line.dataset.room = room;
-    place(line);
+    this.#messages.place(line);
     try {
-      const { messages } = await channel.ask('history', { room, limit: history_max });
-      if (turn !== entered) return;
+      const { messages } = await this.#channel.ask('history', { room, limit: history_max });
+      if (turn !== this.#entered) return;
       const keys = messages.map(key);
-      const known = overlap(before, keys);
-      const end = keys.length - overlap(keys.slice(known), since);
+      const known = overlap(this.#before, keys);
+      const end = keys.length - overlap(keys.slice(known), this.#since);
       for (const message of messages.slice(known, end)) {
-        people.meet(message.from, message.name, { earlier: true });
-        place(bubble(message), line);
+        this.#people.meet(message.from, message.name, { earlier: true });
+        this.#messages.place(this.#bubble(message), line);
       }
-      before.push(...keys.slice(known, end));
+      this.#before.push(...keys.slice(known, end));
       line.dataset.complete = 'true';
     } catch (error) {
-      if (turn === entered) wrong.show(error);
+      if (turn === this.#entered) this.#wrong.show(error);
     }
   }
 
-  function change(name) {
-    if (name === room) return;
-    room = name;
+  #change(room) {
+    if (room === this.#room) return;
+    this.#room = room;
     sessionStorage.setItem('foz-room', room);
-    list.replaceChildren();
-    before = [];
-    since = [];
-    line = null;
-    entered += 1; // an answer about the room before is no longer wanted
-    wrong.clear();
-    markRoom();
-    channel.hear(['room.' + room]);
+    this.#messages.clear();
+    this.#before = [];
+    this.#since = [];
+    this.#line = null;
+    this.#entered += 1; // an answer about the room before is no longer wanted
+    this.#wrong.clear();
+    this.#markRoom();
+    this.#channel.hear(['room.' + room]);
   }
 
-  function markRoom() {
+  #markRoom() {
     const known = [...byId('rooms').querySelectorAll('button')];
-    if (!known.some((button) => button.value === room)) {
-      const added = make('button', { type: 'button', value: room, text: room });
+    if (!known.some((button) => button.value === this.#room)) {
+      const added = make('button', { type: 'button', value: this.#room, text: this.#room });
       byId('rooms').append(added);
       known.push(added);
     }
-    for (const button of known) button.setAttribute('aria-pressed', String(button.value === room));
-    byId('chat-room').textContent = room;
+    for (const button of known) button.setAttribute('aria-pressed', String(button.value === this.#room));
+    byId('chat-room').textContent = this.#room;
   }
 
-  channel.onmessage = ({ type, message }) => {
-    if (type === 'said' && message.room === room) said(message);
-    else if (type === 'whispered') whispered(message);
-  };
-  channel.onready = enter;
-  channel.onerror = wrong.show;
-
-  byId('rooms').addEventListener('click', ({ target }) => { if (target.value) change(target.value); });
-  byId('room-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    change(byId('room').value);
-    byId('room').value = '';
-  });
-
-  people.addEventListener('change', () => {
+  #showReceivers() {
     const to = byId('to');
     const chosen = to.value;
-    const options = people.others.map(({ client, distinct }) => make('option', { value: client, text: 'only ' + distinct }));
-    to.replaceChildren(to.options[0], ...options);
+    to.replaceChildren(to.options[0], ...this.#people.others.map(({ client, distinct }) =>
+      make('option', { value: client, text: 'only ' + distinct })));
     to.value = chosen;
-  });
-  byId('to').addEventListener('change', ({ target }) => target.closest('form').classList.toggle('direct', target.value !== ''));
+  }
 
-  byId('say').addEventListener('submit', async (event) => {
-    event.preventDefault();
-    const text = byId('text').value.trim();
-    const to = byId('to').value;
+  async #send(text, to) {
     if (!text) return;
-    wrong.clear();
+    const { client, name } = this.#people;
+    this.#wrong.clear();
     byId('text').value = '';
     try {
-      await channel.ask(...(to ? ['whisper', { to, text, name: people.name }] : ['say', { room, text, name: people.name }]));
-      if (to) place(bubble({ from: people.client, name: people.name, text }, { who: 'You, only to ' + people.nameOf(to), direct: true }));
+      if (!to) return await this.#channel.ask('say', { room: this.#room, text, name });
+      await this.#channel.ask('whisper', { to, text, name });
+      const who = 'You, only to ' + this.#people.nameOf(to);
+      this.#messages.place(this.#bubble({ from: client, name, text }, { who, direct: true }));
     } catch (error) {
-      wrong.show(error);
+      this.#wrong.show(error);
       if (!byId('text').value) byId('text').value = text; // nothing that was typed is lost
     }
-  });
-
-  markRoom();
-  channel.hear(['room.' + room]);
+  }
 }

@@ -60,7 +60,8 @@ export function ending(reason, who) {
 // What getUserMedia() throws.
 export function microphoneTrouble(error) {
   switch (error.name) {
-    case 'NotAllowedError': return 'The microphone was refused. Allow it for this page in the browser’s address bar, then try again.';
+    case 'NotAllowedError':
+      return 'The microphone was refused. Allow it for this page in the browser’s address bar, then try again.';
     case 'NotFoundError': return 'There is no microphone on this device.';
     case 'NotReadableError': return 'The microphone is in use by another program.';
     case 'InsecureContext': return 'Browsers give a microphone only to pages on https or on this computer itself.';

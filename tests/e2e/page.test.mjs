@@ -29,8 +29,9 @@ after(async () => {
 
 // A tab that is ready, as a client of its own. It keeps what the console complains about, its sockets, and (for the
 // test alone) its RTCPeerConnections.
-async function tab(name, { viewport = wide, query = '', scheme = 'light', microphone = true, hash = '', where = browser } = {}) {
-  const context = await where.newContext({ viewport, colorScheme: scheme, permissions: microphone ? ['microphone'] : [] });
+async function tab(name, { viewport = wide, query = '', scheme = 'light', microphone = true, where = browser } = {}) {
+  const permissions = microphone ? ['microphone'] : [];
+  const context = await where.newContext({ viewport, colorScheme: scheme, permissions });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   await page.addInitScript((own_name) => {
@@ -49,7 +50,7 @@ async function tab(name, { viewport = wide, query = '', scheme = 'light', microp
     page.sockets.add(socket);
     socket.on('close', () => page.sockets.delete(socket));
   });
-  await page.goto(foz.url + '/' + query + hash);
+  await page.goto(foz.url + '/' + query);
   await entered(page, 'lobby');
   page.id = await page.locator('#client').textContent();
   return page;

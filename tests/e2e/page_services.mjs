@@ -25,9 +25,10 @@ class Request {
     return value;
   }
   get name() { return this.text('name', 64, ''); }
-  broadcast(type, topic, message) { this.said.push({ type, topic: '.' + topic, message, headers: { 'foz-broadcast': true } }); }
-  multicast(type, group, message) { this.said.push({ type, topic: '', message, headers: { 'foz-multicast': JSON.stringify([group]) } }); }
-  direct(type, to, message) { this.said.push({ type, topic: '', message, headers: { 'foz-direct': JSON.stringify([to]) } }); }
+  broadcast(type, topic, message) { this.#say(type, message, { 'foz-broadcast': true }, '.' + topic); }
+  multicast(type, group, message) { this.#say(type, message, { 'foz-multicast': JSON.stringify([group]) }); }
+  direct(type, to, message) { this.#say(type, message, { 'foz-direct': JSON.stringify([to]) }); }
+  #say(type, message, headers, topic = '') { this.said.push({ type, message, headers, topic }); }
 }
 
 // Consumes IN_<CHANNEL>; handlers return the answer or throw a Refusal.
@@ -47,7 +48,8 @@ function service(channel_name, handlers, url) {
     }
     request.said.forEach((what, i) => channel.publish('OUTBOUND', channel_name + what.topic, octets(what.message),
       { type: what.type, headers: what.headers, messageId: messageId + '/' + i, persistent: true }));
-    if (replyTo) channel.publish('', replyTo, octets(answer), { correlationId, headers, messageId: messageId + '/answer', persistent: true });
+    if (replyTo) channel.publish('', replyTo, octets(answer),
+      { correlationId, headers, messageId: messageId + '/answer', persistent: true });
     channel.ack(message);
   }, url);
 }
@@ -56,6 +58,7 @@ function service(channel_name, handlers, url) {
 async function readHistory(url) {
   const rooms = new Map();
   const marker = randomUUID();
+  const yesterday = Math.floor(Date.now() / 1000) - 24 * 3600;
   const connection = await amqplib.connect(url, { noDelay: true });
   const channel = await connection.createChannel();
   await channel.prefetch(200);
@@ -69,7 +72,7 @@ async function readHistory(url) {
       if (!said.room) return;
       if (!rooms.has(said.room)) rooms.set(said.room, []);
       rooms.get(said.room).push(said);
-    }, { arguments: { 'x-stream-offset': { '!': 'timestamp', value: Math.floor(Date.now() / 1000) - 24 * 3600 } } }).catch(reject);
+    }, { arguments: { 'x-stream-offset': { '!': 'timestamp', value: yesterday } } }).catch(reject);
     // What comes back before this was there already.
     channel.sendToQueue('OUT_CHAT', octets(null), { type: 'foz.marker', messageId: marker, persistent: true });
   });
