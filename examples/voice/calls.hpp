@@ -1,6 +1,7 @@
 // Who calls whom. A state machine without I/O: each step returns what the parties are to be told.
 #pragma once
 
+#include <chrono>
 #include <expected>
 #include <map>
 #include <set>
@@ -27,15 +28,24 @@ struct notice {
 };
 using notices = std::vector<notice>;
 
+// A client is in one call at most. What no closing socket ends (an aggregator that was killed says nothing) ends by
+// itself: a call that nobody answers after a minute, any other after some hours, and a client's old call when it calls
+// somebody from another socket.
 class calls {
 public:
+    using time = std::chrono::steady_clock::time_point;
+    static constexpr std::chrono::seconds ringing_max{60};
+    static constexpr std::chrono::hours talking_max{4};
+
     // A session begins or ends to hear the channel. One that ends ends its call.
     void opened(const party& who);
     notices closed(const party& who);
 
     // `id` is new. A client of whom nothing is known may be there: this service has begun after it.
-    std::expected<notices, problem> ring(const party& caller, const std::string& callee, const std::string& id);
+    std::expected<notices, problem> ring(const party& caller, const std::string& callee, const std::string& id,
+                                         time now);
     std::expected<notices, problem> answer(const party& callee, const std::string& id);
+    // Any socket of the two clients may hang up.
     std::expected<notices, problem> hang_up(const party& who, const std::string& id);
     std::expected<notices, problem> signal(const party& from, const std::string& id) const;
 
@@ -45,10 +55,14 @@ private:
     struct call {
         party caller;
         party callee;  // no session: it rings at all of the client's
+        time since;
         bool talking() const { return !callee.session.empty(); }
     };
 
     bool in_call(const std::string& client) const;
+    void forget_old(time now);
+    // Ends the caller's call on another socket.
+    notices take_over(const party& caller);
     // The callee's sessions that still ring.
     notices stop_ringing(const std::string& id, const call& of, const std::string& but, const std::string& why) const;
 

@@ -7,13 +7,15 @@ namespace {
 
 using kind = notice::kind;
 
+const calls::time now{};
+
 const party ann{"ann", "a1"}, bob{"bob", "b1"}, bob2{"bob", "b2"}, eve{"eve", "e1"};
 
 // Everybody is there; ann calls bob, and it rings.
 struct ringing {
     ringing() {
         for (const party& who : {ann, bob, bob2, eve}) all.opened(who);
-        rung = all.ring(ann, "bob", "c");
+        rung = all.ring(ann, "bob", "c", now);
     }
     calls all;
     std::expected<notices, problem> rung;
@@ -36,16 +38,16 @@ TEST(calls, who_has_left_or_is_oneself_is_not_reachable_a_stranger_may_be) {
     calls all;
     all.opened(bob);
     EXPECT_TRUE(all.closed(bob).empty());
-    EXPECT_EQ(all.ring(ann, "bob", "c").error(), problem::not_reachable);
-    EXPECT_EQ(all.ring(ann, "ann", "c").error(), problem::not_reachable);
-    EXPECT_TRUE(all.ring(ann, "stranger", "c"));
+    EXPECT_EQ(all.ring(ann, "bob", "c", now).error(), problem::not_reachable);
+    EXPECT_EQ(all.ring(ann, "ann", "c", now).error(), problem::not_reachable);
+    EXPECT_TRUE(all.ring(ann, "stranger", "c", now));
 }
 
 TEST(calls, who_is_in_a_call_is_busy) {
     ringing r;
-    EXPECT_EQ(r.all.ring(eve, "bob", "d").error(), problem::busy);
-    EXPECT_EQ(r.all.ring(eve, "ann", "d").error(), problem::busy);
-    EXPECT_EQ(r.all.ring(ann, "eve", "d").error(), problem::busy);
+    EXPECT_EQ(r.all.ring(eve, "bob", "d", now).error(), problem::busy);
+    EXPECT_EQ(r.all.ring(eve, "ann", "d", now).error(), problem::busy);
+    EXPECT_EQ(r.all.ring(ann, "eve", "d", now).error(), problem::busy);
 }
 
 TEST(calls, one_tab_answers_and_the_others_stop_ringing) {
@@ -82,9 +84,30 @@ TEST(calls, nobody_else_hangs_up_or_signals) {
     EXPECT_EQ(r.all.hang_up(eve, "c").error(), problem::not_your_call);
     EXPECT_EQ(r.all.signal(ann, "c").error(), problem::not_your_call) << "not answered yet";
     talking t;
-    EXPECT_EQ(t.all.hang_up(bob2, "c").error(), problem::not_your_call);
     EXPECT_EQ(t.all.signal(bob2, "c").error(), problem::not_your_call);
     EXPECT_EQ(t.all.signal(ann, "x").error(), problem::no_such_call);
+}
+
+TEST(calls, another_socket_of_the_same_client_may_hang_up) {
+    talking t;
+    EXPECT_EQ(*t.all.hang_up(bob2, "c"), (notices{{kind::ended, "session:a1", "c", "", "hangup"},
+                                                  {kind::ended, "session:b1", "c", "", "hangup"}}));
+}
+
+TEST(calls, whose_socket_was_lost_calls_again_from_a_new_one) {
+    talking t;
+    const auto told = t.all.ring({"ann", "a2"}, "eve", "d", now);
+    ASSERT_TRUE(told);
+    EXPECT_EQ(*told, (notices{{kind::ended, "session:b1", "c", "", "gone"}, {kind::ringing, "eve", "d", "ann", ""}}));
+}
+
+TEST(calls, nothing_lasts_for_ever) {
+    ringing r;
+    EXPECT_FALSE(r.all.ring(eve, "bob", "d", now + calls::ringing_max));
+    EXPECT_TRUE(r.all.ring(eve, "bob", "d", now + calls::ringing_max + std::chrono::seconds(1)));
+    talking t;
+    EXPECT_FALSE(t.all.ring(eve, "bob", "d", now + calls::talking_max));
+    EXPECT_TRUE(t.all.ring(eve, "bob", "d", now + calls::talking_max + std::chrono::seconds(1)));
 }
 
 TEST(calls, signals_go_to_the_other_socket) {

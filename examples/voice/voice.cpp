@@ -5,6 +5,7 @@
 #include "common/fields.hpp"
 #include "service/worker.hpp"
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -70,7 +71,7 @@ void ring(request& r, calls& all) {
     const std::string name = in.optional("name", name_bytes_max);
     // Unique, since the message's id is, and the same when the message comes again.
     const std::string id(r.message_id());
-    const auto told = all.ring(sender(r), to, id);
+    const auto told = all.ring(sender(r), to, id, std::chrono::steady_clock::now());
     if (!told) refuse(told.error());
     tell(r, *told, ",\"name\":" + json_string(name));
     r.reply("{\"call\":" + json_string(id) + "}");

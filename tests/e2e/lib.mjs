@@ -83,6 +83,20 @@ export async function chat(args = [], url = broker) {
   return self;
 }
 
+// foz-tickets (on a database of its own unless one is named) and foz-voice.
+let databases = 0;
+export async function tickets(args = [], url = broker) {
+  const file = process.env.FOZ_OUT + '/tickets-' + process.pid + '-' + (databases += 1) + '.db';
+  const self = await start(process.env.FOZ_TICKETS, ['--broker', url, '--database', file, ...args]);
+  await self.until('foz-tickets: ready', 60);
+  return self;
+}
+export async function voice(args = [], url = broker) {
+  const self = await start(process.env.FOZ_VOICE, ['--broker', url, ...args]);
+  await self.until('foz-voice: ready', 60);
+  return self;
+}
+
 // Runs a program to its end; never longer than the time given.
 export async function run(program, args, { env = {}, seconds = 20 } = {}) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });

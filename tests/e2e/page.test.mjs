@@ -2,8 +2,7 @@
 // and over one for each service.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { playwright, serve, until } from './lib.mjs';
-import { services } from './page_services.mjs';
+import { chat, playwright, serve, tickets, until, voice } from './lib.mjs';
 
 const wide = { width: 1280, height: 800 };
 const narrow = { width: 390, height: 844 };
@@ -12,6 +11,11 @@ const common = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-r
 const launch = (...args) => playwright().chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: [...common, ...args],
 });
+
+async function services() {
+  const all = [await chat(), await tickets(), await voice()];
+  return { stop: () => Promise.all(all.map((one) => one.stop())) };
+}
 
 let foz, behind, browser;
 const browsers = [];
