@@ -18,7 +18,9 @@
 namespace foz::service {
 namespace {
 
-constexpr std::string_view consumer_tag = "foz";  // one consumer on each channel
+// One consumer on each channel; for a moment two, when it goes on from the first to the second.
+constexpr std::string_view careful_tag = "careful";
+constexpr std::string_view full_tag = "full";
 
 std::vector<amqp::url> parse(const std::vector<std::string>& texts) {
     if (texts.empty()) throw std::runtime_error("no broker URL is given");
@@ -39,7 +41,7 @@ amqp::client_options client_options(const worker_options& options, const char* p
 
 // A client whose messages wait for each other must not keep the others' from being delivered. More than that would be
 // returned, and counted, for nothing when a worker dies.
-constexpr unsigned ordered_prefetch_factor = 8;
+constexpr unsigned ordered_prefetch_factor = 4;
 
 std::uint16_t prefetch(const contract::channel_settings& channel, std::uint16_t concurrency) {
     if (channel.order != contract::order_kind::client || concurrency == 1) return concurrency;
@@ -52,16 +54,16 @@ amqp::basic_qos qos(std::uint16_t prefetch) {
     return method;
 }
 
-amqp::basic_consume consume(const std::string& queue) {
+amqp::basic_consume consume(const std::string& queue, std::string_view tag) {
     amqp::basic_consume method;
     method.queue = queue;
-    method.consumer_tag = consumer_tag;
+    method.consumer_tag = tag;
     return method;
 }
 
-amqp::basic_cancel cancel() {
+amqp::basic_cancel cancel(std::string_view tag) {
     amqp::basic_cancel method;
-    method.consumer_tag = consumer_tag;
+    method.consumer_tag = tag;
     return method;
 }
 
@@ -172,11 +174,31 @@ void worker_core::on_stream_lost(const amqp::error& why) {
 boost::asio::awaitable<amqp::result<void>> worker_core::consumer::set_up(amqp::channel& self) {
     auto prepared = co_await owner.prepare(self);
     if (!prepared) co_return prepared;
-    auto limited = co_await self.call(qos(prefetch(channel, owner.options_.concurrency)));
+    const std::uint16_t full = prefetch(channel, owner.options_.concurrency);
+    careful = full > 1 && !channel.single_active();
+    auto limited = co_await self.call(qos(careful ? 1 : full));
     if (!limited) co_return std::unexpected(limited.error());
-    auto consuming_ok = co_await self.call(consume(channel.in_queue()));
+    auto consuming_ok = co_await self.call(consume(channel.in_queue(), careful ? careful_tag : full_tag));
     if (!consuming_ok) co_return std::unexpected(consuming_ok.error());
     co_return amqp::result<void>{};
+}
+
+boost::asio::awaitable<void> worker_core::consumer::consume_fully(std::shared_ptr<amqp::channel> on) {
+    // The new consumer first: a queue without consumers would be seen as a channel without a service.
+    auto limited = co_await on->call(qos(prefetch(channel, owner.options_.concurrency)));
+    if (!limited || owner.draining_) co_return;  // what is lost is set up anew
+    auto consuming_ok = co_await on->call(consume(channel.in_queue(), full_tag));
+    if (!consuming_ok) co_return;
+    auto cancelled = co_await on->call(cancel(careful_tag));
+    (void)cancelled;
+}
+
+void worker_core::consumer::on_delivery(amqp::channel&, const amqp::delivery& d) {
+    if (careful && !d.redelivered && !owner.draining_) {
+        careful = false;
+        boost::asio::co_spawn(owner.home_.context(), consume_fully(link), boost::asio::detached);
+    }
+    owner.take(*this, d);
 }
 
 void worker_core::consumer::on_ready(amqp::channel&) {
@@ -216,8 +238,10 @@ boost::asio::awaitable<void> worker_core::drain() {
     asker_.end();
     for (auto& one : consumers_) {
         if (!one->link) continue;  // work has not begun
-        auto cancelled = co_await one->link->call(cancel());
-        if (!cancelled) continue;  // not connected: nothing comes from there
+        for (const auto tag : {careful_tag, full_tag}) {
+            auto cancelled = co_await one->link->call(cancel(tag));
+            if (!cancelled) break;  // not connected: nothing comes from there
+        }
     }
     for (auto& one : consumers_)
         for (auto& [client, its] : one->lanes)

@@ -61,7 +61,8 @@ private:
         boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
         void on_ready(amqp::channel& self) override;
         void on_lost(amqp::channel& self, const amqp::error& why) override;
-        void on_delivery(amqp::channel&, const amqp::delivery& d) override { owner.take(*this, d); }
+        void on_delivery(amqp::channel&, const amqp::delivery& d) override;
+        boost::asio::awaitable<void> consume_fully(std::shared_ptr<amqp::channel> on);
 
         bool ordered() const noexcept { return channel.order == contract::order_kind::client; }
 
@@ -71,6 +72,10 @@ private:
         std::map<std::string, handler, std::less<>> handlers;  // by type; "": any other; not changed while they run
         std::map<std::string, lane, std::less<>> lanes;        // by client
         bool consuming = false;
+        // What was delivered before may be what killed its worker. Until something else comes, one message is taken at
+        // a time: the broker counts a return for all that a dying worker had taken. Not with a single active consumer:
+        // its place would go to another worker while it has messages in hand.
+        bool careful = false;
     };
 
     // worker_core.cpp

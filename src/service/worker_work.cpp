@@ -30,6 +30,12 @@ unsigned attempt_of(const amqp::delivery& d) {
     return d.redelivered ? 2 : 1;
 }
 
+std::optional<wall_time> deadline_of(const amqp::basic_properties& properties) {
+    const auto ms = amqp::as_int64(header(properties, contract::header_deadline));
+    if (!ms || *ms < 0 || *ms > unix_ms(wall_time::max()).count()) return std::nullopt;
+    return wall_time(std::chrono::milliseconds(*ms));
+}
+
 bool is_ours(std::string_view type) {
     return type.starts_with(contract::reserved_type_prefix);
 }
@@ -48,8 +54,7 @@ void worker_core::take(consumer& from, const amqp::delivery& d) {
     if (d.routing_key.starts_with(prefix)) state->topic = d.routing_key.substr(prefix.size());
     state->client = text_header(d.properties, contract::header_client);
     state->session = text_header(d.properties, contract::header_session);
-    if (const auto ms = amqp::as_int64(header(d.properties, contract::header_deadline)))
-        state->deadline = wall_time(std::chrono::milliseconds(*ms));
+    state->deadline = deadline_of(d.properties);
     state->progress = d.properties.reply_to.has_value() &&
                       amqp::as_bool(header(d.properties, contract::header_progress)).value_or(false);
     state->properties = d.properties;

@@ -2,6 +2,7 @@
 #include "fixture.hpp"
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -166,6 +167,45 @@ TEST(once, a_refused_transaction_is_rolled_back) {
         p.hear(2);
     }
     EXPECT_EQ(counted(store->database()), 1);
+}
+
+TEST(poison, a_message_that_kills_its_workers_takes_no_other_with_it) {
+    const channels names;  // a delivery limit of 3
+    const folder f;
+    constexpr int neighbours = 8;
+    {
+        peer p(names);
+        for (int n = 0; n < neighbours; ++n) {
+            p.send(names.a(), "good", "1", std::to_string(n));
+            if (n == 2) p.send(names.a(), "poison", "1", "poison");
+        }
+    }
+    const auto handled = [&] {
+        return std::distance(std::filesystem::directory_iterator(f.path), std::filesystem::directory_iterator());
+    };
+    int deaths = 0;
+    for (; deaths < 10; ++deaths) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::alarm(20);
+            worker w(options(names, 4));
+            w.on(names.a(), "poison", [](request&) { ::_exit(1); });
+            w.on(names.a(), "good", [&](request& r) {
+                // Long enough for the poison to be begun while others are in hand.
+                if (!r.redelivered()) std::this_thread::sleep_for(50ms);
+                std::ofstream(f.path / r.message_id());
+                if (handled() == neighbours) w.stop();
+            });
+            w.run(false);
+            ::_exit(0);
+        }
+        int status = -1;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+        ASSERT_TRUE(WIFEXITED(status)) << "it waited for a neighbour that does not come";
+    }
+    EXPECT_EQ(handled(), neighbours);
+    EXPECT_EQ(deaths, 4);
 }
 
 TEST(order, one_clients_messages_wait_for_each_other_and_for_nobody_else) {
