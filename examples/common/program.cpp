@@ -12,8 +12,10 @@ int run(int argc, char** argv, const program& what) {
     CLI::App app(what.about, title);
     foz::service::worker_options options{
         .broker_urls = {"amqp://127.0.0.1:5672"}, .name = what.name, .concurrency = what.concurrency};
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // of what can be said once
     app.add_option("--broker", options.broker_urls, "AMQP URL, repeatable: the first that answers is used")
         ->envname("FOZ_BROKER")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->capture_default_str();
     app.add_option("--broker-ca", options.broker_ca_file, "PEM file of the CA that signed the broker's certificate")
         ->check(CLI::ExistingFile);

@@ -45,6 +45,8 @@ int main(int argc, char** argv) {
     foz::cli::run_command chosen;
     foz::cli::add_serve(app, chosen);
     foz::cli::add_config(app, chosen);
+    foz::cli::add_topology(app, chosen);
+    foz::cli::add_doctor(app, chosen);
     try {
         check_subcommands(app, argc, argv);
         app.parse(argc, argv);

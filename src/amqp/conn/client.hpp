@@ -71,6 +71,8 @@ public:
 
     bool connected() const noexcept { return connected_; }
     bool blocked() const noexcept { return blocked_; }
+    // What the broker said of itself; empty while there is no connection.
+    table server_properties() const { return connected_ ? connection_->server_properties() : table(); }
     const client_counters& counters() const noexcept { return counters_; }
     net::shard& home() noexcept { return home_; }
 

@@ -175,6 +175,7 @@ void connection::on_connection_method(method& received) {
 void connection::on_start(const connection_start& offered) {
     if (!has_word(offered.mechanisms, "PLAIN"))
         return end({errc::connect_failed, 0, "the broker does not offer PLAIN authentication"});
+    server_properties_ = offered.server_properties;
     connection_start_ok answer;
     answer.client_properties = client_properties(options_.name);
     answer.mechanism = "PLAIN";

@@ -78,6 +78,8 @@ public:
                               std::string_view body);
 
     bool open() const noexcept { return state_ == state::open; }
+    // What the broker says of itself (AMQP 0-9-1 §1.4.2.1): product, version, cluster_name … Empty before it has.
+    const table& server_properties() const noexcept { return server_properties_; }
     std::size_t queued_bytes() const noexcept { return stream_->queued_bytes(); }
     net::shard& home() noexcept { return stream_->home(); }
 
@@ -111,6 +113,7 @@ private:
     frame_parser parser_;
     std::uint32_t frame_max_;
     std::uint16_t channel_max_;
+    table server_properties_;
     content_assembler own_assembler_;  // of channel 0
     std::unordered_map<std::uint16_t, slot> slots_;
     std::uint16_t last_number_ = 0;

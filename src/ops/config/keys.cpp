@@ -219,7 +219,7 @@ key retention_hours() {
     return made;
 }
 
-std::vector<key> process_keys() {
+std::vector<key> listen_keys() {
     using c = configuration;
     using s = settings;
     return {
@@ -247,7 +247,13 @@ std::vector<key> process_keys() {
                                "the client library, served at /primus/primus.js"),
                           no_file),
                 "--primus-js"),
+    };
+}
 
+std::vector<key> broker_keys() {
+    using c = configuration;
+    using s = settings;
+    return {
         as_flag(with_flaw(list("broker", "urls", &c::urls, "URL",
                                "AMQP URLs, tried in turn until one answers (as a flag: repeatable)"),
                           no_urls),
@@ -261,7 +267,12 @@ std::vector<key> process_keys() {
         as_flag(broker_ca(), "--broker-ca"),
         number("broker", "stream_prefetch", &s::stream_prefetch, {1, 65'535}, "messages",
                "sent ahead of their acknowledgement by each stream"),
+    };
+}
 
+std::vector<key> client_keys() {
+    using s = settings;
+    return {
         as_flag(number("client", "ping_interval_ms", &s::ping_interval, {100, 600'000}, "ms",
                        "between Primus pings; a client silent for as long is dropped"),
                 "--ping-interval"),
@@ -296,7 +307,12 @@ std::vector<key> process_keys() {
                "of a stream that one resume may read before it is told of a gap instead"),
         number("limits", "outcomes", &s::outcomes_max, {0, 10'000'000}, "outcomes",
                "of messages with an id that each event loop remembers for resends"),
+    };
+}
 
+std::vector<key> operator_keys() {
+    using c = configuration;
+    return {
         as_flag(with_flaw(text("admin", "listen", &c::admin_listen, "ADDRESS:PORT",
                                "plain HTTP for operators: /metrics, /healthz, /readyz; empty: off"),
                           no_endpoint_or_off),
@@ -346,6 +362,18 @@ std::string type_name(const value& content) {
     return names[content.index()];
 }
 
+std::string quoted(const std::string& text) {
+    // The password of a URL is nobody's business.
+    const auto parsed = amqp::parse_url(text);
+    const bool secret = parsed && text.find('@') != std::string::npos;
+    std::string out = "\"";
+    for (const char c : secret ? parsed->redacted() : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + '"';
+}
+
 }  // namespace
 
 std::string key::path(std::string_view channel) const {
@@ -373,8 +401,9 @@ const std::vector<section>& sections() {
 
 const std::vector<key>& keys() {
     static const std::vector<key> all = [] {
-        std::vector<key> made = process_keys();
-        for (key& one : channel_keys()) made.push_back(std::move(one));
+        std::vector<key> made;
+        for (auto* part : {listen_keys, broker_keys, client_keys, operator_keys, channel_keys})
+            for (key& one : part()) made.push_back(std::move(one));
         for (key& one : made) {
             one.variable = "FOZ";
             for (const std::string& part : {one.section, std::string(one.of_channel() ? "name" : ""), one.name})
@@ -440,22 +469,6 @@ std::expected<value, std::string> parse_text(const key& what, const std::vector<
     if (!number) return std::unexpected(expectation(what) + " expected, not " + text);
     return check(what, std::int64_t(std::stoll(text)));
 }
-
-namespace {
-
-std::string quoted(const std::string& text) {
-    // The password of a URL is nobody's business.
-    const auto parsed = amqp::parse_url(text);
-    const bool secret = parsed && text.find('@') != std::string::npos;
-    std::string out = "\"";
-    for (const char c : secret ? parsed->redacted() : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + '"';
-}
-
-}  // namespace
 
 std::string to_toml(const value& content) {
     if (const auto* flag = std::get_if<bool>(&content)) return *flag ? "true" : "false";

@@ -1,0 +1,18 @@
+// The broker's topology for people and for RabbitMQ's own tools.
+#pragma once
+
+#include "contract/topology.hpp"
+
+#include <span>
+#include <string>
+
+namespace foz::ops {
+
+// One line for each exchange, queue, binding and policy.
+std::string describe(std::span<const contract::channel_settings> channels);
+
+// RabbitMQ's definitions, for load_definitions or `rabbitmqctl import_definitions`: everything that foz declares and
+// the policies that limit the streams, which can't be declared over AMQP.
+std::string definitions(std::span<const contract::channel_settings> channels, const std::string& vhost);
+
+}  // namespace foz::ops
