@@ -14,16 +14,17 @@ namespace foz::service {
 // its sender sent it again. A store runs the work for each key once and keeps what the handler said (the outbox): for a
 // key that is known already it returns what was said then, which is published again under the same message ids.
 //
-// Called on handler threads, several at once when concurrency > 1; implementations do their own locking.
+// Called on handler threads, several at once when concurrency > 1; implementations do their own locking. What a handler
+// says at once (extend, ask) is not remembered and not taken back.
 class dedupe_store {
 public:
     virtual ~dedupe_store() = default;
 
-    // Runs `work` unless the key is known, and remembers key and outbox together with everything that the handler
-    // changed in the same store, or nothing at all when `work` throws (the exception goes on). `key` is channel and
-    // message id; the outbox is opaque.
+    // Runs `work` unless the key is known; while it runs, another call with the key waits for it. Remembers key and
+    // outbox together with everything that the handler changed in the same store, or nothing at all when `work` throws
+    // (the exception goes on). `key` is channel and message id; the outbox is opaque.
     virtual std::string once(const std::string& key, const std::function<std::string()>& work) = 0;
-    // The outbox has been confirmed by the broker. The key stays known.
+    // The outbox has been confirmed by the broker; the message is acknowledged after this. The key stays known.
     virtual void sent(const std::string& key) = 0;
 };
 
@@ -33,9 +34,12 @@ std::unique_ptr<dedupe_store> make_memory_store(std::size_t capacity = 10'000);
 
 // A SQLite database, which the handlers use for their own tables: each handler runs within one transaction
 // (BEGIN IMMEDIATE … COMMIT), one at a time, and the memory of it is committed with its changes. Survives crashes.
+// Since a transaction lasts as long as its handler, a handler that waits (request::ask) keeps all others waiting.
 class sqlite_store final : public dedupe_store {
 public:
-    // Opens or makes the file (WAL). Keys are forgotten after `keep_hours`. std::runtime_error when it can't be opened.
+    // Opens or makes the file (WAL), of this process alone or shared with others on this machine. Keys are forgotten
+    // after `keep_hours`, but never before what was said has been sent. std::runtime_error, which names the file, when
+    // it can't be opened; also from once() when it can't be written.
     explicit sqlite_store(const std::string& file, unsigned keep_hours = 7 * 24);
     ~sqlite_store() override;
 

@@ -63,10 +63,12 @@ public:
     // To all sockets of these clients, or to single sockets ("session:<id>").
     void direct(const std::vector<std::string>& receivers, std::string_view json, const say_options& options = {});
 
-    // Tells the caller at once to wait `more` longer, counted from now.
+    // Tells the caller at once to wait until `more` has passed from now; that is the deadline then. When nobody waits,
+    // nobody is told.
     void extend(std::chrono::milliseconds more);
     // Asks one of a client's sockets ("<client>") or one socket ("session:<id>") and waits for the answer (JSON); the
-    // first socket that answers wins. Nothing when none did in time. Blocks this handler's thread.
+    // first socket that answers wins. Nothing when none did in time, when the connection to the broker is lost, or when
+    // the worker stops. Blocks this handler's thread.
     std::optional<std::string> ask(const std::string& receiver, std::string_view json, std::chrono::milliseconds within,
                                    const say_options& options = {});
 

@@ -60,7 +60,8 @@ using follower = std::function<void(const said&)>;
 
 // Handlers run on the worker's own threads, up to `concurrency` at once; a message that is redelivered runs alone, so
 // that one that kills its worker takes no other with it (the broker counts every return, whoever was at fault).
-// At least once: a handler may see a message again after a crash or a lost connection.
+// At least once: a handler may see a message again after a crash or a lost connection, unless the dedupe store
+// remembers it. On a channel whose order is by client, what one client sends is handled one after another.
 class worker {
 public:
     explicit worker(worker_options options);
@@ -68,12 +69,15 @@ public:
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
 
-    // Before run(). An empty type takes every type of the channel that has no handler of its own; a message that
-    // nobody takes is answered with the error "unknown_type". std::invalid_argument for a channel that there is not.
+    // Before run(). An empty type takes every type of the channel that has no handler of its own, but none of the
+    // aggregator's own types (foz.join, foz.opened, foz.closed). A message that nobody takes is answered with the error
+    // "unknown_type"; foz.opened and foz.closed are passed over. std::invalid_argument for a channel that there is not.
     void on(const std::string& channel, const std::string& type, handler work);
-    // Before run(). Reads the stream of a durable channel: everything that services say there, from `since` on and
-    // live, in order, also what other workers say. It takes nothing from anyone. Called on one thread of its own; run()
-    // begins to take work when what was there at start has been read.
+    // Before run(). Reads the stream of a durable channel: everything that services say there, from `since` on (and a
+    // little before it: the broker finds the time to within a batch) and live, in order, also what other workers say;
+    // what was published twice after a crash is heard once. Not answers, and nothing of a type foz.*. It takes nothing
+    // from anyone. Called on one thread of its own; run() begins to take work when what was there at start has been
+    // read. What `hear` throws becomes a notice. std::invalid_argument for a channel that has no stream.
     void follow(const std::string& channel, std::chrono::system_clock::time_point since, follower hear);
     // Called from the I/O thread when every channel with handlers is being consumed, each time.
     void on_ready(std::function<void()> tell);

@@ -246,6 +246,7 @@ boost::asio::awaitable<void> worker_core::drain() {
     for (auto& one : consumers_)
         for (auto& [client, its] : one->lanes)
             if (its.awaited) return_waiting(*one, client);  // what they wait for does not come here any more
+    notice("stopping; " + std::to_string(working_ + waiting_.size()) + " messages are in hand");
     boost::asio::steady_timer pause(home_.context());
     while (working_ + waiting_.size() > 0 && home_.time().now() < deadline) {
         pause.expires_after(std::chrono::milliseconds(5));

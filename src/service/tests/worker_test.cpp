@@ -105,7 +105,7 @@ TEST(worker, a_redelivered_message_runs_alone) {
 TEST(worker, stop_finishes_what_is_in_hand_and_leaves_the_rest_in_the_queue) {
     const channels names;
     peer p(names);
-    std::promise<void> inside, go;
+    std::promise<void> inside, go, stopping;
     auto may_go = go.get_future().share();
     std::atomic<int> first_handled = 0;
     {
@@ -115,10 +115,15 @@ TEST(worker, stop_finishes_what_is_in_hand_and_leaves_the_rest_in_the_queue) {
             may_go.wait();
             r.reply("1");
         });
+        w.on_notice([&](const std::string& text) {
+            if (text.starts_with("stopping")) stopping.set_value();
+        });
         running r(w);
         for (int i = 0; i < 3; ++i) p.send(names.a(), "x", "1", "m" + std::to_string(i));
         inside.get_future().wait();
         w.stop();
+        // A broker may return what it was about to deliver to a consumer that is cancelled at this moment.
+        stopping.get_future().wait();
         go.set_value();
         r.stop();
         EXPECT_EQ(w.counters().handled, static_cast<std::uint64_t>(first_handled));
