@@ -3,6 +3,7 @@
 #include "aggregator/identity.hpp"
 #include "primus/spec.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -70,6 +71,24 @@ std::expected<identity, ws::http_response> identify(const ws::http_request& requ
     return made;
 }
 
+// May a page of this origin connect? Programs that are no browser send none. A list that names origins protects the
+// clients' cookies and their users' networks, not the aggregator.
+bool origin_allowed(const ws::http_request& request, const settings& all) {
+    const std::string_view origin = request.header("Origin");
+    if (origin.empty() || same_origin(origin, request.header("Host"))) return true;
+    return std::any_of(all.origins.begin(), all.origins.end(),
+                       [&](const std::string& allowed) { return allowed == "*" || allowed == origin; });
+}
+
+// CORS, for pages of other hosts that load the library or ask for the specification.
+ws::http_response for_other_origins(const ws::http_request& request, const settings& all, ws::http_response response) {
+    const std::string_view origin = request.header("Origin");
+    if (origin.empty() || !origin_allowed(request, all)) return response;
+    response.headers.emplace_back("Access-Control-Allow-Origin", origin);
+    response.headers.emplace_back("Vary", "Origin");
+    return response;
+}
+
 }  // namespace
 
 ws::decision front::on_request(const ws::http_request& request, const net::tcp::endpoint&, bool upgradable) {
@@ -82,11 +101,13 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
     }
     if (path == "/primus/primus.js") {
         if (state_.primus_js.empty()) return text(404, "the client library was not built; see the README");
-        return ws::http_response{.content_type = "text/javascript; charset=utf-8", .body = state_.primus_js};
+        return for_other_origins(request, hub_.config(),
+                                 {.content_type = "text/javascript; charset=utf-8", .body = state_.primus_js});
     }
     if (path == "/primus/spec")
-        return ws::http_response{.content_type = "application/json",
-                                 .body = primus::spec_json({.ping_interval = hub_.config().ping_interval})};
+        return for_other_origins(request, hub_.config(),
+                                 {.content_type = "application/json",
+                                  .body = primus::spec_json({.ping_interval = hub_.config().ping_interval})});
     if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
@@ -94,6 +115,7 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
 
 ws::decision front::on_socket(const ws::http_request& request, std::string_view channel, bool upgradable) {
     if (!upgradable) return ws::upgrade{};  // becomes the status that the handshake deserves
+    if (!origin_allowed(request, hub_.config())) return text(403, "forbidden: pages of this origin may not connect");
     // Until the streams are attached, a client would believe to hear what it can't.
     if (!state_.ready) {
         ws::http_response later = text(503, "not ready: no broker yet");
