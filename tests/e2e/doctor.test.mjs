@@ -31,15 +31,8 @@ function file(name, text) {
   return join(folder, name);
 }
 
-// The node's own tool, told where the node is as scripts/rabbitmq has started it.
-function rabbitmqctl(...args) {
-  const [amqp, , epmd, ctl] = readFileSync(join(node, 'ports'), 'utf8').trim().split(' ');
-  return execFileSync('/usr/lib/rabbitmq/bin/rabbitmqctl', ['-n', `foz${amqp}@localhost`, ...args], {
-    encoding: 'utf8', timeout: 30_000,
-    env: { PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: join(node, 'home'), RABBITMQ_CONF_ENV_FILE: join(node, 'none'),
-      ERL_EPMD_ADDRESS: '127.0.0.1', ERL_EPMD_PORT: epmd, RABBITMQ_CTL_DIST_PORT_MIN: ctl, RABBITMQ_CTL_DIST_PORT_MAX: ctl },
-  });
-}
+const rabbitmqctl = (...args) => execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', ['ctl', node, ...args],
+  { encoding: 'utf8', timeout: 30_000 });
 
 test('doctor on an empty virtual host: everything would be made, nothing is', async () => {
   const { code, has } = await doctor(['--broker', broker, ...port0]);
