@@ -19,7 +19,7 @@ public:
     statement(const statement&) = delete;
     statement& operator=(const statement&) = delete;
 
-    // Parameters in their order; the text lives as long as the statement is used.
+    // Parameters in their order; text is copied.
     statement& bind(std::string_view text) {
         check(sqlite3_bind_text(handle_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT));
         return *this;

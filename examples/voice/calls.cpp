@@ -1,14 +1,21 @@
 #include "calls.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace voice {
 namespace {
 
 using kind = notice::kind;
 
+constexpr std::string_view socket_prefix = "session:";
+
+std::string socket(const std::string& session) {
+    return std::string(socket_prefix) + session;
+}
+
 std::string socket(const party& who) {
-    return "session:" + who.session;
+    return socket(who.session);
 }
 
 notice ended(const std::string& to, const std::string& id, const std::string& why) {
@@ -17,9 +24,20 @@ notice ended(const std::string& to, const std::string& id, const std::string& wh
 
 }  // namespace
 
-bool calls::in_call(const std::string& client) const {
+bool calls::left_behind(const call& one, const party& caller) {
+    const auto elsewhere = [&](const party& side) {
+        return side.client == caller.client && side.session != caller.session;
+    };
+    return elsewhere(one.caller) || (one.talking() && elsewhere(one.callee));
+}
+
+bool calls::busy(const party& caller, const std::string& callee) const {
     return std::any_of(calls_.begin(), calls_.end(), [&](const auto& item) {
-        return item.second.caller.client == client || item.second.callee.client == client;
+        const call& one = item.second;
+        const auto in = [&](const std::string& client) {
+            return one.caller.client == client || one.callee.client == client;
+        };
+        return !left_behind(one, caller) && (in(caller.client) || in(callee));
     });
 }
 
@@ -40,7 +58,16 @@ notices calls::closed(const party& who) {
         if (callees && !callers) told.push_back(ended(socket(one.caller), id, "gone"));
         at = callers || callees ? calls_.erase(at) : std::next(at);
     }
+    if (sessions.empty()) remember_left(who.client);
     return told;
+}
+
+void calls::remember_left(const std::string& client) {
+    left_.push_back(client);
+    if (left_.size() <= left_max) return;
+    const auto oldest = present_.find(left_.front());
+    if (oldest != present_.end() && oldest->second.empty()) present_.erase(oldest);
+    left_.pop_front();
 }
 
 void calls::forget_old(time now) {
@@ -54,12 +81,12 @@ notices calls::take_over(const party& caller) {
     notices told;
     for (auto at = calls_.begin(); at != calls_.end();) {
         const auto& [id, one] = *at;
-        const bool callers = one.caller.client == caller.client && one.caller.session != caller.session;
-        const bool callees =
-            one.talking() && one.callee.client == caller.client && one.callee.session != caller.session;
-        if (callers) told.push_back(ended(one.talking() ? socket(one.callee) : one.callee.client, id, "gone"));
-        if (callees) told.push_back(ended(socket(one.caller), id, "gone"));
-        at = callers || callees ? calls_.erase(at) : std::next(at);
+        const bool ends = left_behind(one, caller);
+        if (ends && one.caller.client == caller.client)
+            told.push_back(ended(one.talking() ? socket(one.callee) : one.callee.client, id, "gone"));
+        else if (ends)
+            told.push_back(ended(socket(one.caller), id, "gone"));
+        at = ends ? calls_.erase(at) : std::next(at);
     }
     return told;
 }
@@ -68,10 +95,12 @@ std::expected<notices, problem> calls::ring(const party& caller, const std::stri
                                             time now) {
     forget_old(now);
     const auto known = present_.find(callee);
-    if (callee == caller.client || (known != present_.end() && known->second.empty()))
+    // A socket would ring, and its client could not answer.
+    if (callee.starts_with(socket_prefix) || callee == caller.client ||
+        (known != present_.end() && known->second.empty()))
         return std::unexpected(problem::not_reachable);
+    if (busy(caller, callee)) return std::unexpected(problem::busy);
     notices told = take_over(caller);
-    if (in_call(caller.client) || in_call(callee)) return std::unexpected(problem::busy);
     calls_.emplace(id, call{.caller = caller, .callee = {.client = callee, .session = {}}, .since = now});
     told.push_back({.what = kind::ringing, .to = callee, .call = id, .from = caller.client, .why = {}});
     return told;
@@ -83,7 +112,7 @@ notices calls::stop_ringing(const std::string& id, const call& of, const std::st
     const auto known = present_.find(of.callee.client);
     if (known == present_.end()) return told;
     for (const std::string& session : known->second)
-        if (session != but) told.push_back(ended("session:" + session, id, why));
+        if (session != but) told.push_back(ended(socket(session), id, why));
     return told;
 }
 
@@ -108,9 +137,9 @@ std::expected<notices, problem> calls::hang_up(const party& who, const std::stri
     notices told;
     if (!one.talking()) {
         const std::string why = callers ? "cancelled" : "declined";
-        if (callers) return notices{ended(one.callee.client, id, why)};
-        told = stop_ringing(id, one, who.session, why);
-        told.push_back(ended(socket(one.caller), id, why));
+        if (callers) told.push_back(ended(one.callee.client, id, why));
+        if (!callers) told = stop_ringing(id, one, who.session, why);
+        if (one.caller.session != who.session) told.push_back(ended(socket(one.caller), id, why));
         return told;
     }
     for (const party& side : {one.caller, one.callee})

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <deque>
 #include <expected>
 #include <map>
 #include <set>
@@ -36,12 +38,14 @@ public:
     using time = std::chrono::steady_clock::time_point;
     static constexpr std::chrono::seconds ringing_max{60};
     static constexpr std::chrono::hours talking_max{4};
+    static constexpr std::size_t left_max = 10'000;  // clients that left and are remembered
 
     // A session begins or ends to hear the channel. One that ends ends its call.
     void opened(const party& who);
     notices closed(const party& who);
 
-    // `id` is new. A client of whom nothing is known may be there: this service has begun after it.
+    // `id` is new. A client of whom nothing is known may be there: this service has begun after it, or has forgotten
+    // that it left.
     std::expected<notices, problem> ring(const party& caller, const std::string& callee, const std::string& id,
                                          time now);
     std::expected<notices, problem> answer(const party& callee, const std::string& id);
@@ -50,6 +54,7 @@ public:
     std::expected<notices, problem> signal(const party& from, const std::string& id) const;
 
     std::size_t size() const noexcept { return calls_.size(); }
+    std::size_t known() const noexcept { return present_.size(); }  // clients: present, or remembered as gone
 
 private:
     struct call {
@@ -59,15 +64,19 @@ private:
         bool talking() const { return !callee.session.empty(); }
     };
 
-    bool in_call(const std::string& client) const;
+    // The call is the caller's on another socket, and ends when the caller rings from this one.
+    static bool left_behind(const call& one, const party& caller);
+    // Apart from such a call.
+    bool busy(const party& caller, const std::string& callee) const;
     void forget_old(time now);
-    // Ends the caller's call on another socket.
+    void remember_left(const std::string& client);
     notices take_over(const party& caller);
     // The callee's sessions that still ring.
     notices stop_ringing(const std::string& id, const call& of, const std::string& but, const std::string& why) const;
 
     std::map<std::string, call> calls_;
     std::map<std::string, std::set<std::string>> present_;  // sessions by client; an empty set: it has left
+    std::deque<std::string> left_;                          // the one that left first is first; it may have come back
 };
 
 }  // namespace voice

@@ -74,6 +74,9 @@ TEST(calls, hanging_up_is_told_to_the_other_side) {
 TEST(calls, before_it_was_answered_it_is_cancelled_or_declined) {
     ringing cancelled;
     EXPECT_EQ(*cancelled.all.hang_up(ann, "c"), (notices{{kind::ended, "bob", "c", "", "cancelled"}}));
+    ringing elsewhere;
+    EXPECT_EQ(*elsewhere.all.hang_up({"ann", "a2"}, "c"),
+              (notices{{kind::ended, "bob", "c", "", "cancelled"}, {kind::ended, "session:a1", "c", "", "cancelled"}}));
     ringing declined;
     EXPECT_EQ(*declined.all.hang_up(bob, "c"), (notices{{kind::ended, "session:b2", "c", "", "declined"},
                                                         {kind::ended, "session:a1", "c", "", "declined"}}));
@@ -99,6 +102,54 @@ TEST(calls, whose_socket_was_lost_calls_again_from_a_new_one) {
     const auto told = t.all.ring({"ann", "a2"}, "eve", "d", now);
     ASSERT_TRUE(told);
     EXPECT_EQ(*told, (notices{{kind::ended, "session:b1", "c", "", "gone"}, {kind::ringing, "eve", "d", "ann", ""}}));
+}
+
+TEST(calls, a_refused_ring_ends_no_call) {
+    talking t;
+    t.all.opened({"dan", "d1"});
+    t.all.opened({"fay", "f1"});
+    ASSERT_TRUE(t.all.ring({"dan", "d1"}, "fay", "d", now));
+    EXPECT_EQ(t.all.ring({"ann", "a2"}, "dan", "e", now).error(), problem::busy);
+    EXPECT_TRUE(t.all.signal(ann, "c")) << "ann and bob still talk";
+    EXPECT_EQ(t.all.size(), 2u);
+}
+
+TEST(calls, who_talks_with_somebody_calls_the_same_from_a_new_socket) {
+    talking t;
+    const auto told = t.all.ring({"ann", "a2"}, "bob", "d", now);
+    ASSERT_TRUE(told);
+    EXPECT_EQ(*told, (notices{{kind::ended, "session:b1", "c", "", "gone"}, {kind::ringing, "bob", "d", "ann", ""}}));
+}
+
+TEST(calls, a_socket_is_no_client_to_ring_at) {
+    ringing r;
+    EXPECT_EQ(r.all.ring(eve, "session:b1", "d", now).error(), problem::not_reachable);
+    EXPECT_EQ(r.all.size(), 1u);
+}
+
+TEST(calls, who_left_is_remembered_for_a_while_only) {
+    calls all;
+    for (std::size_t i = 0; i <= calls::left_max; ++i) {
+        const party who{"client" + std::to_string(i), "s" + std::to_string(i)};
+        all.opened(who);
+        all.closed(who);
+    }
+    EXPECT_EQ(all.known(), calls::left_max);
+    EXPECT_EQ(all.ring(ann, "client1", "c", now).error(), problem::not_reachable);
+    EXPECT_TRUE(all.ring(ann, "client0", "c", now)) << "forgotten: a stranger, who may be there";
+}
+
+TEST(calls, who_comes_back_is_not_forgotten) {
+    calls all;
+    for (std::size_t i = 0; i <= 2 * calls::left_max; ++i) {
+        all.opened(bob);
+        all.closed(bob);
+    }
+    all.opened(bob);
+    all.opened(bob2);
+    for (std::size_t i = 0; i <= calls::left_max; ++i) all.closed({"client" + std::to_string(i), "s"});
+    ASSERT_TRUE(all.ring(ann, "bob", "c", now));
+    EXPECT_EQ(all.answer(bob, "c")->size(), 2u) << "the other tab stops ringing";
 }
 
 TEST(calls, nothing_lasts_for_ever) {

@@ -1,7 +1,7 @@
 // The ticket service: what it answers, who hears of it, and that nothing happens twice.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, connect, serve, tickets, until } from './lib.mjs';
+import { amqplib, broker, closeAll, connect, serve, tickets, until } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -77,6 +77,36 @@ test('what is wrong is said', async () => {
     assert.match(error.service.message, text);
   }
   ann.close();
+});
+
+// Straight over AMQP: the aggregator, which knows resends by itself, is not in the way.
+test('the same message twice opens one ticket, also when the worker was killed in between', async (t) => {
+  const file = process.env.FOZ_OUT + '/tickets-twice-' + process.pid + '.db';
+  await service.stop();
+  service = await tickets(['--database', file]);
+  const connection = await amqplib.connect(broker, { noDelay: true });
+  t.after(() => connection.close());
+  const channel = await connection.createConfirmChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = [];
+  await channel.consume(queue, (m) => answers.push(JSON.parse(m.content)), { noAck: true });
+  const send = async (messageId) => {
+    channel.publish('INBOUND', 'tickets', Buffer.from('{"title":"once"}'), { persistent: true, messageId,
+      type: 'open', replyTo: queue, correlationId: messageId, headers: { 'foz-client': 'ann' } });
+    await channel.waitForConfirms();
+  };
+  await send('ann/1');
+  await send('ann/1');
+  await until(() => answers.length === 2, 'both are answered');
+  await service.kill();
+  service = await tickets(['--database', file]);
+  await send('ann/1');
+  await until(() => answers.length === 3, 'the new worker answers');
+  const first = answers[0].ticket;
+  for (const answer of answers) assert.deepEqual(answer, { ticket: first }, 'what was said the first time');
+  await send('ann/2');
+  await until(() => answers.length === 4, 'another message is another ticket');
+  assert.equal(Number(answers[3].ticket.id.slice(2)), Number(first.id.slice(2)) + 1);
 });
 
 test('two workers on one database, one of them killed again and again: each ticket is there once', async () => {

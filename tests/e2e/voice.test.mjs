@@ -84,17 +84,43 @@ test('what is wrong is said', async () => {
     [eve, 'ring', { to: bob.client }, 'busy'],
     [ann, 'ring', { to: eve.client }, 'busy'],
     [eve, 'ring', { to: eve.client }, 'not_reachable'],
-    [eve, 'ring', {}, 'bad_message'],
+    [eve, 'ring', { to: 'session:' + bob.session }, 'not_reachable'],
+    [eve, 'ring', {}, 'bad_message', 'to: a string is expected'],
+    [eve, 'ring', { to: 'x'.repeat(129) }, 'bad_message', 'to: 1 to 128 bytes are expected'],
+    [eve, 'ring', { to: bob.client, name: 7 }, 'bad_message', 'name: a string is expected'],
+    [eve, 'ring', 'bob', 'bad_message', 'an object is expected'],
+    [ann, 'answer', { call: 5 }, 'bad_message', 'call: a string is expected'],
+    [ann, 'hangup', {}, 'bad_message', 'call: a string is expected'],
     [eve, 'answer', { call }, 'not_your_call'],
     [eve, 'hangup', { call }, 'not_your_call'],
     [eve, 'signal', { call, data: 1 }, 'not_your_call'],
-    [ann, 'signal', { call }, 'bad_message'],
+    [ann, 'signal', { call }, 'bad_message', 'data: a value is expected'],
+    [ann, 'signal', { data: 1 }, 'bad_message', 'call: a string is expected'],
     [ann, 'answer', { call: 'none' }, 'no_such_call'],
     [ann, 'hangup', { call: 'none' }, 'no_such_call'],
     [ann, 'signal', { call: 'none', data: 1 }, 'no_such_call'],
     [ann, 'fly', {}, 'unknown_type'],
   ];
-  for (const [who, type, message, code] of rows)
-    assert.equal((await ask(who, type, message)).error?.service_code, code, type + ' ' + JSON.stringify(message));
+  for (const [who, type, message, code, words] of rows) {
+    const { error } = await ask(who, type, message);
+    assert.equal(error?.service_code, code, type + ' ' + JSON.stringify(message));
+    if (words) assert.equal(error.service?.message, words);
+  }
+  // None of it did anything to the call, and nobody heard of it.
+  await ask(ann, 'signal', { call, data: 'still here' });
+  assert.deepEqual(await hears(bob, 'signal'), { call, data: 'still here' });
+  assert.deepEqual(events(bob).map(([type]) => type), ['ringing', 'signal']);
   for (const one of [ann, bob, eve]) one.close();
+});
+
+test('who is busy is called in vain: from another tab, too, and no call ends by it', async () => {
+  const resume = secret();
+  const [ann, ann2, bob] = [await person(resume), await person(resume), await person()];
+  const { call } = (await ask(ann, 'ring', { to: bob.client })).message;
+  await ask(bob, 'answer', { call });
+  const others = await talking();
+  assert.equal((await ask(ann2, 'ring', { to: others.ann.client })).error?.service_code, 'busy');
+  assert.deepEqual((await ask(ann, 'hangup', { call })).message, { ok: true }, 'it was still there');
+  assert.deepEqual(await hears(bob, 'ended'), { call, reason: 'hangup' });
+  for (const one of [ann, ann2, bob, others.ann, others.bob]) one.close();
 });
