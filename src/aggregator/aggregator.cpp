@@ -61,10 +61,9 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
     for (unsigned i = 0; i < cores_.size(); ++i) {
-        auto& made = cores_state_.emplace_back(
-            std::make_unique<core>(cores_.at(i), settings_, front_state_, [this](catch_up_job job) {
-                cores_.at(0).post([this, job = std::move(job)]() mutable { older_[job.channel]->add(std::move(job)); });
-            }));
+        auto& made = cores_state_.emplace_back(std::make_unique<core>(
+            cores_.at(i), settings_, front_state_,
+            [this](const catch_up_job& job) { cores_.at(0).post([this, job] { older_[job.channel]->add(job); }); }));
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
         // alone.
         if (i == 0) {

@@ -33,8 +33,8 @@ catch_up::~catch_up() {
     if (link_) link_->close();
 }
 
-void catch_up::add(catch_up_job job) {
-    waiting_.push_back(std::move(job));
+void catch_up::add(const catch_up_job& job) {
+    waiting_.push_back(job);
     if (jobs_.empty()) begin_round();
 }
 

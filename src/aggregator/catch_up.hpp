@@ -47,7 +47,7 @@ public:
     catch_up(amqp::client& streams, const settings& all, std::size_t channel);
     ~catch_up();
 
-    void add(catch_up_job job);
+    void add(const catch_up_job& job);
 
 private:
     struct reader_job {

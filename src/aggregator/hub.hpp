@@ -44,7 +44,7 @@ struct hub_counters {
 class hub {
 public:
     // What older entries are asked of; called on this shard.
-    using catch_up_port = std::function<void(catch_up_job)>;
+    using catch_up_port = std::function<void(const catch_up_job&)>;
 
     hub(net::shard& home, const settings& all, amqp::client_events* events, catch_up_port older);
     ~hub();

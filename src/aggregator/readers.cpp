@@ -139,7 +139,7 @@ void stream_reader::publish_marker() {
     marker.properties.timestamp = static_cast<std::uint64_t>(unix_ms(client_.home().time().wall_now()).count() / 1000);
     marker.body = "null";
     markers_.publish(std::move(marker), settings_.publish_timeout,
-                     [this, link = link_, opening = link_->opening()](amqp::outcome result) {
+                     [link = link_, opening = link_->opening()](amqp::outcome result) {
                          // Without its marker this opening never becomes useful.
                          if (result != amqp::outcome::confirmed && link->opening() == opening)
                              link->reopen({amqp::errc::timed_out, 0, "the marker was not confirmed"});
