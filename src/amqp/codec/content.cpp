@@ -11,15 +11,32 @@ constexpr std::uint64_t reserve_max = 1 << 20;
 // What a channel keeps of a finished body's buffer for the next one.
 constexpr std::size_t keep_max = 256 << 10;
 
-std::expected<void, wire_error> decode_header(std::string_view payload, std::uint16_t& class_id,
-                                              std::uint64_t& body_size, basic_properties& properties) {
-    reader in(payload);
-    class_id = in.u16();
+// Class, weight and body size.
+void read_header_start(reader& in, std::uint64_t& body_size) {
+    const std::uint16_t class_id = in.u16();
     const std::uint16_t weight = in.u16();
     body_size = in.u64();
     if (!in.failed() && (weight != 0 || class_id != basic_publish::class_id)) in.fail(wire_error::bad_content_header);
+}
+
+std::expected<void, wire_error> decode_header(std::string_view payload, std::uint64_t& body_size,
+                                              basic_properties& properties) {
+    reader in(payload);
+    read_header_start(in, body_size);
     read_properties(in, properties);
     return in.finish();
+}
+
+std::expected<void, wire_error> scan_header(std::string_view payload, std::uint64_t& body_size, message& out) {
+    constexpr std::size_t start = 12;
+    reader in(payload);
+    read_header_start(in, body_size);
+    if (in.failed()) return std::unexpected(*in.error());
+    out.encoded_properties.assign(payload.substr(start));
+    const auto scanned = scan_properties(out.encoded_properties);
+    if (!scanned) return std::unexpected(scanned.error());
+    out.scanned = *scanned;
+    return {};
 }
 
 frame_error unexpected_frame(std::string text) {
@@ -40,7 +57,8 @@ frame_error undecodable(std::string_view payload, wire_error error) {
 }  // namespace
 
 std::expected<void, wire_error> decode_content_header(std::string_view payload, content_header& out) {
-    return decode_header(payload, out.class_id, out.body_size, out.properties);
+    out.class_id = basic_publish::class_id;
+    return decode_header(payload, out.body_size, out.properties);
 }
 
 std::string message::take_body() {
@@ -98,9 +116,9 @@ std::expected<message*, frame_error> content_assembler::on_method(std::string_vi
 std::expected<message*, frame_error> content_assembler::on_header(std::string_view payload) {
     if (state_ == state::idle) return std::unexpected(unexpected_frame("a content header came without a method"));
     if (state_ == state::body_due) return fail(reply_code::unexpected_frame, "a second content header came");
-    std::uint16_t class_id = 0;
     has_properties_ = true;
-    const auto decoded = decode_header(payload, class_id, body_size_, message_.properties);
+    const auto decoded = form_ == properties_as::decoded ? decode_header(payload, body_size_, message_.properties)
+                                                         : scan_header(payload, body_size_, message_);
     if (!decoded) return fail(reply_code_of(decoded.error()), to_string(decoded.error()));
     if (body_size_ > body_limit_) {
         return fail(reply_code::precondition_failed, "a body of " + std::to_string(body_size_) +

@@ -3,6 +3,7 @@
 
 #include "amqp/codec/frame_parser.hpp"
 #include "amqp/codec/methods.hpp"
+#include "amqp/codec/property_view.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,14 +32,20 @@ struct message {
     message& operator=(const message&) = delete;
 
     amqp::method method;
-    basic_properties properties;
-    std::string_view body;  // a view into the only body frame, or into `storage`
-    std::string storage;    // the body when it came in several frames
+    basic_properties properties;     // unless the assembler leaves them encoded:
+    std::string encoded_properties;  // flags and list
+    property_view scanned;           // of encoded_properties
+    std::string_view body;           // a view into the only body frame, or into `storage`
+    std::string storage;             // the body when it came in several frames
 
     // The body as a string of its own; copies only when the body is a view into a frame. Leaves the message without
     // one.
     std::string take_body();
 };
+
+// Whether an assembler decodes properties, or checks them and leaves them as they came (for a broker, which passes them
+// on).
+enum class properties_as : std::uint8_t { decoded, encoded };
 
 // Puts the frames of one channel together; one assembler for each open channel (channel 0 included). Lives on the
 // connection's thread. Holds one message and at most body_limit octets of body.
@@ -48,7 +55,9 @@ public:
     // 128 MiB, RabbitMQ's largest message before 4.0.
     static constexpr std::uint64_t body_limit_default = std::uint64_t{128} << 20;
 
-    explicit content_assembler(std::uint64_t body_limit = body_limit_default) noexcept : body_limit_(body_limit) {}
+    explicit content_assembler(std::uint64_t body_limit = body_limit_default,
+                               properties_as form = properties_as::decoded) noexcept
+        : body_limit_(body_limit), form_(form) {}
 
     // The message that this frame completes, or null. It belongs to the assembler and lives, with its views, until the
     // next feed(); its body may be a view into the frame and then lives no longer than that.
@@ -72,6 +81,7 @@ private:
     void drop_body() noexcept;
 
     std::uint64_t body_limit_;
+    properties_as form_;
     std::uint64_t body_size_ = 0;
     state state_ = state::idle;
     bool has_properties_ = false;
