@@ -20,13 +20,16 @@ ALLOWED = {
     "amqp/conn": {"base", "amqp/codec", "net"},
     "ws/conn": {"base", "ws/codec", "net"},
     "contract": {"base", "amqp/codec", "amqp/conn", "net"},
+    "broker/core": {"base", "amqp/codec"},
+    "broker/store": {"base", "broker/core"},
+    "broker/front": {"base", "amqp/codec", "net", "broker/core"},
     "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
     "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator"},
     "cli": {"base", "amqp/codec", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
 }
 # A codec takes octets and gives values: nothing of it may open a socket.
-NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope"}
+NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope", "broker/core"}
 LINES_MAX = 500
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 

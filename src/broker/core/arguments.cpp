@@ -1,0 +1,249 @@
+#include "broker/core/arguments.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <type_traits>
+
+namespace foz::broker {
+namespace {
+
+using amqp::reply_code;
+
+// RabbitMQ's names of the types of field values, in the order of field_value::variant.
+constexpr std::array<std::string_view, 17> type_names{
+    "void",  "bool",   "byte",    "unsignedbyte", "short",  "unsignedshort", "signedint", "unsignedint", "long",
+    "float", "double", "decimal", "longstr",      "binary", "timestamp",     "array",     "table"};
+
+// A value as RabbitMQ prints it.
+std::string printed(const amqp::field_value& value) {
+    return std::visit(
+        []<class T>(const T& held) -> std::string {
+            if constexpr (std::is_same_v<T, bool>)
+                return held ? "true" : "false";
+            else if constexpr (std::is_integral_v<T>)
+                return std::to_string(held);
+            else if constexpr (std::is_floating_point_v<T>)
+                return std::to_string(held);
+            else if constexpr (std::is_same_v<T, std::string>)
+                return held;
+            else if constexpr (std::is_same_v<T, amqp::byte_array>)
+                return held.octets;
+            else if constexpr (std::is_same_v<T, amqp::timestamp>)
+                return std::to_string(held.seconds);
+            else
+                return "…";
+        },
+        value.get());
+}
+
+std::string type_name(const amqp::field_value& value) {
+    return std::string(type_names[value.get().index()]);
+}
+
+std::string said(const amqp::field_value* value) {
+    if (!value) return "none";
+    return "the value '" + printed(*value) + "' of type '" + type_name(*value) + "'";
+}
+
+class argument_reader {
+public:
+    argument_reader(const amqp::table& arguments, std::string_view described)
+        : arguments_(arguments), described_(described) {}
+
+    std::optional<std::uint64_t> number(std::string_view name, bool positive = false) {
+        const amqp::field_value* const value = arguments_.find(name);
+        if (!value) return std::nullopt;
+        const auto held = amqp::as_int64(value);
+        if (!held) {
+            fail(name, "{unacceptable_type," + type_name(*value) + "}");
+        } else if (*held < 0) {
+            fail(name, "{value_negative," + std::to_string(*held) + "}");
+        } else if (*held == 0 && positive) {
+            fail(name, "{value_zero,0}");
+        } else {
+            return static_cast<std::uint64_t>(*held);
+        }
+        return std::nullopt;
+    }
+
+    std::optional<std::chrono::milliseconds> time(std::string_view name, bool positive = false) {
+        const auto held = number(name, positive);
+        if (!held) return std::nullopt;
+        constexpr std::uint64_t time_max = 0xffff'ffff;  // RabbitMQ's: what an Erlang timer can wait
+        if (*held > time_max) {
+            fail(name, "{value_too_big," + std::to_string(*held) + "}");
+            return std::nullopt;
+        }
+        return std::chrono::milliseconds(*held);
+    }
+
+    std::optional<std::string> text(std::string_view name) {
+        const amqp::field_value* const value = arguments_.find(name);
+        if (!value) return std::nullopt;
+        const auto* const held = std::get_if<std::string>(&value->get());
+        if (!held) {
+            fail(name, "{unacceptable_type," + type_name(*value) + "}");
+            return std::nullopt;
+        }
+        return *held;
+    }
+
+    bool flag(std::string_view name) {
+        const amqp::field_value* const value = arguments_.find(name);
+        if (!value) return false;
+        const auto held = amqp::as_bool(value);
+        if (!held) fail(name, "{unacceptable_type," + type_name(*value) + "}");
+        return held.value_or(false);
+    }
+
+    bool has(std::string_view name) const { return arguments_.find(name) != nullptr; }
+
+    void fail(std::string_view name, const std::string& why) {
+        if (problem_.empty())
+            problem_ = "invalid arg '" + std::string(name) + "' for " + std::string(described_) + ": " + why;
+    }
+    void fail_whole(std::string why) {
+        if (problem_.empty()) problem_ = std::move(why);
+    }
+    const std::string& problem() const { return problem_; }
+    std::string described() const { return std::string(described_); }
+
+private:
+    const amqp::table& arguments_;
+    const std::string_view described_;
+    std::string problem_;
+};
+
+void read_kind(argument_reader& in, queue_settings& out, queue_flags flags) {
+    const auto kind = in.text("x-queue-type");
+    if (!kind || *kind == "classic") return;
+    if (*kind == "quorum") {
+        out.kind = queue_kind::quorum;
+    } else if (*kind == "stream") {
+        out.kind = queue_kind::stream;
+    } else {
+        return in.fail_whole("invalid property 'x-queue-type' for " + in.described());
+    }
+    const auto refuse_flag = [&](bool wrong, const char* name) {
+        if (wrong) in.fail_whole("invalid property '" + std::string(name) + "' for " + in.described());
+    };
+    refuse_flag(!flags.durable, "non-durable");
+    refuse_flag(flags.auto_delete, "auto-delete");
+    refuse_flag(flags.exclusive, "exclusive-owner");
+}
+
+void read_overflow(argument_reader& in, queue_settings& out) {
+    const auto what = in.text("x-overflow");
+    if (!what || *what == "drop-head") return;
+    if (*what == "reject-publish") {
+        out.when_full = overflow::reject_publish;
+    } else if (*what == "reject-publish-dlx") {
+        out.when_full = overflow::reject_publish_dlx;
+    } else {
+        in.fail("x-overflow", "{invalid_overflow,<<\"" + *what + "\">>}");
+    }
+}
+
+void read_dead_letters(argument_reader& in, queue_settings& out) {
+    out.dead_letter_exchange = in.text("x-dead-letter-exchange");
+    out.dead_letter_routing_key = in.text("x-dead-letter-routing-key");
+    if (out.dead_letter_routing_key && !out.dead_letter_exchange)
+        in.fail("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
+    const auto strategy = in.text("x-dead-letter-strategy");
+    if (strategy && *strategy != "at-most-once" && *strategy != "at-least-once")
+        in.fail("x-dead-letter-strategy", "{invalid_dlx_strategy,<<\"" + *strategy + "\">>}");
+    // RabbitMQ falls back to at-most-once unless the queue is a quorum queue that rejects what is too much.
+    out.dead_letter_at_least_once = strategy == "at-least-once" && out.kind == queue_kind::quorum &&
+                                    out.dead_letter_exchange && out.when_full == overflow::reject_publish;
+}
+
+void read_stream(argument_reader& in, queue_settings& out) {
+    if (const auto age = in.text("x-max-age")) {
+        out.age_max = parse_interval(*age);
+        if (!out.age_max) in.fail("x-max-age", "{invalid_max_age,<<\"" + *age + "\">>}");
+    }
+    if (const auto bytes = in.number("x-stream-max-segment-size-bytes", true)) out.segment_bytes = *bytes;
+    in.number("x-initial-cluster-size", true);
+}
+
+}  // namespace
+
+result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags flags, std::string_view described) {
+    queue_settings out;
+    argument_reader in(arguments, described);
+    read_kind(in, out, flags);
+    out.message_ttl = in.time("x-message-ttl");
+    out.expires = in.time("x-expires", true);
+    out.length_max = in.number("x-max-length");
+    out.bytes_max = in.number("x-max-length-bytes");
+    read_overflow(in, out);
+    read_dead_letters(in, out);
+    out.delivery_limit = in.number("x-delivery-limit");
+    out.single_active = in.flag("x-single-active-consumer");
+    if (out.kind == queue_kind::stream) read_stream(in, out);
+    if (in.has("x-max-priority")) in.fail_whole("priority queues are not supported by this broker");
+    if (!in.problem().empty()) return refuse(reply_code::precondition_failed, in.problem());
+    return out;
+}
+
+result<void> require_same(std::string_view name, std::string_view received, std::string_view current,
+                          std::string_view described) {
+    if (received == current) return {};
+    return refuse(reply_code::precondition_failed, "inequivalent arg '" + std::string(name) + "' for " +
+                                                       std::string(described) + ": received " + std::string(received) +
+                                                       " but current is " + std::string(current));
+}
+
+result<void> require_same(std::string_view name, bool received, bool current, std::string_view described) {
+    const auto word = [](bool value) { return value ? "'true'" : "'false'"; };
+    return require_same(name, std::string_view(word(received)), std::string_view(word(current)), described);
+}
+
+result<void> require_same(std::string_view name, const amqp::table& received, const amqp::table& current,
+                          std::string_view described) {
+    const amqp::field_value* const now = received.find(name);
+    const amqp::field_value* const before = current.find(name);
+    if (!now && !before) return {};
+    if (now && before) {
+        const auto a = amqp::as_int64(now);
+        const auto b = amqp::as_int64(before);
+        if (a && b ? a == b : *now == *before) return {};
+    }
+    return require_same(name, std::string_view(said(now)), std::string_view(said(before)), described);
+}
+
+std::optional<std::chrono::milliseconds> parse_interval(std::string_view text) {
+    std::int64_t count = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (failure != std::errc() || count < 0 || end + 1 != text.data() + text.size()) return std::nullopt;
+    constexpr std::int64_t day = 24 * 3600;
+    std::int64_t seconds = 0;
+    switch (*end) {
+        case 'Y':
+            seconds = 365 * day;
+            break;
+        case 'M':
+            seconds = 30 * day;
+            break;
+        case 'D':
+            seconds = day;
+            break;
+        case 'h':
+            seconds = 3600;
+            break;
+        case 'm':
+            seconds = 60;
+            break;
+        case 's':
+            seconds = 1;
+            break;
+        default:
+            return std::nullopt;
+    }
+    constexpr std::int64_t count_max = 1'000'000;
+    return std::chrono::seconds(std::min(count, count_max) * seconds);
+}
+
+}  // namespace foz::broker

@@ -1,0 +1,99 @@
+// Exchanges: where a message goes from here (AMQP 0-9-1 §3.1.3).
+#pragma once
+
+#include "amqp/codec/field_table.hpp"
+#include "base/strong.hpp"
+#include "broker/core/message.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace foz::broker {
+
+class queue;
+class exchange;
+
+// Queue or exchange, which outlives its bindings.
+struct destination {
+    queue* to_queue = nullptr;
+    exchange* to_exchange = nullptr;
+
+    bool operator==(const destination&) const = default;
+};
+
+struct binding {
+    destination to;
+    std::string routing_key;
+    amqp::table arguments;
+
+    bool operator==(const binding&) const = default;
+};
+
+// What a message brings with it for the routing. The headers are decoded by whoever first needs them.
+struct routed_message {
+    std::string_view routing_key;
+    std::string_view properties;           // encoded
+    const amqp::table* headers = nullptr;  // once decoded
+    amqp::table decoded;
+    const amqp::table& all_headers();
+};
+
+enum class exchange_kind : std::uint8_t { direct, fanout, topic, headers };
+
+// RabbitMQ's name of it, and back.
+std::string_view to_string(exchange_kind kind) noexcept;
+std::optional<exchange_kind> exchange_kind_of(std::string_view name) noexcept;
+
+// How a kind of exchange finds destinations. It is told of each binding once.
+class router {
+public:
+    virtual ~router() = default;
+    virtual void add(const binding& made) = 0;
+    virtual void remove(const binding& gone) = 0;
+    // Appends; a destination may come more than once.
+    virtual void route(routed_message& what, std::vector<destination>& out) const = 0;
+};
+
+std::unique_ptr<router> make_router(exchange_kind kind);
+
+struct exchange_identity {
+    std::string name;
+    exchange_kind kind = exchange_kind::direct;
+    bool durable = false;
+    bool auto_delete = false;
+    bool internal = false;
+    amqp::table arguments;
+};
+
+// Lives on the broker's shard, owned by its virtual host.
+class exchange {
+public:
+    explicit exchange(exchange_identity identity);
+
+    const exchange_identity& identity() const noexcept { return identity_; }
+    const std::string& name() const noexcept { return identity_.name; }
+    // Where what finds no destination goes; empty: nowhere.
+    const std::string& alternate() const noexcept { return alternate_; }
+    const std::vector<binding>& bindings() const noexcept { return bindings_; }
+
+    // False when it is there already.
+    bool bind(binding made);
+    // False when it is not there.
+    bool unbind(const binding& gone);
+    // All bindings to it; true when there was one.
+    bool unbind_all(destination to);
+    void route(routed_message& what, std::vector<destination>& out) const { router_->route(what, out); }
+
+private:
+    exchange_identity identity_;
+    std::string alternate_;
+    std::unique_ptr<router> router_;
+    std::vector<binding> bindings_;
+};
+
+}  // namespace foz::broker

@@ -1,0 +1,75 @@
+#include "broker/core/message.hpp"
+
+#include "amqp/codec/property_view.hpp"
+#include "amqp/codec/wire.hpp"
+
+#include <charconv>
+#include <cstring>
+#include <new>
+
+namespace foz::broker {
+
+message_ref::~message_ref() {
+    if (!to_ || --to_->references_ != 0) return;
+    to_->~message();
+    ::operator delete(static_cast<void*>(to_));
+}
+
+message_ref message::allocate(std::size_t size) {
+    auto* const made = new (::operator new(sizeof(message) + size)) message;
+    made->size_ = size;
+    return message_ref(made);
+}
+
+std::expected<message_ref, amqp::wire_error> message::make(const message_parts& parts) {
+    message_ref made = allocate(head_size + parts.exchange.size() + parts.routing_key.size() + parts.properties.size() +
+                                parts.body.size());
+    message& self = *made.to_;
+    char* at = self.data();
+    *at++ = static_cast<char>(parts.exchange.size());
+    *at++ = static_cast<char>(parts.routing_key.size());
+    amqp::store_big_endian(at, static_cast<std::uint32_t>(parts.properties.size()));
+    at += sizeof(std::uint32_t);
+    for (const std::string_view part : {parts.exchange, parts.routing_key, parts.properties, parts.body}) {
+        if (!part.empty()) std::memcpy(at, part.data(), part.size());
+        at += part.size();
+    }
+    if (const auto looked = self.look(); !looked) return std::unexpected(looked.error());
+    return made;
+}
+
+std::optional<message_ref> message::from_octets(std::string_view octets) {
+    if (octets.size() < head_size) return std::nullopt;
+    message_ref made = allocate(octets.size());
+    std::memcpy(made.to_->data(), octets.data(), octets.size());
+    if (!made.to_->look()) return std::nullopt;
+    return made;
+}
+
+std::expected<void, amqp::wire_error> message::look() {
+    exchange_size_ = static_cast<std::uint8_t>(data()[0]);
+    key_size_ = static_cast<std::uint8_t>(data()[1]);
+    properties_size_ = amqp::load_big_endian<std::uint32_t>(data() + 2);
+    if (head_size + exchange_size_ + key_size_ + std::uint64_t{properties_size_} > size_)
+        return std::unexpected(amqp::wire_error::truncated);
+    const auto seen = amqp::scan_properties(properties());
+    if (!seen) return std::unexpected(seen.error());
+    if (!seen->headers.empty()) {
+        headers_at_ = static_cast<std::uint32_t>(seen->headers.data() - data());
+        headers_size_ = static_cast<std::uint32_t>(seen->headers.size());
+    }
+    persistent_ = seen->delivery_mode == 2;
+    priority_ = seen->priority.value_or(0);
+    const auto expires = seen->expiration ? parse_expiration(*seen->expiration) : std::nullopt;
+    expiration_ms_ = expires ? expires->count() : -1;
+    return {};
+}
+
+std::optional<std::chrono::milliseconds> parse_expiration(std::string_view text) {
+    std::uint32_t value = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return std::chrono::milliseconds(value);
+}
+
+}  // namespace foz::broker

@@ -1,0 +1,118 @@
+#include "broker/core/node.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace foz::broker {
+namespace {
+
+// Queue numbers are not used twice, not even after their queue has gone. They are reserved a block at a time.
+constexpr std::string_view numbers_end_key = "n";
+constexpr queue_number numbers_block = 1024;
+
+}  // namespace
+
+node::node(storage& disk, const clock& time, random_source& random) : disk_(disk), time_(time), random_(random) {}
+
+node::~node() = default;
+
+void node::start(const std::vector<std::string>& vhosts) {
+    for (const std::string& name : vhosts) vhosts_.emplace(name, std::make_unique<vhost>(name, static_cast<vhost_home&>(*this)));
+    std::vector<any_record> records;
+    disk_.definitions([&](std::string_view key, std::string_view value) {
+        if (key == numbers_end_key) std::from_chars(value.data(), value.data() + value.size(), numbers_end_);
+        if (auto record = decode_definition(key, value)) records.push_back(std::move(*record));
+    });
+    last_number_ = numbers_end_;
+    const auto restore = [&]<class Record>(const Record& record) {
+        if (vhost* const there = find_vhost(record.vhost)) there->restore(record);
+    };
+    // Bindings last: they need both of their ends.
+    for (const bool bindings : {false, true})
+        for (const any_record& record : records)
+            if (std::holds_alternative<binding_record>(record) == bindings) std::visit(restore, record);
+}
+
+vhost* node::find_vhost(std::string_view name) const {
+    const auto at = vhosts_.find(name);
+    return at == vhosts_.end() ? nullptr : at->second.get();
+}
+
+queue_number node::new_queue_number() {
+    if (++last_number_ >= numbers_end_) {
+        numbers_end_ = last_number_ + numbers_block;
+        disk_.put_definition(std::string(numbers_end_key), std::to_string(numbers_end_));
+    }
+    return last_number_;
+}
+
+std::string node::new_queue_name() {
+    return "amq.gen-" + random_.token();
+}
+
+std::int64_t node::now_ms() const {
+    return unix_ms(time_.wall_now()).count();
+}
+
+void node::dead_letter(queue& from, entry dead, death why) {
+    if (vhost* const home = find_vhost(from.identity().vhost)) home->dead_letter(from, std::move(dead), why);
+}
+
+void node::set_alarm(queue& whose, std::int64_t at_ms) {
+    const auto known = alarm_of_.find(&whose);
+    if (known != alarm_of_.end()) {
+        if (known->second == at_ms) return;
+        alarms_.erase({known->second, &whose});
+        if (at_ms == 0) {
+            alarm_of_.erase(known);
+            return;
+        }
+        known->second = at_ms;
+    } else {
+        if (at_ms == 0) return;
+        alarm_of_.emplace(&whose, at_ms);
+    }
+    alarms_.emplace(at_ms, &whose);
+}
+
+std::int64_t node::next_due() const noexcept {
+    return alarms_.empty() ? 0 : alarms_.begin()->first;
+}
+
+void node::run_due() {
+    const std::int64_t now = now_ms();
+    while (!alarms_.empty() && alarms_.begin()->first <= now) {
+        queue* const due = alarms_.begin()->second;
+        set_alarm(*due, 0);
+        due->on_alarm();
+    }
+    remove_unused();
+}
+
+void node::remove_soon(queue& gone) {
+    unused_.push_back(gone.weak_from_this());
+}
+
+void node::remove_unused() {
+    while (!unused_.empty()) {
+        const auto gone = unused_.back().lock();
+        unused_.pop_back();
+        // Somebody may have come to use it in the meantime: then it goes when the last of them does.
+        if (!gone || gone->gone() || gone->consumer_count() > 0) continue;
+        if (vhost* const home = find_vhost(gone->identity().vhost)) home->remove(*gone);
+    }
+}
+
+void node::await_commit(queue& waiting, commit_number commit) {
+    awaiting_.emplace(commit, waiting.weak_from_this());
+}
+
+void node::on_committed(commit_number committed) {
+    while (!awaiting_.empty() && awaiting_.begin()->first <= committed) {
+        const auto waiting = awaiting_.begin()->second.lock();
+        awaiting_.erase(awaiting_.begin());
+        if (waiting) waiting->on_committed(committed);
+    }
+}
+
+}  // namespace foz::broker

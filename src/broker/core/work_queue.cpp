@@ -1,0 +1,262 @@
+#include "broker/core/work_queue.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+constexpr std::size_t page_count = 512;
+constexpr std::size_t page_bytes = 1 << 20;
+
+}  // namespace
+
+void work_queue::recover() {
+    const log_summary& known = log_->summary();
+    next_ = known.next;
+    paged_count_ = known.count;
+    paged_bytes_ = known.bytes;
+    paged_from_ = 0;
+    page_in();
+    on_alarm();
+}
+
+bool work_queue::over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept {
+    return (settings().length_max && count > *settings().length_max) ||
+           (settings().bytes_max && bytes > *settings().bytes_max);
+}
+
+std::int64_t work_queue::expires_at(const message& what, std::int64_t arrived_ms) const noexcept {
+    auto ttl = settings().message_ttl;
+    if (const auto own = what.expiration(); own && (!ttl || *own < *ttl)) ttl = own;
+    return ttl ? arrived_ms + ttl->count() : 0;
+}
+
+accepted work_queue::publish(const message_ref& what) {
+    if (settings().when_full != overflow::drop_head &&
+        over_limit(ready_count() + 1, ready_bytes_ + paged_bytes_ + what->body().size())) {
+        if (settings().when_full == overflow::reject_publish_dlx)
+            around_.dead_letter(*this, {.what = what}, death::maxlen);
+        return accepted::no;
+    }
+    entry made{.what = what, .at = next_++, .arrived_ms = around_.now_ms()};
+    made.expires_ms = expires_at(*what, made.arrived_ms);
+    if (identity_.flags.durable && (what->persistent() || quorum())) {
+        made.stored = true;
+        log_->put({.at = made.at, .what = what, .arrived_ms = made.arrived_ms});
+    }
+    if (ready_.empty() && paged_count_ == 0) {
+        if (consumer* const taker = next_taker()) {
+            hand_to(*taker, std::move(made));
+            return accepted::yes;
+        }
+    }
+    append(std::move(made));
+    if (ready_.size() == 1) on_alarm();
+    drop_over_limit();
+    return accepted::yes;
+}
+
+void work_queue::append(entry made) {
+    const std::size_t bytes = made.what->body().size();
+    const bool window_full = ready_bytes_ >= window_bytes || ready_.size() >= window_count;
+    if (log_ && (paged_count_ > 0 || window_full)) {
+        if (!made.stored) log_->put({.at = made.at, .what = made.what, .arrived_ms = made.arrived_ms});
+        if (paged_count_++ == 0) paged_from_ = made.at;
+        paged_bytes_ += bytes;
+        return;
+    }
+    ready_bytes_ += bytes;
+    ready_.push_back(std::move(made));
+}
+
+void work_queue::page_in() {
+    if (paged_count_ == 0) return;
+    auto page = log_->read(paged_from_, page_count, page_bytes);
+    for (stored_entry& one : page) {
+        entry made{.what = std::move(one.what), .at = one.at, .arrived_ms = one.arrived_ms, .returns = one.returns};
+        made.expires_ms = expires_at(*made.what, made.arrived_ms);
+        made.redelivered = made.returns > 0 || made.at < log_->summary().delivered_end;
+        made.stored = true;
+        const std::size_t bytes = made.what->body().size();
+        ready_bytes_ += bytes;
+        paged_bytes_ -= std::min(paged_bytes_, bytes);
+        paged_from_ = made.at + 1;
+        --paged_count_;
+        ready_.push_back(std::move(made));
+    }
+    if (page.empty()) paged_count_ = paged_bytes_ = 0;
+}
+
+entry* work_queue::head() {
+    if (ready_.empty()) page_in();
+    return ready_.empty() ? nullptr : &ready_.front();
+}
+
+entry work_queue::pop_head() {
+    entry taken = std::move(ready_.front());
+    ready_.pop_front();
+    ready_bytes_ -= taken.what->body().size();
+    return taken;
+}
+
+void work_queue::forget(const entry& gone) {
+    if (gone.stored && log_) log_->remove(gone.at, gone.what->octets().size());
+}
+
+void work_queue::hand_to(consumer& who, entry taken) {
+    if (who.no_ack) {
+        forget(taken);
+    } else {
+        ++unacked_count_;
+        if (taken.stored && !taken.redelivered) log_->delivered(taken.at);
+    }
+    who.take(shared_from_this(), std::move(taken));
+}
+
+consumer* work_queue::next_taker() {
+    if (starved_) return nullptr;
+    if (settings().single_active) {
+        if (active_ && active_->can_take()) return active_;
+        starved_ = true;
+        return nullptr;
+    }
+    const auto taker = std::ranges::find_if(consumers_, [](const consumer* who) { return who->can_take(); });
+    if (taker == consumers_.end()) {
+        starved_ = true;
+        return nullptr;
+    }
+    consumer* const chosen = *taker;
+    auto end = taker + 1;
+    while (end != consumers_.end() && (*end)->priority == chosen->priority) ++end;
+    std::rotate(taker, taker + 1, end);
+    return chosen;
+}
+
+void work_queue::deliver() {
+    if (gone()) return;
+    for (;;) {
+        drop_expired();
+        if (!head()) break;
+        consumer* const taker = next_taker();
+        if (!taker) break;
+        hand_to(*taker, pop_head());
+    }
+    set_alarm();
+}
+
+void work_queue::wake(consumer& who) {
+    if (gone()) return;
+    if (settings().single_active && active_ != &who) return;
+    starved_ = false;
+    deliver();
+}
+
+result<std::optional<entry>> work_queue::get(bool no_ack) {
+    touch();
+    drop_expired();
+    if (!head()) return std::optional<entry>();
+    entry taken = pop_head();
+    if (no_ack) {
+        forget(taken);
+    } else {
+        ++unacked_count_;
+        if (taken.stored && !taken.redelivered) log_->delivered(taken.at);
+    }
+    set_alarm();
+    return std::optional(std::move(taken));
+}
+
+result<std::size_t> work_queue::purge() {
+    const std::size_t count = ready_count();
+    while (head()) forget(pop_head());
+    set_alarm();
+    return count;
+}
+
+void work_queue::ack(const entry& settled) {
+    if (gone()) return;
+    --unacked_count_;
+    forget(settled);
+}
+
+void work_queue::give_back(entry returned) {
+    if (gone()) return;
+    --unacked_count_;
+    returned.redelivered = true;
+    ++returned.returns;
+    if (quorum() && settings().delivery_limit && returned.returns > *settings().delivery_limit) {
+        forget(returned);
+        return around_.dead_letter(*this, std::move(returned), death::delivery_limit);
+    }
+    if (quorum() && returned.stored) log_->returned(returned.at, returned.returns);
+    ready_bytes_ += returned.what->body().size();
+    const auto place = std::ranges::upper_bound(ready_, returned.at, {}, &entry::at);
+    ready_.insert(place, std::move(returned));
+}
+
+void work_queue::reject(entry rejected) {
+    if (gone()) return;
+    --unacked_count_;
+    forget(rejected);
+    around_.dead_letter(*this, std::move(rejected), death::rejected);
+}
+
+void work_queue::drop_expired() {
+    for (;;) {
+        entry* const first = head();
+        if (!first || first->expires_ms == 0 || first->expires_ms > around_.now_ms()) return;
+        entry dead = pop_head();
+        forget(dead);
+        around_.dead_letter(*this, std::move(dead), death::expired);
+    }
+}
+
+void work_queue::drop_over_limit() {
+    while (settings().when_full == overflow::drop_head && over_limit(ready_count(), ready_bytes_ + paged_bytes_) &&
+           head()) {
+        entry dead = pop_head();
+        forget(dead);
+        around_.dead_letter(*this, std::move(dead), death::maxlen);
+    }
+}
+
+void work_queue::set_alarm() {
+    const std::int64_t message_ms = ready_.empty() ? 0 : ready_.front().expires_ms;
+    const std::int64_t queue_ms = expiry_ms();
+    const bool both = message_ms != 0 && queue_ms != 0;
+    around_.set_alarm(*this, both ? std::min(message_ms, queue_ms) : std::max(message_ms, queue_ms));
+}
+
+void work_queue::on_alarm() {
+    if (gone()) return;
+    if (const std::int64_t at = expiry_ms(); at != 0 && at <= around_.now_ms()) return around_.remove_soon(*this);
+    drop_expired();
+    set_alarm();
+}
+
+result<void> work_queue::check_consume(const consumer& who, const consume_options&) {
+    if (who.exclusive && settings().single_active)
+        return refuse(amqp::reply_code::access_refused, described() + " in exclusive use");
+    return {};
+}
+
+void work_queue::on_consumer(consumer& who, const consume_options&) {
+    if (settings().single_active && !active_) active_ = &who;
+    starved_ = false;
+}
+
+void work_queue::on_consumer_left(consumer& who) {
+    if (active_ != &who) return;
+    active_ = consumers_.empty() ? nullptr : consumers_.front();
+    starved_ = false;
+    deliver();
+}
+
+void work_queue::drop_all() {
+    ready_.clear();
+    ready_bytes_ = paged_bytes_ = paged_count_ = unacked_count_ = 0;
+    active_ = nullptr;
+}
+
+}  // namespace foz::broker
