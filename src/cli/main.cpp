@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
     foz::cli::add_serve(app, chosen);
     foz::cli::add_config(app, chosen);
     foz::cli::add_topology(app, chosen);
+    foz::cli::add_talk(app, chosen);
     foz::cli::add_doctor(app, chosen);
     try {
         check_subcommands(app, argc, argv);

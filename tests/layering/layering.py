@@ -26,7 +26,7 @@ ALLOWED = {
     "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
     "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator"},
-    "cli": {"base", "amqp/codec", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
+    "cli": {"base", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
 }
 # A codec takes octets and gives values: nothing of it may open a socket.
 NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope", "broker/core"}

@@ -1,0 +1,48 @@
+// The aggregator's events as the command line reads them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace foz::cli {
+
+// What an event has of these; the rest is empty.
+struct server_event {
+    std::string event;
+    std::string id;
+    std::string channel;
+    std::string position;
+    std::string state;
+    std::string message;  // JSON, on one line
+    // error
+    std::string code;
+    std::string text;
+    std::string service_code;
+    std::string service;  // JSON
+    std::string field;
+    bool retryable = false;
+    std::map<std::string, std::string> positions;  // consuming: by channel
+    std::string line;                              // the whole event on one line
+};
+
+class event_reader {
+public:
+    event_reader();
+    ~event_reader();
+    event_reader(const event_reader&) = delete;
+    event_reader& operator=(const event_reader&) = delete;
+
+    // An event without a name when it is none.
+    server_event read(std::string_view json);
+
+private:
+    struct parser;
+    std::unique_ptr<parser> parser_;
+};
+
+// "no_service: nobody works on this channel", with the field when there is one.
+std::string in_words(const server_event& error);
+
+}  // namespace foz::cli

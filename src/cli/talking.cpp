@@ -1,0 +1,368 @@
+#include "cli/talking.hpp"
+
+#include "base/json.hpp"
+#include "cli/events.hpp"
+#include "cli/line_source.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace foz::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using kind = client_event::kind;
+
+constexpr milliseconds timeout_default = std::chrono::seconds(10);
+// Messages of `foz pub` that wait for their receipt at the same time.
+constexpr std::size_t outstanding_max = 256;
+
+void tell(const std::string& line) {
+    std::fprintf(stderr, "foz: %s\n", line.c_str());
+}
+
+void print(const std::string& line) {
+    std::fprintf(stdout, "%s\n", line.c_str());
+    std::fflush(stdout);
+}
+
+std::string string_array(const std::vector<std::string>& texts) {
+    std::string out = "[";
+    for (const std::string& text : texts) out += (out.size() == 1 ? "" : ",") + json_string(text);
+    return out + "]";
+}
+
+// The fields of an envelope, with a comma in front of each but the first.
+class envelope_writer {
+public:
+    explicit envelope_writer(std::string_view action) { raw("packet_action", json_string(action)); }
+
+    void raw(std::string_view name, std::string_view json) {
+        text_ += (text_.empty() ? "{" : ",") + json_string(name) + ":";
+        text_ += json;
+    }
+    void text(std::string_view name, const std::string& value) {
+        if (!value.empty()) raw(name, json_string(value));
+    }
+    std::string finish() && { return std::move(text_) + "}"; }
+
+private:
+    std::string text_;
+};
+
+std::string publish_envelope(const talk_options& options, const std::string& id, std::string_view message,
+                             std::string_view ack) {
+    envelope_writer out("publish");
+    out.text("channel", options.channel);
+    out.text("id", id);
+    out.text("type", options.type);
+    out.text("topic", options.topic);
+    out.raw("ack", json_string(ack));
+    if (options.expires) out.raw("expires_ms", std::to_string(options.expires->count()));
+    if (options.broadcast || !options.multicast.empty() || !options.direct.empty())
+        out.raw("distribution", std::string("{\"broadcast\":") + (options.broadcast ? "true" : "false") +
+                                    ",\"multicast\":" + string_array(options.multicast) +
+                                    ",\"direct\":" + string_array(options.direct) + "}");
+    if (ack == "answer") {
+        out.raw("timeout_ms", std::to_string(options.timeout.value_or(timeout_default).count()));
+        if (options.fail_fast) out.raw("fail_fast", "true");
+        if (options.progress) out.raw("progress", "true");
+    }
+    out.raw("message", options.text ? json_string(message) : std::string(message));
+    return std::move(out).finish();
+}
+
+boost::asio::awaitable<void> rest(net::shard& home, milliseconds time) {
+    boost::asio::steady_timer timer(home.context(), time);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+}
+
+// One client over any number of connections: the first one must succeed, later ones are tried again until a deadline.
+class link {
+public:
+    link(net::shard& home, talk_options& options) : home_(home), options_(options) {
+        if (options_.resume.empty()) options_.resume = home.random().token();
+    }
+
+    bool connected() const noexcept { return client_ != nullptr; }
+    void drop() { client_.reset(); }
+    primus_client& operator*() { return *client_; }
+    primus_client* operator->() { return client_.get(); }
+
+    // True when it is connected; else it was told why not.
+    boost::asio::awaitable<bool> connect(steady_time until) {
+        milliseconds pause(100);
+        for (;;) {
+            client_options how{.server = options_.server, .query = "resume=" + options_.resume};
+            how.insecure = options_.insecure;
+            auto opened = co_await primus_client::open(home_, std::move(how));
+            if (opened) {
+                client_ = std::move(*opened);
+                if (was_lost_) tell("connected again");
+                was_lost_ = false;
+                co_return true;
+            }
+            // A refusal is an answer; only a server that is not there may come.
+            const bool refused = opened.error().starts_with("the server");
+            if (!had_one_ && !was_lost_) {
+                tell(opened.error());
+                co_return false;
+            }
+            if (refused || std::chrono::steady_clock::now() + pause > until || stopped) {
+                tell(opened.error());
+                co_return false;
+            }
+            co_await rest(home_, pause);
+            pause = std::min(pause * 2, milliseconds(3'000));
+        }
+    }
+
+    // After an event that says so. False when it must not be connected again.
+    bool lost(const client_event& end) {
+        had_one_ = was_lost_ = true;
+        client_.reset();
+        tell(end.text + (end.stay_away ? "; it does not want to be asked again" : ""));
+        return !end.stay_away;
+    }
+
+    bool stopped = false;
+
+private:
+    net::shard& home_;
+    talk_options& options_;
+    std::unique_ptr<primus_client> client_;
+    bool had_one_ = false;
+    bool was_lost_ = false;
+};
+
+// The messages of `foz pub` that have no receipt yet.
+class publishing {
+public:
+    struct message {
+        std::string id;
+        std::string envelope;
+        steady_time until;
+    };
+
+    publishing(net::shard& home, const talk_options& options)
+        : options_(options), prefix_(options.id.empty() ? home.random().token() + "-" : std::string()) {}
+
+    void add(std::string_view text) {
+        if (!options_.text && !is_json(text)) {
+            tell("line " + std::to_string(++count_) + " is no JSON: " + std::string(text));
+            ++failed_;
+            return;
+        }
+        message made{.id = options_.id.empty() ? prefix_ + std::to_string(++count_) : options_.id, .envelope = {}};
+        made.envelope = publish_envelope(options_, made.id, text, "confirmed");
+        made.until = std::chrono::steady_clock::now() + options_.timeout.value_or(timeout_default);
+        waiting_.push_back(std::move(made));
+    }
+    void send_new(primus_client& to) {
+        for (; sent_ < waiting_.size(); ++sent_) to.send(waiting_[sent_].envelope);
+    }
+    void send_again() { sent_ = 0; }
+
+    void settle(const server_event& event) {
+        if (event.event != "receipt" && event.event != "error") return;
+        const auto at = std::ranges::find(waiting_, event.id, &message::id);
+        if (event.event == "error") tell(in_words(event));
+        if (at == waiting_.end()) return;
+        if (event.event == "error") ++failed_;
+        remove(at);
+    }
+    void expire() {
+        while (!waiting_.empty() && waiting_.front().until <= std::chrono::steady_clock::now()) {
+            tell("no receipt in time: its fate is unknown; the same --id sends it once at most");
+            ++failed_;
+            remove(waiting_.begin());
+        }
+    }
+
+    bool full() const noexcept { return waiting_.size() >= outstanding_max; }
+    bool done() const noexcept { return waiting_.empty(); }
+    steady_time until() const { return waiting_.front().until; }
+    std::size_t failed() const noexcept { return failed_; }
+
+private:
+    void remove(std::deque<message>::iterator at) {
+        if (static_cast<std::size_t>(at - waiting_.begin()) < sent_) --sent_;
+        waiting_.erase(at);
+    }
+
+    const talk_options& options_;
+    const std::string prefix_;
+    std::deque<message> waiting_;
+    std::size_t sent_ = 0;  // of waiting_, on this connection
+    std::size_t count_ = 0;
+    std::size_t failed_ = 0;
+};
+
+}  // namespace
+
+boost::asio::awaitable<int> publish_messages(net::shard& home, talk_options& options) {
+    link server(home, options);
+    bool up = co_await server.connect(std::chrono::steady_clock::now());
+    if (!up) co_return 1;
+    publishing all(home, options);
+    const bool from_input = options.message.empty() && !options.text;
+    if (!from_input) all.add(options.message);
+    line_source input(home, STDIN_FILENO);
+    if (from_input)
+        input.start([&server] {
+            if (server.connected()) server->interrupt();
+        });
+    event_reader events;
+    for (;;) {
+        while (!all.full()) {
+            const auto line = input.take();
+            if (!line) break;
+            if (!line->empty()) all.add(*line);
+        }
+        if (all.done() && (!from_input || input.ended())) co_return all.failed() == 0 ? 0 : 1;
+        if (!server.connected()) {
+            up = co_await server.connect(all.done() ? steady_time::max() : all.until());
+            if (!up) co_return 1;
+            all.send_again();
+        }
+        all.send_new(*server);
+        const client_event next = co_await server->next(all.done() ? steady_time::max() : all.until());
+        if (next.what == kind::data) all.settle(events.read(next.text));
+        if (next.what == kind::ended && !server.lost(next)) co_return 1;
+        all.expire();
+    }
+}
+
+boost::asio::awaitable<int> ask_service(net::shard& home, talk_options& options) {
+    const auto until = std::chrono::steady_clock::now() + options.timeout.value_or(timeout_default);
+    link server(home, options);
+    event_reader events;
+    const std::string id = options.id.empty() ? home.random().token() : options.id;
+    const std::string envelope = publish_envelope(options, id, options.message, "answer");
+    // The aggregator tells of a time-out itself; it gets a moment for it.
+    const auto patience = until + std::chrono::seconds(1);
+    for (;;) {
+        if (!server.connected()) {
+            const bool up = co_await server.connect(until);
+            if (!up) co_return 1;
+            server->send(envelope);
+        }
+        const client_event next = co_await server->next(patience);
+        if (next.what == kind::ended && !server.lost(next)) co_return 1;
+        if (next.what == kind::nothing) {
+            tell("timeout: no answer in time");
+            co_return 1;
+        }
+        if (next.what != kind::data) continue;
+        const server_event event = events.read(next.text);
+        if (event.event == "progress" && event.id == id) tell("progress: " + event.state);
+        if (event.event == "error") {
+            tell(in_words(event));
+            co_return 1;
+        }
+        if (event.event == "answer" && event.id == id) {
+            print(event.message);
+            co_return 0;
+        }
+    }
+}
+
+namespace {
+
+// What `foz sub` has heard so far.
+class hearing {
+public:
+    explicit hearing(const talk_options& options) : options_(options) {}
+
+    std::string consume() const {
+        envelope_writer out("consume");
+        std::string channels;
+        for (const std::string& name : options_.channels)
+            channels += (channels.empty() ? "{" : ",") + json_string(name) + ":true";
+        out.raw("channel", channels + "}");
+        out.raw("id", "\"foz-sub\"");
+        if (!options_.topics.empty()) out.raw("consume_target", string_array(options_.topics));
+        // A distribution names everything that is wanted.
+        if (!options_.groups.empty())
+            out.raw("distribution", "{\"broadcast\":true,\"multicast\":" + string_array(options_.groups) + "}");
+        if (!positions_.empty()) {
+            std::string from;
+            for (const auto& [name, where] : positions_)
+                from += (from.empty() ? "{" : ",") + json_string(name) + ":" + json_string(where);
+            out.raw("from", from + "}");
+        } else if (options_.since) {
+            const auto then = std::chrono::system_clock::now() - *options_.since;
+            out.raw("from", "{\"since_ms\":" + std::to_string(unix_ms(then).count()) + "}");
+        } else if (options_.from != "\"now\"") {
+            out.raw("from", options_.from);
+        }
+        return std::move(out).finish();
+    }
+
+    // The exit code when this was the end.
+    std::optional<int> take(const server_event& event) {
+        if (!event.position.empty() && !event.channel.empty()) positions_[event.channel] = event.position;
+        if (event.event == "consuming") {
+            for (const auto& [name, where] : event.positions) positions_.try_emplace(name, where);
+            return std::nullopt;
+        }
+        if (event.event == "error") {
+            tell(in_words(event));
+            return event.id == "foz-sub" ? std::optional(1) : std::nullopt;
+        }
+        if (event.event == "position" || event.event == "drain") return std::nullopt;
+        if (event.event != "message") {
+            tell(event.line);
+            return std::nullopt;
+        }
+        print(options_.raw ? event.message : event.line);
+        return ++messages_ == options_.count ? std::optional(0) : std::nullopt;
+    }
+
+private:
+    const talk_options& options_;
+    std::map<std::string, std::string> positions_;
+    std::uint64_t messages_ = 0;
+};
+
+}  // namespace
+
+boost::asio::awaitable<int> hear_channels(net::shard& home, talk_options& options) {
+    const auto until = options.timeout ? std::chrono::steady_clock::now() + *options.timeout : steady_time::max();
+    link server(home, options);
+    boost::asio::signal_set signals(home.context(), SIGINT, SIGTERM);
+    signals.async_wait([&server](boost::system::error_code failure, int) {
+        if (failure) return;
+        server.stopped = true;
+        if (server.connected()) server->interrupt();
+    });
+    event_reader events;
+    hearing heard(options);
+    for (;;) {
+        if (!server.connected()) {
+            const bool up = co_await server.connect(until);
+            if (!up) co_return server.stopped ? 0 : 1;
+            server->send(heard.consume());
+        }
+        const client_event next = co_await server->next(until);
+        if (server.stopped) co_return 0;
+        if (next.what == kind::nothing) co_return 0;  // --for is over
+        if (next.what == kind::ended) {
+            if (!server.lost(next)) co_return 1;
+            continue;
+        }
+        const auto code = heard.take(events.read(next.text));
+        if (code) co_return *code;
+    }
+}
+
+}  // namespace foz::cli
