@@ -111,14 +111,15 @@ public:
                 was_lost_ = false;
                 co_return true;
             }
-            // A refusal is an answer; only a server that is not there may come.
-            const bool refused = opened.error().starts_with("the server");
+            // A refusal is an answer; a server that is not there, or not ready (5xx), may come.
+            const std::string& why = opened.error();
+            const bool refused = why.starts_with("the server") && why.find("HTTP/1.1 5") == std::string::npos;
             if (!had_one_ && !was_lost_) {
-                tell(opened.error());
+                tell(why);
                 co_return false;
             }
             if (refused || std::chrono::steady_clock::now() + pause > until || stopped) {
-                tell(opened.error());
+                tell(why);
                 co_return false;
             }
             co_await rest(home_, pause);
