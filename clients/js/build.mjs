@@ -1,17 +1,21 @@
-// Writes the client library: Primus' own client for its "websockets" transformer, with primus-responder's client in it.
+// Writes the client libraries: Primus' own client for its "websockets" transformer with primus-responder's client in
+// it, and the same with the Foz plugin.
 //
-//     node build.mjs OUT.js
+//     node build.mjs PRIMUS.js FOZ.js
 import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
 import Primus from 'primus';
 import responder from 'primus-responder';
+import * as foz from './foz.js';
 
-const out = process.argv[2];
-if (!out) {
-  console.error('usage: node build.mjs OUT.js');
+const [plain, withFoz] = process.argv.slice(2);
+if (!withFoz) {
+  console.error('usage: node build.mjs PRIMUS.js FOZ.js');
   process.exit(2);
 }
 const primus = new Primus(createServer(), { transformer: 'websockets', pathname: '/primus' });
 primus.plugin('responder', responder);
-writeFileSync(out, primus.library());
+writeFileSync(plain, primus.library());
+primus.plugin('foz', { client: foz.client });
+writeFileSync(withFoz, primus.library());
 process.exit(0); // Primus keeps timers

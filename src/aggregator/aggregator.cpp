@@ -53,6 +53,7 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
       markers_(own_publish_),
       attached_(settings_.channels.size(), false) {
     if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_file(settings_.primus_js_file);
+    if (!settings_.foz_js_file.empty()) front_state_.foz_js = read_file(settings_.foz_js_file);
     if (settings_.tls) {
         auto context = net::make_tls_context(*settings_.tls);
         if (!context) throw std::runtime_error(context.error());

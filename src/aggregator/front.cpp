@@ -99,11 +99,8 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
         refused.headers = {{"Allow", "GET, HEAD"}};
         return refused;
     }
-    if (path == "/primus/primus.js") {
-        if (state_.primus_js.empty()) return text(404, "the client library was not built; see the README");
-        return for_other_origins(request, hub_.config(),
-                                 {.content_type = "text/javascript; charset=utf-8", .body = state_.primus_js});
-    }
+    if (path == "/primus/primus.js") return library(request, state_.primus_js);
+    if (path == "/primus/foz.js") return library(request, state_.foz_js);
     if (path == "/primus/spec")
         return for_other_origins(request, hub_.config(),
                                  {.content_type = "application/json",
@@ -111,6 +108,12 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
     if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
+}
+
+ws::decision front::library(const ws::http_request& request, const std::string& source) const {
+    if (source.empty()) return text(404, "the client library was not built; see the README");
+    return for_other_origins(request, hub_.config(),
+                             {.content_type = "text/javascript; charset=utf-8", .body = source});
 }
 
 ws::decision front::on_socket(const ws::http_request& request, std::string_view channel, bool upgradable) {

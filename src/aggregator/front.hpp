@@ -15,6 +15,7 @@ namespace foz::aggregator {
 struct front_state {
     std::atomic<bool> ready = false;  // every channel can be heard
     std::string primus_js;            // loaded before the shards run
+    std::string foz_js;
 };
 
 class front final : public ws::application {
@@ -25,6 +26,7 @@ public:
     ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
 
 private:
+    ws::decision library(const ws::http_request& request, const std::string& source) const;
     ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
     ws::http_response file(std::string_view path) const;
 

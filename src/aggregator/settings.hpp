@@ -26,6 +26,7 @@ struct settings {
 
     std::string web_folder;      // files served at /; empty: none
     std::string primus_js_file;  // served at /primus/primus.js; empty: not found
+    std::string foz_js_file;     // served at /primus/foz.js; empty: not found
     std::string name = "foz";    // for the broker's tools
 
     // Exchanges that a client's publish_target may name.

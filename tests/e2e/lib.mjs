@@ -20,6 +20,7 @@ function load(file) {
   return module.exports;
 }
 const Primus = load(process.env.FOZ_PRIMUS_JS);
+const PluggedPrimus = load(process.env.FOZ_FOZ_JS);
 
 export const broker = process.env.FOZ_TEST_BROKER;
 
@@ -62,7 +63,8 @@ export async function start(program, args, env = {}) {
 
 export async function serve(args = [], url = broker, env = {}) {
   const self = await start(process.env.FOZ, ['serve', '--broker', url, '--listen', '127.0.0.1:0', '--threads', '2',
-    '--web', process.env.FOZ_ROOT + '/web', '--primus-js', process.env.FOZ_PRIMUS_JS, ...args], env);
+    '--web', process.env.FOZ_ROOT + '/web', '--primus-js', process.env.FOZ_PRIMUS_JS, '--foz-js', process.env.FOZ_FOZ_JS,
+    ...args], env);
   await self.until('ready: ', 60);
   self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
   return self;
@@ -135,6 +137,19 @@ export async function connect(url, { query = '', resume = secret(), options = {}
   const welcome = await until(() => self.events('welcome')[0], 'a client is welcomed');
   self.client = welcome.client;
   self.session = welcome.session;
+  return self;
+}
+
+// A Primus client with the Foz plugin that keeps what it hears.
+export function plugged(url, options = {}) {
+  const primus = new PluggedPrimus(url, { foz: options });
+  const self = { primus, foz: primus.foz, heard: [], gaps: [], errors: [] };
+  primus.on('error', () => {}); // while there is no server
+  primus.foz.on('message', (event) => self.heard.push(event));
+  primus.foz.on('gap', (event) => self.gaps.push(event));
+  primus.foz.on('error', (error) => self.errors.push(error));
+  self.close = () => primus.destroy();
+  open.push(self.close);
   return self;
 }
 

@@ -247,6 +247,10 @@ std::vector<key> listen_keys() {
                                "the client library, served at /primus/primus.js"),
                           no_file),
                 "--primus-js"),
+        as_flag(with_flaw(text("web", "foz_js", &s::foz_js_file, "FILE",
+                               "the same with the Foz plugin, served at /primus/foz.js"),
+                          no_file),
+                "--foz-js"),
     };
 }
 

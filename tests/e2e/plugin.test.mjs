@@ -1,0 +1,167 @@
+// The Foz plugin: what the stock client leaves to the application.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { chat, closeAll, connect, plugged, secret, serve, settle, until } from './lib.mjs';
+
+let worker;
+before(async () => { worker = await chat(); });
+after(async () => {
+  await closeAll();
+  await worker.stop();
+});
+
+const numbers = (client, room) => client.heard.filter((event) => event.topic === 'room.' + room).map((event) => Number(event.message.text));
+const range = (size) => Array.from({ length: size }, (_, i) => i);
+const room = (name) => name + '-' + Date.now(); // a stream remembers
+
+test('it is served beside the plain library, which stays unmodified', async () => {
+  const server = await serve();
+  const plain = await (await fetch(server.url + '/primus/primus.js')).text();
+  const response = await fetch(server.url + '/primus/foz.js');
+  assert.equal(response.headers.get('content-type'), 'text/javascript; charset=utf-8');
+  const withFoz = await response.text();
+  assert.ok(!plain.includes('ark["foz"]') && withFoz.includes('ark["foz"]'));
+  await server.stop();
+  const without = await serve(['--foz-js', '']);
+  assert.equal((await fetch(without.url + '/primus/foz.js')).status, 404);
+  await without.stop();
+});
+
+test('publish, request and consume are promises; errors are theirs', async () => {
+  const server = await serve();
+  const a = plugged(server.url);
+  const where = room('hall');
+  const set = await a.foz.consume('chat', { topics: ['room.' + where] });
+  assert.deepEqual(set.channels.chat.topics, ['room.' + where]);
+  assert.match(a.foz.client, /^anon-/);
+  assert.deepEqual(await a.foz.request('chat', { n: 1 }, { type: 'echo' }), { n: 1 });
+  const receipt = await a.foz.publish('chat', { room: where, text: '0' }, { type: 'say', id: 'mine', colour: 'red' });
+  assert.deepEqual(receipt, { event: 'receipt', id: 'mine', warnings: ['colour'] });
+  await until(() => numbers(a, where).length === 1, 'the message comes');
+  const states = [];
+  await a.foz.request('chat', 1, { type: 'echo', onProgress: (event) => states.push(event.state) });
+  await until(() => states.includes('done'), 'progress is told');
+  await assert.rejects(a.foz.request('chat', {}, { type: 'say' }), { name: 'FozError', code: 'service', service_code: 'bad_message' });
+  await assert.rejects(a.foz.publish('nowhere', 1), { code: 'unknown_channel' });
+  await assert.rejects(a.foz.publish('chat', 1, { type: 7 }), { code: 'bad_envelope', field: 'type' });
+  await assert.rejects(a.foz.consume('nowhere'), { code: 'unknown_channel' });
+  await assert.rejects(a.foz.request('tickets', 1, { timeout_ms: 100 }), { code: 'timeout' });
+  assert.equal(a.foz.waiting, 0);
+  assert.deepEqual(a.errors, []);
+  a.close();
+  await server.stop();
+});
+
+test('the aggregator is killed with messages in flight: each arrives once, in one order for all', async () => {
+  let server = await serve();
+  const [a, b] = [plugged(server.url), plugged(server.url)];
+  const where = room('kill');
+  await Promise.all([a, b].map((client) => client.foz.consume('chat', { topics: ['room.' + where], from: 'now' })));
+  const size = 300;
+  const sent = range(size).map((i) => a.foz.publish('chat', { room: where, text: String(i) }, { type: 'say' }));
+  const asked = range(50).map((i) => a.foz.request('chat', i, { type: 'echo' }));
+  await Promise.race(sent);
+  await server.kill();
+  server = await serve(['--listen', new URL(server.url).host]);
+  await Promise.all(sent);
+  assert.deepEqual(await Promise.all(asked), range(50));
+  for (const client of [a, b]) await until(() => numbers(client, where).length >= size, 'everything is heard', 20);
+  await settle();
+  assert.deepEqual([...numbers(b, where)].sort((x, y) => x - y), range(size));
+  assert.deepEqual(numbers(a, where), numbers(b, where));
+  assert.deepEqual([a.gaps, b.gaps, a.errors, b.errors], [[], [], [], []]);
+  for (const client of [a, b]) client.close();
+  await server.stop();
+});
+
+test('sockets that are cut again and again lose nothing', async () => {
+  const server = await serve();
+  const where = room('cut');
+  const [a, b] = [plugged(server.url), plugged(server.url)];
+  await b.foz.consume('chat', { topics: ['room.' + where] });
+  const size = 200;
+  const sent = range(size).map((i) => a.foz.publish('chat', { room: where, text: String(i) }, { type: 'say' }));
+  for (let cut = 0; cut < 4; cut += 1) {
+    const before = numbers(b, where).length;
+    for (const client of [a, b]) client.primus.socket.terminate();
+    await until(() => numbers(b, where).length === size || numbers(b, where).length > before, 'more is heard');
+  }
+  await Promise.all(sent);
+  await until(() => numbers(b, where).length >= size, 'everything is heard', 20);
+  await settle();
+  assert.deepEqual([...numbers(b, where)].sort((x, y) => x - y), range(size));
+  for (const client of [a, b]) client.close();
+  await server.stop();
+});
+
+test('what was consumed piece by piece is consumed whole after a reconnect; the client stays the same', async () => {
+  const server = await serve();
+  const resume = secret();
+  const a = plugged(server.url, { resume });
+  const [one, two, three] = ['one', 'two', 'three'].map(room);
+  await a.foz.consume('chat', { topics: ['room.' + one] });
+  await a.foz.consume('chat', { topics: ['room.' + two, 'room.' + three] });
+  a.foz.leave('chat', { topics: ['room.' + three] });
+  const client = a.foz.client;
+  const c = plugged(server.url);
+  await c.foz.consume('chat', { distribution: { multicast: ['team'] } });
+  await c.foz.consume('chat', { distribution: { multicast: ['crew', 'gang'] } });
+  c.foz.leave('chat', { groups: ['gang'] });
+  let welcomes = 0;
+  for (const one of [a, c]) {
+    one.foz.on('welcome', () => { welcomes += 1; });
+    one.primus.socket.terminate();
+  }
+  await until(() => welcomes === 2, 'both are back');
+  assert.equal(a.foz.client, client);
+  const b = await connect(server.url);
+  for (const name of [one, two, three]) await b.publish('say', { room: name, text: '1' });
+  for (const group of ['team', 'gang', 'crew']) await b.publish('team', { group, text: '2' });
+  for (const one of [c.foz.client, client]) await b.publish('whisper', { to: one, text: '3' });
+  await until(() => a.heard.length >= 3 && c.heard.length >= 2, 'all of it is heard');
+  await settle();
+  assert.deepEqual(a.heard.map((event) => [event.via, event.topic?.replace(/-\d+$/, '')]),
+    [['broadcast', 'room.one'], ['broadcast', 'room.two'], ['direct', undefined]]);
+  assert.deepEqual(c.heard.map((event) => event.group), ['team', 'crew']);
+  c.close();
+  a.close();
+  b.close();
+  await server.stop();
+});
+
+test('a drain: the next aggregator takes over, nobody notices', async () => {
+  let server = await serve();
+  const a = plugged(server.url);
+  const where = room('drain');
+  await a.foz.consume('chat', { topics: ['room.' + where] });
+  const drained = new Promise((resolve) => a.foz.on('drain', resolve));
+  const host = new URL(server.url).host;
+  const stopping = server.stop();
+  assert.ok((await drained).retry_after_ms >= 0);
+  const sent = range(20).map((i) => a.foz.publish('chat', { room: where, text: String(i) }, { type: 'say' }));
+  await stopping;
+  server = await serve(['--listen', host]);
+  await Promise.all(sent);
+  await until(() => numbers(a, where).length === 20, 'everything is heard');
+  assert.deepEqual(a.errors, []);
+  a.close();
+  await server.stop();
+});
+
+test('the outbox is bounded, and keeps what is written before there is a server', async () => {
+  const server = await serve();
+  const host = new URL(server.url).host;
+  await server.stop();
+  const a = plugged('http://' + host, { outboxMessages: 3, outboxBytes: 1000 });
+  const kept = [1, 2].map((i) => a.foz.request('chat', i, { type: 'echo' }));
+  await assert.rejects(a.foz.request('chat', 'x'.repeat(1000), { type: 'echo' }), { code: 'outbox_full' });
+  kept.push(a.foz.request('chat', 3, { type: 'echo', id: 'three' }));
+  await assert.rejects(a.foz.request('chat', 4, { type: 'echo' }), { code: 'outbox_full', retryable: true });
+  const again = await serve(['--listen', host]);
+  assert.deepEqual(await Promise.all(kept), [1, 2, 3]);
+  const pending = a.foz.request('tickets', 1);
+  a.primus.end();
+  await assert.rejects(pending, { code: 'closed' });
+  await assert.rejects(a.foz.publish('chat', 1), { code: 'closed' });
+  await again.stop();
+});
