@@ -1,4 +1,5 @@
-# The CMake package: `cmake --install build/release --prefix P`, then in another project
+# `cmake --install build/release --prefix P`: the program in P/bin, the client libraries in P/share/foz, and the CMake
+# package of the SDK. In another project:
 #
 #   find_package(foz REQUIRED)
 #   target_link_libraries(my_service foz::service)
@@ -7,6 +8,9 @@
 # neither Asio nor AMQP.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
+
+install(TARGETS foz RUNTIME)
+install(FILES ${CMAKE_BINARY_DIR}/primus.js ${CMAKE_BINARY_DIR}/foz.js DESTINATION ${CMAKE_INSTALL_DATADIR}/foz)
 
 set(modules base amqp_codec net amqp_conn contract service)
 set(targets ${modules})

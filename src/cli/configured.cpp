@@ -3,6 +3,9 @@
 #include "cli/commands.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -38,6 +41,22 @@ configured::configured(CLI::App& command, const std::vector<std::string>& sectio
     }
 }
 
+namespace {
+
+// The client libraries that came with this program: where `cmake --install` puts them, or in its build folder.
+void find_libraries(aggregator::settings& server) {
+    std::error_code failure;
+    const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", failure).parent_path();
+    const auto find = [&](std::string& file, const char* name) {
+        for (const auto& place : {folder / "../share/foz" / name, folder / "../.." / name})
+            if (file.empty() && std::filesystem::exists(place, failure)) file = place.lexically_normal().string();
+    };
+    find(server.primus_js_file, "primus.js");
+    find(server.foz_js_file, "foz.js");
+}
+
+}  // namespace
+
 ops::configuration configured::read(ops::configuration_reader& reader) const {
     if (!file_.empty()) reader.read_file(file_);
     std::vector<std::string_view> environment;
@@ -49,7 +68,9 @@ ops::configuration configured::read(ops::configuration_reader& reader) const {
         const bool boolean = one.what->type == ops::value_type::boolean;
         reader.read_flag(*one.what, list ? one.texts : std::vector{boolean ? (one.on ? "true" : "false") : one.text});
     }
-    return reader.finish();
+    ops::configuration all = reader.finish();
+    find_libraries(all.server);
+    return all;
 }
 
 ops::configuration configured::read() const {

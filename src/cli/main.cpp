@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.set_version_flag("--version", FOZ_VERSION);
     app.footer(
-        "For example:\n  foz serve --broker amqp://127.0.0.1 --web web --primus-js build/release/primus.js\n"
+        "For example:\n  foz serve --broker amqp://127.0.0.1 --web web\n"
         "  foz doctor --config foz.toml");
     foz::cli::run_command chosen;
     foz::cli::add_serve(app, chosen);

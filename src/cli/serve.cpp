@@ -97,7 +97,7 @@ void add_serve(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("serve", "Hold clients' WebSockets and translate them to AMQP");
     command->footer(
         "Every key of the configuration is also a variable (foz config doc). For example:\n"
-        "  foz serve --broker amqp://127.0.0.1 --web web --primus-js build/release/primus.js\n"
+        "  foz serve --broker amqp://127.0.0.1 --web web\n"
         "  foz serve --config foz.toml --log-format json");
     const auto from = std::make_shared<configured>(*command);
     command->callback([&chosen, from] { chosen = [from] { return serve(*from); }; });

@@ -63,8 +63,7 @@ export async function start(program, args, env = {}) {
 
 export async function serve(args = [], url = broker, env = {}) {
   const self = await start(process.env.FOZ, ['serve', '--broker', url, '--listen', '127.0.0.1:0', '--threads', '2',
-    '--web', process.env.FOZ_ROOT + '/web', '--primus-js', process.env.FOZ_PRIMUS_JS, '--foz-js', process.env.FOZ_FOZ_JS,
-    ...args], env);
+    '--web', process.env.FOZ_ROOT + '/web', ...args], env);
   await self.until('ready: ', 60);
   self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
   return self;

@@ -22,9 +22,6 @@ test('it is served beside the plain library, which stays unmodified', async () =
   const withFoz = await response.text();
   assert.ok(!plain.includes('ark["foz"]') && withFoz.includes('ark["foz"]'));
   await server.stop();
-  const without = await serve(['--foz-js', '']);
-  assert.equal((await fetch(without.url + '/primus/foz.js')).status, 404);
-  await without.stop();
 });
 
 test('publish, request and consume are promises; errors are theirs', async () => {

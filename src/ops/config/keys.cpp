@@ -244,13 +244,14 @@ std::vector<key> listen_keys() {
         as_flag(with_flaw(text("web", "folder", &s::web_folder, "FOLDER", "files that are served at /"), no_folder),
                 "--web"),
         as_flag(with_flaw(text("web", "primus_js", &s::primus_js_file, "FILE",
-                               "the client library, served at /primus/primus.js"),
+                               "the client library, served at /primus/primus.js; empty: the one that came with foz"),
                           no_file),
                 "--primus-js"),
-        as_flag(with_flaw(text("web", "foz_js", &s::foz_js_file, "FILE",
-                               "the same with the Foz plugin, served at /primus/foz.js"),
-                          no_file),
-                "--foz-js"),
+        as_flag(
+            with_flaw(text("web", "foz_js", &s::foz_js_file, "FILE",
+                           "the same with the Foz plugin, served at /primus/foz.js; empty: the one that came with foz"),
+                      no_file),
+            "--foz-js"),
     };
 }
 
