@@ -22,6 +22,7 @@ struct wrong_usage : std::runtime_error {
 void add_serve(CLI::App& app, run_command& chosen);
 void add_config(CLI::App& app, run_command& chosen);
 void add_topology(CLI::App& app, run_command& chosen);
+void add_broker(CLI::App& app, run_command& chosen);
 void add_talk(CLI::App& app, run_command& chosen);  // pub, sub, request
 void add_doctor(CLI::App& app, run_command& chosen);
 

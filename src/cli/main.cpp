@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
         "  foz doctor --config foz.toml");
     foz::cli::run_command chosen;
     foz::cli::add_serve(app, chosen);
+    foz::cli::add_broker(app, chosen);
     foz::cli::add_config(app, chosen);
     foz::cli::add_topology(app, chosen);
     foz::cli::add_talk(app, chosen);

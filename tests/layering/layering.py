@@ -21,12 +21,13 @@ ALLOWED = {
     "ws/conn": {"base", "ws/codec", "net"},
     "contract": {"base", "amqp/codec", "amqp/conn", "net"},
     "broker/core": {"base", "amqp/codec"},
-    "broker/store": {"base", "broker/core"},
+    "broker/store": {"base", "amqp/codec", "broker/core"},
     "broker/front": {"base", "amqp/codec", "net", "broker/core"},
+    "broker": {"base", "net", "broker/core", "broker/store", "broker/front"},
     "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
     "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator"},
-    "cli": {"base", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
+    "cli": {"base", "broker", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
 }
 # A codec takes octets and gives values: nothing of it may open a socket.
 NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope", "broker/core"}

@@ -16,14 +16,31 @@ void encode_heartbeat(std::string& out) {
     frame.end_frame(0);
 }
 
-std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
-                                                      std::uint64_t body_size, const basic_properties& properties) {
-    writer frame(out);
+namespace {
+
+void begin_content_header(writer& frame, content_options options, std::uint64_t body_size) {
     frame.begin_frame(frame_type::header, options.channel);
     frame.u16(basic_publish::class_id);
     frame.u16(0);  // weight, unused (AMQP 0-9-1 §4.2.6.1)
     frame.u64(body_size);
+}
+
+}  // namespace
+
+std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
+                                                      std::uint64_t body_size, const basic_properties& properties) {
+    writer frame(out);
+    begin_content_header(frame, options, body_size);
     write_properties(frame, properties);
+    frame.end_frame(options.frame_max);
+    return frame.finish();
+}
+
+std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
+                                                      std::uint64_t body_size, std::string_view encoded_properties) {
+    writer frame(out);
+    begin_content_header(frame, options, body_size);
+    frame.octets(encoded_properties);
     frame.end_frame(options.frame_max);
     return frame.finish();
 }

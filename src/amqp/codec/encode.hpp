@@ -30,6 +30,10 @@ void encode_heartbeat(std::string& out);
 std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
                                                       std::uint64_t body_size, const basic_properties& properties);
 
+// The same with properties that are encoded already (content_assembler with properties_as::encoded).
+std::expected<void, wire_error> encode_content_header(std::string& out, content_options options,
+                                                      std::uint64_t body_size, std::string_view encoded_properties);
+
 // As many body frames as needed, none for an empty body. frame_max must be 0 or more than frame_overhead.
 void encode_body(std::string& out, content_options options, std::string_view body);
 

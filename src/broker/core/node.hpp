@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -37,6 +38,8 @@ public:
 
     // When something is to be done next, in ms since 1970; 0: nothing is.
     std::int64_t next_due() const noexcept;
+    // Called when next_due() has come nearer.
+    void on_next_due(std::function<void()> nearer) { nearer_ = std::move(nearer); }
     void run_due();
     void on_committed(commit_number committed);
     // Deletes queues that have nobody left. Called when nothing of a queue is on the stack.
@@ -66,6 +69,7 @@ private:
     std::unordered_map<queue*, std::int64_t> alarm_of_;
     std::multimap<commit_number, std::weak_ptr<queue>> awaiting_;
     std::vector<std::weak_ptr<queue>> unused_;
+    std::function<void()> nearer_;
 };
 
 }  // namespace foz::broker

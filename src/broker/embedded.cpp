@@ -1,0 +1,98 @@
+#include "broker/embedded.hpp"
+
+#include "broker/core/node.hpp"
+#include "broker/front/server.hpp"
+#include "broker/store/lmdb_engine.hpp"
+#include "broker/store/store.hpp"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <stdexcept>
+#include <sys/file.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+// Two processes on one folder would destroy it.
+class folder_lock {
+public:
+    explicit folder_lock(const std::string& folder) {
+        std::error_code failure;
+        std::filesystem::create_directories(folder, failure);
+        if (failure) throw std::runtime_error(folder + ": " + failure.message());
+        const std::string file = folder + "/lock";
+        descriptor_ = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+        if (descriptor_ < 0) throw std::runtime_error(file + ": " + std::generic_category().message(errno));
+        if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+        ::close(descriptor_);
+        throw std::runtime_error(folder + " is in use by another broker");
+    }
+    ~folder_lock() { ::close(descriptor_); }
+    folder_lock(const folder_lock&) = delete;
+    folder_lock& operator=(const folder_lock&) = delete;
+
+private:
+    int descriptor_ = -1;
+};
+
+user_settings guest(net::shard& home) {
+    std::uint32_t salt = static_cast<std::uint32_t>(home.random().below(std::uint64_t{1} << 32));
+    return {
+        .name = "guest", .password_hash = hash_password("guest", salt), .loopback_only = true, .vhosts = {{"*", {}}}};
+}
+
+}  // namespace
+
+struct embedded::parts final : store_events {
+    parts(net::shard& home, embedded_options options)
+        : settings(std::move(options)),
+          lock(settings.data),
+          disk(
+              open_lmdb(settings.data), [&home](std::function<void()> work) { home.post(std::move(work)); }, *this),
+          model(disk, home.time(), home.random()),
+          door(home, model,
+               {.listen = {.address = settings.address, .port = settings.port, .reuse_port = false},
+                .limits = {},
+                .users = {guest(home)},
+                .version = settings.version}) {
+        model.start(settings.vhosts);
+        disk.erase_unopened();
+        if (const auto opened = door.listen(); !opened) throw std::runtime_error(opened.error());
+    }
+
+    void on_committed() override { door.on_committed(); }
+    void on_trouble(const std::string& why) override {
+        door.block(!why.empty(), why.empty() ? "" : "the disk can't be written: " + why);
+        if (settings.notice)
+            settings.notice(why.empty() ? "the disk can be written again: publishers go on"
+                                        : settings.data + " can't be written, publishers wait: " + why);
+    }
+
+    const embedded_options settings;
+    const folder_lock lock;
+    store disk;
+    node model;
+    server door;
+};
+
+embedded::embedded(net::shard& home, embedded_options options)
+    : parts_(std::make_unique<parts>(home, std::move(options))) {}
+
+embedded::~embedded() = default;
+
+std::uint16_t embedded::port() const noexcept {
+    return parts_->door.port();
+}
+
+void embedded::shut_down() {
+    parts_->door.shut_down();
+}
+
+std::size_t embedded::connections() const noexcept {
+    return parts_->door.connections();
+}
+
+}  // namespace foz::broker

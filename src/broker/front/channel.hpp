@@ -1,0 +1,146 @@
+// One channel of a connection: its consumers, what they have not acknowledged, its confirms.
+#pragma once
+
+#include "amqp/codec/content.hpp"
+#include "amqp/codec/methods.hpp"
+#include "broker/core/queue.hpp"
+#include "broker/core/vhost.hpp"
+#include "broker/front/users.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace foz::broker {
+
+class channel;
+class connection;
+
+// One basic.consume.
+class subscription final : public consumer {
+public:
+    subscription(channel& on, std::string called, std::shared_ptr<queue> source, std::uint16_t limit)
+        : tag(std::move(called)), from(std::move(source)), prefetch(limit), on_(on) {}
+
+    bool can_take() const noexcept override;
+    void take(const std::shared_ptr<queue>& queue_of, entry taken) override;
+    void on_queue_gone() override;
+
+    const std::string tag;
+    const std::shared_ptr<queue> from;
+    const std::uint16_t prefetch;  // 0: no limit
+    std::uint32_t unacked = 0;
+    std::uint64_t number = 0;  // never used twice on its channel
+
+private:
+    channel& on_;
+};
+
+// Lives on the broker's shard, owned by its connection.
+class channel {
+public:
+    channel(connection& home, std::uint16_t number);
+    ~channel();
+    channel(const channel&) = delete;
+    channel& operator=(const channel&) = delete;
+
+    amqp::content_assembler& assembler() noexcept { return assembler_; }
+    // A refusal is answered by the channel itself, with channel.close or connection.close.
+    void on_message(amqp::message& received);
+    // channel.close of our own was sent: everything but close and close-ok is ignored.
+    bool closing() const noexcept { return closing_; }
+    // channel.close or close-ok has come.
+    bool closed() const noexcept { return closed_; }
+    void fail(const refusal& why, std::uint16_t class_id, std::uint16_t method_id);
+
+    // Consumers leave, what is not acknowledged goes back.
+    void release();
+    // The socket takes more.
+    void wake_all();
+    // Confirms what is durable by now.
+    void flush_confirms();
+
+private:
+    friend class subscription;
+
+    struct unacked_entry {
+        std::uint64_t tag;
+        std::shared_ptr<queue> from;
+        std::uint64_t subscription;  // its number; 0: basic.get
+        entry what;
+        bool settled = false;
+    };
+    struct unconfirmed {
+        std::uint64_t tag;
+        commit_number commit;
+        bool rejected;
+    };
+    enum class outcome { ack, requeue, reject };
+
+    // Each answers, or says why not. Overloads for the methods that a client may send.
+    result<void> on(const amqp::channel_flow& m);
+    result<void> on(const amqp::exchange_declare& m);
+    result<void> on(const amqp::exchange_delete& m);
+    result<void> on(const amqp::exchange_bind& m);
+    result<void> on(const amqp::exchange_unbind& m);
+    result<void> on(const amqp::queue_declare& m);
+    result<void> on(const amqp::queue_delete& m);
+    result<void> on(const amqp::queue_bind& m);
+    result<void> on(const amqp::queue_unbind& m);
+    result<void> on(const amqp::queue_purge& m);
+    result<void> on(const amqp::basic_qos& m);
+    result<void> on(const amqp::basic_consume& m);
+    result<void> on(const amqp::basic_cancel& m);
+    result<void> on(const amqp::basic_get& m);
+    result<void> on(const amqp::basic_ack& m);
+    result<void> on(const amqp::basic_nack& m);
+    result<void> on(const amqp::basic_reject& m);
+    result<void> on(const amqp::basic_recover& m);
+    result<void> on(const amqp::basic_recover_async& m);
+    result<void> on(const amqp::confirm_select& m);
+    result<void> publish(const amqp::basic_publish& m, amqp::message& content);
+    template <class Method>
+    result<void> on(const Method&);  // what no client sends
+    void answer(bool no_wait, const amqp::method& m);
+
+    result<void> require(permission what, std::string_view kind, const std::string& name);
+    result<void> check_publish(const exchange& to, const amqp::message& content);
+    // The last declared queue when the name is empty.
+    result<std::string> named(const std::string& queue) const;
+    result<void> settle(std::uint64_t tag, bool multiple, outcome how);
+    void settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched);
+    void deliver_again(const std::vector<std::shared_ptr<queue>>& touched);
+    result<void> recover(bool requeue);
+    std::uint64_t keep(const std::shared_ptr<queue>& from, const subscription* who, entry taken);
+    void write_content(std::string_view properties, const entry& what);
+    void deliver(subscription& to, const std::shared_ptr<queue>& from, entry taken);
+    void cancelled(subscription& gone);
+    subscription* find(std::uint64_t number);
+    bool below_channel_prefetch() const noexcept { return prefetch_ == 0 || unacked_count_ < prefetch_; }
+    void confirm(commit_number commit, bool rejected);
+
+    connection& home_;
+    const std::uint16_t number_;
+    amqp::content_assembler assembler_;
+    std::map<std::string, std::unique_ptr<subscription>, std::less<>> subscriptions_;
+    std::uint64_t last_subscription_ = 0;
+    std::uint16_t next_prefetch_ = 0;  // of each consumer that comes
+    std::uint16_t prefetch_ = 0;       // of the channel
+    std::deque<unacked_entry> unacked_;
+    std::uint32_t unacked_count_ = 0;
+    std::uint64_t last_tag_ = 0;
+    bool confirms_ = false;
+    std::uint64_t last_publish_ = 0;
+    std::deque<unconfirmed> unconfirmed_;
+    std::string last_queue_;
+    bool closing_ = false;
+    bool closed_ = false;
+    bool full_ = false;  // the channel's prefetch was reached: queues wait for us
+};
+
+}  // namespace foz::broker

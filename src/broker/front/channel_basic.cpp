@@ -1,0 +1,342 @@
+#include "amqp/codec/encode.hpp"
+#include "amqp/codec/property_view.hpp"
+#include "amqp/codec/wire.hpp"
+#include "broker/front/channel.hpp"
+#include "broker/front/connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+using amqp::reply_code;
+
+constexpr std::string_view tag_prefix = "amq.ctag-";
+
+// basic.deliver without its five strings being made first.
+void write_deliver(std::string& out, std::uint16_t number, std::string_view consumer_tag, std::uint64_t delivery_tag,
+                   const entry& what) {
+    amqp::writer frame(out);
+    frame.begin_frame(amqp::frame_type::method, number);
+    frame.u16(amqp::basic_deliver::class_id);
+    frame.u16(amqp::basic_deliver::method_id);
+    frame.short_string(consumer_tag);
+    frame.u64(delivery_tag);
+    frame.u8(what.redelivered ? 1 : 0);
+    frame.short_string(what.what->exchange());
+    frame.short_string(what.what->routing_key());
+    frame.end_frame(0);
+}
+
+}  // namespace
+
+bool subscription::can_take() const noexcept {
+    return !on_.home_.choked() && (prefetch == 0 || unacked < prefetch) && (no_ack || on_.below_channel_prefetch());
+}
+
+void subscription::take(const std::shared_ptr<queue>& queue_of, entry taken) {
+    on_.deliver(*this, queue_of, std::move(taken));
+}
+
+void subscription::on_queue_gone() {
+    on_.cancelled(*this);
+}
+
+void channel::cancelled(subscription& gone) {
+    if (home_.cancels_consumers()) {
+        amqp::basic_cancel told;
+        told.consumer_tag = gone.tag;
+        told.no_wait = true;
+        home_.send(number_, told);
+    }
+    subscriptions_.erase(subscriptions_.find(gone.tag));
+}
+
+subscription* channel::find(std::uint64_t number) {
+    for (const auto& [tag, one] : subscriptions_)
+        if (one->number == number) return one.get();
+    return nullptr;
+}
+
+std::uint64_t channel::keep(const std::shared_ptr<queue>& from, const subscription* who, entry taken) {
+    unacked_.push_back(
+        {.tag = last_tag_, .from = from, .subscription = who ? who->number : 0, .what = std::move(taken)});
+    ++unacked_count_;
+    if (prefetch_ != 0 && unacked_count_ >= prefetch_) full_ = true;
+    return last_tag_;
+}
+
+void channel::write_content(std::string_view properties, const entry& what) {
+    const std::string_view body = what.what->body();
+    std::string& out = home_.out();
+    const amqp::content_options options{.channel = number_, .frame_max = home_.frame_max()};
+    if (!amqp::encode_content_header(out, options, body.size(), properties)) {
+        // Larger than this client's frames: it gets the message without its properties rather than none at all.
+        (void)amqp::encode_content_header(out, options, body.size(), std::string_view("\0\0", 2));
+    }
+    amqp::encode_body(out, options, body);
+    home_.wrote();
+}
+
+void channel::deliver(subscription& to, const std::shared_ptr<queue>& from, entry taken) {
+    ++last_tag_;
+    write_deliver(home_.out(), number_, to.tag, last_tag_, taken);
+    const queue_kind kind = from->settings().kind;
+    if (kind == queue_kind::stream) {
+        write_content(
+            amqp::with_header(taken.what->properties(), "x-stream-offset", static_cast<std::int64_t>(taken.at)), taken);
+    } else if (kind == queue_kind::quorum && taken.returns > 0) {
+        write_content(amqp::with_header(taken.what->properties(), "x-delivery-count", taken.returns), taken);
+    } else {
+        write_content(taken.what->properties(), taken);
+    }
+    if (to.no_ack) return;
+    ++to.unacked;
+    keep(from, &to, std::move(taken));
+}
+
+void channel::wake_all() {
+    std::vector<std::string> tags;
+    for (const auto& [tag, one] : subscriptions_) tags.push_back(tag);
+    for (const std::string& tag : tags)
+        if (const auto at = subscriptions_.find(tag); at != subscriptions_.end()) at->second->from->wake(*at->second);
+}
+
+result<void> channel::check_publish(const exchange& to, const amqp::message& content) {
+    if (to.identity().internal)
+        return refuse(reply_code::access_refused, "cannot publish to internal exchange '" + to.name() + "' in vhost '" +
+                                                      home_.home_vhost().name() + "'");
+    const auto& user_id = content.scanned.user_id;
+    if (user_id && *user_id != home_.user())
+        return refuse(reply_code::precondition_failed, "user_id property set to '" + std::string(*user_id) +
+                                                           "' but authenticated user was '" + home_.user() + "'");
+    const auto& expiration = content.scanned.expiration;
+    if (expiration && !parse_expiration(*expiration))
+        return refuse(reply_code::precondition_failed,
+                      "invalid expiration '" + std::string(*expiration) + "': no number of milliseconds");
+    return {};
+}
+
+result<void> channel::publish(const amqp::basic_publish& m, amqp::message& content) {
+    home_.published();
+    if (m.immediate) return refuse(reply_code::not_implemented, "immediate=true");
+    const auto to = home_.home_vhost().find_exchange(m.exchange);
+    if (!to) return std::unexpected(to.error());
+    if (auto allowed = require(permission::write, "exchange", m.exchange); !allowed) return allowed;
+    if (auto checked = check_publish(**to, content); !checked) return checked;
+    auto made = message::make({.exchange = m.exchange,
+                               .routing_key = m.routing_key,
+                               .properties = content.encoded_properties,
+                               .body = content.body});
+    if (!made) return refuse(reply_code::internal_error, std::string(amqp::to_string(made.error())));
+    const auto put = home_.home_vhost().publish(**to, *made);
+    if (!put) return std::unexpected(put.error());
+    if (m.mandatory && !put->routed) {
+        amqp::basic_return back;
+        back.reply_code = static_cast<std::uint16_t>(reply_code::no_route);
+        back.reply_text = to_string(reply_code::no_route);
+        back.exchange = m.exchange;
+        back.routing_key = m.routing_key;
+        home_.send(number_, back);
+        write_content((*made)->properties(), {.what = *made});
+    }
+    if (confirms_) confirm(home_.model().disk().pending_commit(), put->rejected);
+    return {};
+}
+
+void channel::confirm(commit_number commit, bool rejected) {
+    unconfirmed_.push_back({++last_publish_, commit, rejected});
+    home_.at_turn_end();
+}
+
+void channel::flush_confirms() {
+    if (unconfirmed_.empty()) return;
+    const commit_number committed = home_.model().disk().committed();
+    amqp::basic_ack acks;
+    const auto flush = [&] {
+        if (acks.delivery_tag != 0) home_.send(number_, acks);
+        acks = {};
+    };
+    while (!unconfirmed_.empty() && unconfirmed_.front().commit <= committed) {
+        const unconfirmed done = unconfirmed_.front();
+        unconfirmed_.pop_front();
+        if (done.rejected) {
+            flush();
+            amqp::basic_nack nack;
+            nack.delivery_tag = done.tag;
+            home_.send(number_, nack);
+        } else {
+            acks.multiple = acks.delivery_tag != 0;
+            acks.delivery_tag = done.tag;
+        }
+    }
+    flush();
+}
+
+result<void> channel::on(const amqp::confirm_select& m) {
+    confirms_ = true;
+    answer(m.no_wait, amqp::confirm_select_ok{});
+    return {};
+}
+
+result<void> channel::on(const amqp::basic_qos& m) {
+    if (m.prefetch_size != 0)
+        return refuse(reply_code::not_implemented, "prefetch_size!=0 (" + std::to_string(m.prefetch_size) + ")");
+    if (m.global)
+        prefetch_ = m.prefetch_count;
+    else
+        next_prefetch_ = m.prefetch_count;
+    answer(false, amqp::basic_qos_ok{});
+    if (m.global) wake_all();
+    return {};
+}
+
+result<void> channel::on(const amqp::basic_consume& m) {
+    const auto name = named(m.queue);
+    if (!name) return std::unexpected(name.error());
+    if (auto allowed = require(permission::read, "queue", *name); !allowed) return allowed;
+    const auto found = home_.home_vhost().find_queue(*name, home_.owner());
+    if (!found) return std::unexpected(found.error());
+    const std::string tag =
+        m.consumer_tag.empty() ? std::string(tag_prefix) + home_.home().random().token() : m.consumer_tag;
+    if (subscriptions_.contains(tag))
+        return refuse(reply_code::not_allowed, "attempt to reuse consumer tag '" + tag + "'");
+    queue& from = **found;
+    if (from.settings().kind == queue_kind::stream && next_prefetch_ == 0 && !m.no_ack)
+        return refuse(reply_code::precondition_failed, "consumer prefetch count is not set for " + from.described());
+    auto made = std::make_unique<subscription>(*this, tag, from.shared_from_this(),
+                                               m.no_ack ? std::uint16_t{0} : next_prefetch_);
+    made->no_ack = m.no_ack;
+    made->exclusive = m.exclusive;
+    made->owner = home_.owner();
+    made->number = ++last_subscription_;
+    if (const amqp::field_value* const priority = m.arguments.find("x-priority")) {
+        const auto value = amqp::as_int64(priority);
+        if (!value) return refuse(reply_code::precondition_failed, "invalid arg 'x-priority' for " + from.described());
+        made->priority = static_cast<int>(*value);
+    }
+    const auto done = from.consume(*made, {.stream_offset = m.arguments.find("x-stream-offset")});
+    if (!done) return done;
+    subscription& who = *subscriptions_.emplace(tag, std::move(made)).first->second;
+    amqp::basic_consume_ok ok;
+    ok.consumer_tag = tag;
+    answer(m.no_wait, ok);
+    from.wake(who);
+    return {};
+}
+
+result<void> channel::on(const amqp::basic_cancel& m) {
+    if (const auto at = subscriptions_.find(m.consumer_tag); at != subscriptions_.end()) {
+        const std::unique_ptr<subscription> gone = std::move(at->second);
+        subscriptions_.erase(at);
+        gone->from->cancel(*gone);
+    }
+    amqp::basic_cancel_ok ok;
+    ok.consumer_tag = m.consumer_tag;
+    answer(m.no_wait, ok);
+    return {};
+}
+
+result<void> channel::on(const amqp::basic_get& m) {
+    const auto name = named(m.queue);
+    if (!name) return std::unexpected(name.error());
+    if (auto allowed = require(permission::read, "queue", *name); !allowed) return allowed;
+    const auto found = home_.home_vhost().find_queue(*name, home_.owner());
+    if (!found) return std::unexpected(found.error());
+    auto taken = (*found)->get(m.no_ack);
+    if (!taken) return std::unexpected(taken.error());
+    if (!*taken) {
+        home_.send(number_, amqp::basic_get_empty{});
+        return {};
+    }
+    entry what = std::move(**taken);
+    amqp::basic_get_ok ok;
+    ok.delivery_tag = ++last_tag_;
+    ok.redelivered = what.redelivered;
+    ok.exchange = what.what->exchange();
+    ok.routing_key = what.what->routing_key();
+    ok.message_count = static_cast<std::uint32_t>((*found)->ready_count());
+    home_.send(number_, ok);
+    const bool counted = (*found)->settings().kind == queue_kind::quorum && what.returns > 0;
+    write_content(counted ? amqp::with_header(what.what->properties(), "x-delivery-count", what.returns)
+                          : std::string(what.what->properties()),
+                  what);
+    if (!m.no_ack) keep((*found)->shared_from_this(), nullptr, std::move(what));
+    return {};
+}
+
+result<void> channel::on(const amqp::basic_ack& m) {
+    return settle(m.delivery_tag, m.multiple, outcome::ack);
+}
+
+result<void> channel::on(const amqp::basic_nack& m) {
+    return settle(m.delivery_tag, m.multiple, m.requeue ? outcome::requeue : outcome::reject);
+}
+
+result<void> channel::on(const amqp::basic_reject& m) {
+    return settle(m.delivery_tag, false, m.requeue ? outcome::requeue : outcome::reject);
+}
+
+void channel::settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched) {
+    if (std::exchange(one.settled, true)) return;
+    --unacked_count_;
+    if (subscription* const who = find(one.subscription)) --who->unacked;
+    switch (how) {
+        case outcome::ack:
+            one.from->ack(one.what);
+            break;
+        case outcome::requeue:
+            one.from->give_back(std::move(one.what));
+            break;
+        case outcome::reject:
+            one.from->reject(std::move(one.what));
+            break;
+    }
+    if (std::ranges::find(touched, one.from) == touched.end()) touched.push_back(one.from);
+}
+
+result<void> channel::settle(std::uint64_t tag, bool multiple, outcome how) {
+    const auto unknown = [&] {
+        return refuse(reply_code::precondition_failed, "unknown delivery tag " + std::to_string(tag));
+    };
+    std::vector<std::shared_ptr<queue>> touched;
+    if (multiple && tag == 0) {
+        for (unacked_entry& one : unacked_) settle(one, how, touched);
+    } else {
+        const auto at = std::ranges::lower_bound(unacked_, tag, {}, &unacked_entry::tag);
+        if (at == unacked_.end() || at->tag != tag || at->settled) return unknown();
+        const auto from = multiple ? unacked_.begin() : at;
+        for (auto one = from; one != at + 1; ++one) settle(*one, how, touched);
+    }
+    while (!unacked_.empty() && unacked_.front().settled) unacked_.pop_front();
+    if (how == outcome::requeue) deliver_again(touched);
+    if (std::exchange(full_, prefetch_ != 0 && unacked_count_ >= prefetch_)) {
+        wake_all();
+    } else {
+        for (const auto& [name, one] : subscriptions_)
+            if (one->prefetch != 0 && std::ranges::find(touched, one->from) != touched.end()) one->from->wake(*one);
+    }
+    return {};
+}
+
+void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) {
+    for (const auto& one : touched) one->deliver();
+}
+
+result<void> channel::recover(bool requeue) {
+    if (!requeue) return refuse(reply_code::not_implemented, "basic.recover(false)");
+    return settle(0, true, outcome::requeue);
+}
+
+result<void> channel::on(const amqp::basic_recover& m) {
+    const auto done = recover(m.requeue);
+    if (done) home_.send(number_, amqp::basic_recover_ok{});
+    return done;
+}
+
+result<void> channel::on(const amqp::basic_recover_async& m) {
+    return recover(m.requeue);
+}
+
+}  // namespace foz::broker

@@ -1,0 +1,379 @@
+#include "broker/front/connection.hpp"
+
+#include "amqp/codec/encode.hpp"
+#include "broker/front/channel.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+constexpr std::chrono::milliseconds close_timeout = std::chrono::seconds(2);
+// AMQP 0-9-1 §4.2.7: a peer is dead after two intervals of silence. Looked at twice an interval.
+constexpr unsigned silent_beats_max = 4;
+constexpr std::uint32_t handshake_frame_max = 8'192;  // room for a token as password
+
+amqp::table server_properties(const std::string& version) {
+    amqp::table capabilities{
+        {"publisher_confirms", true},           {"exchange_exchange_bindings", true}, {"basic.nack", true},
+        {"consumer_cancel_notify", true},       {"connection.blocked", true},         {"consumer_priorities", true},
+        {"authentication_failure_close", true}, {"per_consumer_qos", true},           {"direct_reply_to", false}};
+    return {{"product", "Foz"},
+            {"version", version},
+            {"platform", "C++"},
+            {"information", "a single-node AMQP 0-9-1 broker"},
+            {"capabilities", std::move(capabilities)}};
+}
+
+// In both the proposal and our own limit 0 means "no limit".
+template <class T>
+T lower(T theirs, T ours) {
+    return theirs == 0 ? ours : ours == 0 ? theirs : std::min(theirs, ours);
+}
+
+struct login {
+    std::string user;
+    std::string password;
+};
+
+// RFC 4616: authzid NUL authcid NUL password. AMQPLAIN: a table without its length.
+std::optional<login> read_login(const amqp::connection_start_ok& said) {
+    if (said.mechanism == "PLAIN") {
+        const std::size_t first = said.response.find('\0');
+        const std::size_t second = first == std::string::npos ? first : said.response.find('\0', first + 1);
+        if (second == std::string::npos) return std::nullopt;
+        return login{said.response.substr(first + 1, second - first - 1), said.response.substr(second + 1)};
+    }
+    std::string table_octets;
+    amqp::writer out(table_octets);
+    out.long_string(said.response);
+    amqp::reader in(table_octets);
+    amqp::table values;
+    read_table(in, values);
+    const auto user = amqp::as_string(values.find("LOGIN"));
+    const auto password = amqp::as_string(values.find("PASSWORD"));
+    if (in.failed() || !user || !password) return std::nullopt;
+    return login{std::string(*user), std::string(*password)};
+}
+
+}  // namespace
+
+connection::connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list)
+    : stream_(std::move(stream)),
+      shared_(shared),
+      list_(list),
+      owner_(shared.model.new_owner()),
+      parser_(amqp::role::server, handshake_frame_max),
+      frame_max_(shared.limits.frame_max),
+      channel_max_(shared.limits.channel_max) {}
+
+connection::~connection() {
+    if (stream_->open()) stream_->abort();  // otherwise it is writing its last words
+}
+
+void connection::start() {
+    limit_timer_.start(home().wheel(), shared_.limits.handshake_timeout);
+    stream_->start(*this);
+}
+
+void connection::wrote() {
+    sent_since_beat_ = true;
+    at_turn_end();
+}
+
+void connection::send(std::uint16_t number, const amqp::method& m) {
+    (void)amqp::encode_method(out_, number, m);  // what we say fits every frame
+    wrote();
+}
+
+void connection::at_turn_end() {
+    if (std::exchange(turn_end_due_, true)) return;
+    home().at_turn_end(shared_from_this());
+}
+
+void connection::on_turn_end() {
+    turn_end_due_ = false;
+    if (state_ == state::closed) return;
+    for (const auto& [number, one] : channels_) one->flush_confirms();
+    turn_end_due_ = false;
+    if (!out_.empty()) {
+        stream_->write(out_);
+        out_.clear();
+        if (out_.capacity() > shared_.limits.queued_bytes_max) out_ = {};
+    }
+    choked_ = choked_ || stream_->above_high_watermark();
+}
+
+void connection::on_drained() {
+    choked_ = false;
+    for (const auto& [number, one] : channels_) one->wake_all();
+}
+
+void connection::on_committed() {
+    if (has_published_ && state_ == state::open) at_turn_end();
+}
+
+void connection::on_octets(std::span<char> octets) {
+    const auto keep = shared_from_this();
+    silent_beats_ = 0;
+    std::string_view input(octets.data(), octets.size());
+    for (;;) {
+        const auto next = parser_.next(input);
+        if (!next) {
+            if (next.error().wrong_protocol) return wrong_protocol();
+            return fail({next.error().code, next.error().text}, next.error().class_id, next.error().method_id);
+        }
+        if (!*next || !on_frame(**next)) break;
+    }
+    if (shared_.model.has_unused()) shared_.model.remove_unused();
+}
+
+bool connection::on_frame(const amqp::frame& received) {
+    if (state_ == state::closed) return false;
+    if (received.type == amqp::frame_type::heartbeat) return true;
+    if (received.type == amqp::frame_type::protocol_header) {
+        start_handshake();
+        return true;
+    }
+    if (received.channel != 0) return on_channel_frame(received);
+    const auto whole = own_assembler_.feed(received);
+    if (!whole) {
+        fail({whole.error().code, whole.error().text}, whole.error().class_id, whole.error().method_id);
+        return state_ != state::closed;
+    }
+    if (*whole) on_method((*whole)->method);
+    return state_ != state::closed;
+}
+
+bool connection::on_channel_frame(const amqp::frame& received) {
+    if (state_ == state::closing) return true;  // AMQP 0-9-1 §2.2.4: what comes before close-ok is dropped
+    if (state_ != state::open) {
+        fail({amqp::reply_code::channel_error, "a channel before the connection is open"}, 0, 0);
+        return state_ != state::closed;
+    }
+    auto at = channels_.find(received.channel);
+    if (at == channels_.end()) {
+        amqp::method opening;
+        const bool opens = received.type == amqp::frame_type::method &&
+                           amqp::decode_method(received.payload, opening) &&
+                           std::holds_alternative<amqp::channel_open>(opening);
+        if (!opens) {
+            // What was on its way while the channel closed: a close-ok that nobody awaits any more, or worse.
+            if (std::holds_alternative<amqp::channel_close_ok>(opening)) return true;
+            fail({amqp::reply_code::channel_error, "expected 'channel.open'"}, 0, 0);
+        } else if (received.channel > channel_max_ && channel_max_ != 0) {
+            fail({amqp::reply_code::not_allowed, "number of channels opened (" + std::to_string(received.channel) +
+                                                     ") has reached the negotiated channel_max (" +
+                                                     std::to_string(channel_max_) + ")"},
+                 amqp::channel_open::class_id, amqp::channel_open::method_id);
+        } else {
+            channels_.emplace(received.channel, std::make_unique<channel>(*this, received.channel));
+            send(received.channel, amqp::channel_open_ok{});
+        }
+        return state_ != state::closed;
+    }
+    channel& to = *at->second;
+    const auto whole = to.assembler().feed(received);
+    if (!whole) {
+        if (!to.closing())
+            to.fail({whole.error().code, whole.error().text}, whole.error().class_id, whole.error().method_id);
+    } else if (*whole) {
+        to.on_message(**whole);
+    }
+    if (state_ == state::closed) return false;
+    if (to.closed()) channels_.erase(at);
+    return true;
+}
+
+void connection::start_handshake() {
+    state_ = state::start_ok_due;
+    amqp::connection_start offer;
+    offer.version_major = 0;
+    offer.version_minor = 9;
+    offer.server_properties = server_properties(shared_.version);
+    offer.mechanisms = "PLAIN AMQPLAIN";
+    offer.locales = "en_US";
+    send(0, offer);
+}
+
+void connection::wrong_protocol() {
+    // AMQP 0-9-1 §4.2.2: says what is spoken here and closes the socket.
+    stream_->write(amqp::protocol_header_octets);
+    end();
+}
+
+void connection::on_method(amqp::method& received) {
+    if (state_ == state::closing) {
+        if (std::holds_alternative<amqp::connection_close_ok>(received)) return end();
+        if (std::holds_alternative<amqp::connection_close>(received)) send(0, amqp::connection_close_ok{});
+        return;
+    }
+    if (auto* const said = std::get_if<amqp::connection_start_ok>(&received); said && state_ == state::start_ok_due)
+        return on_start_ok(*said);
+    if (auto* const said = std::get_if<amqp::connection_tune_ok>(&received); said && state_ == state::tune_ok_due)
+        return on_tune_ok(*said);
+    if (auto* const said = std::get_if<amqp::connection_open>(&received); said && state_ == state::open_due)
+        return on_open(*said);
+    if (std::holds_alternative<amqp::connection_close>(received)) {
+        close_channels();
+        send(0, amqp::connection_close_ok{});
+        return end();
+    }
+    if (state_ == state::open && std::holds_alternative<amqp::connection_update_secret>(received))
+        return send(0, amqp::connection_update_secret_ok{});
+    const amqp::method_info& what = amqp::info(received);
+    fail({amqp::reply_code::command_invalid, "unexpected method " + std::string(what.name)}, what.class_id,
+         what.method_id);
+}
+
+void connection::on_start_ok(const amqp::connection_start_ok& said) {
+    if (const amqp::table* const can = amqp::as_table(said.client_properties.find("capabilities"))) {
+        const auto has = [&](const char* name) { return amqp::as_bool(can->find(name)).value_or(false); };
+        cancels_consumers_ = has("consumer_cancel_notify");
+        wants_blocked_ = has("connection.blocked");
+        closes_on_refusal_ = has("authentication_failure_close");
+    }
+    if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
+        return fail({amqp::reply_code::command_invalid, "unknown authentication mechanism '" + said.mechanism + "'"},
+                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
+    const auto who = read_login(said);
+    if (!who)
+        return fail({amqp::reply_code::syntax_error, "the response of " + said.mechanism + " can't be read"},
+                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
+    user_ = shared_.known.authenticate(who->user, who->password, stream_->remote().address().is_loopback());
+    if (!user_) return refuse_login(said.mechanism);
+    state_ = state::tune_ok_due;
+    amqp::connection_tune wish;
+    wish.channel_max = channel_max_;
+    wish.frame_max = frame_max_;
+    wish.heartbeat = static_cast<std::uint16_t>(shared_.limits.heartbeat.count());
+    send(0, wish);
+}
+
+void connection::refuse_login(const std::string& mechanism) {
+    if (!closes_on_refusal_) return end();
+    fail({amqp::reply_code::access_refused,
+          "Login was refused using authentication mechanism " + mechanism + ". For details see the broker logfile."},
+         0, 0);
+}
+
+void connection::on_tune_ok(const amqp::connection_tune_ok& said) {
+    const std::uint32_t frame_max = lower(said.frame_max, frame_max_);
+    if (said.frame_max > frame_max_ || (said.frame_max != 0 && said.frame_max < amqp::frame_min_size) ||
+        said.channel_max > channel_max_)
+        return fail({amqp::reply_code::not_allowed, "negotiated values are out of range"},
+                    amqp::connection_tune_ok::class_id, amqp::connection_tune_ok::method_id);
+    frame_max_ = frame_max;
+    channel_max_ = lower(said.channel_max, channel_max_);
+    parser_.set_frame_max(frame_max_);
+    heartbeat_ = std::chrono::seconds(said.heartbeat);
+    if (heartbeat_.count() > 0) beat_timer_.start(home().wheel(), heartbeat_ / 2);
+    state_ = state::open_due;
+}
+
+void connection::on_open(const amqp::connection_open& said) {
+    const auto refused = [&](const std::string& text) {
+        fail({amqp::reply_code::not_allowed, text}, amqp::connection_open::class_id, amqp::connection_open::method_id);
+    };
+    vhost_ = shared_.model.find_vhost(said.virtual_host);
+    if (!vhost_) return refused("vhost " + said.virtual_host + " not found");
+    access_ = users::enter(*user_, said.virtual_host);
+    if (!access_) return refused("access to vhost '" + said.virtual_host + "' refused for user '" + user_->name + "'");
+    limit_timer_.cancel();
+    state_ = state::open;
+    send(0, amqp::connection_open_ok{});
+    if (blocked_) block(true, blocked_reason_);
+}
+
+void connection::published() {
+    if (std::exchange(has_published_, true)) return;
+    set_reading();
+}
+
+void connection::block(bool blocked, const std::string& reason) {
+    blocked_ = blocked;
+    blocked_reason_ = reason;
+    if (state_ != state::open) return;
+    if (wants_blocked_ && blocked_ != told_blocked_) {
+        told_blocked_ = blocked_;
+        if (blocked_) {
+            amqp::connection_blocked told;
+            told.reason = reason.substr(0, 255);
+            send(0, told);
+        } else {
+            send(0, amqp::connection_unblocked{});
+        }
+    }
+    set_reading();
+}
+
+// A publisher is not read from while nothing more can be taken.
+void connection::set_reading() {
+    if (blocked_ && has_published_) {
+        stream_->pause_reading();
+    } else {
+        stream_->resume_reading();
+    }
+}
+
+void connection::beat() {
+    // A publisher that is not read from can't show that it lives.
+    const bool heard = blocked_ && has_published_;
+    if (!heard && ++silent_beats_ > silent_beats_max) return end();
+    if (!sent_since_beat_) {
+        amqp::encode_heartbeat(out_);
+        at_turn_end();
+    }
+    sent_since_beat_ = false;
+    beat_timer_.start(home().wheel(), heartbeat_ / 2);
+}
+
+void connection::fail(const refusal& why, std::uint16_t class_id, std::uint16_t method_id) {
+    if (state_ == state::closed || state_ == state::closing) return;
+    close_channels();
+    amqp::connection_close said;
+    said.reply_code = static_cast<std::uint16_t>(why.code);
+    said.reply_text = amqp::reply_text({.code = why.code, .text = why.text});
+    said.failing_class_id = class_id;
+    said.failing_method_id = method_id;
+    send(0, said);
+    state_ = state::closing;
+    limit_timer_.start(home().wheel(), close_timeout);
+}
+
+void connection::shut_down() {
+    if (state_ == state::open) return fail({amqp::reply_code::connection_forced, "the broker is shutting down"}, 0, 0);
+    if (state_ != state::closing) end();
+}
+
+void connection::close_channels() {
+    for (const auto& [number, one] : channels_) one->release();
+    channels_.clear();
+    if (vhost_) vhost_->leave(owner_);
+    shared_.model.remove_unused();
+}
+
+void connection::on_closed(net::error_code) {
+    end();
+}
+
+void connection::end() {
+    const auto keep = shared_from_this();
+    if (std::exchange(state_, state::closed) == state::closed) return;
+    limit_timer_.cancel();
+    beat_timer_.cancel();
+    close_channels();
+    if (!out_.empty()) stream_->write(out_);
+    out_.clear();
+    if (stream_->open()) stream_->close(close_timeout);
+    if (!forsaken_) list_.on_gone(*this);
+}
+
+void connection::forsake() {
+    forsaken_ = true;
+    end();
+    stream_->abort();
+}
+
+}  // namespace foz::broker

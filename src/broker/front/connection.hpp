@@ -1,0 +1,144 @@
+// One client's AMQP connection, server role: handshake, channels, heartbeats, close (AMQP 0-9-1 §1.4, §4.2).
+#pragma once
+
+#include "amqp/codec/content.hpp"
+#include "amqp/codec/frame_parser.hpp"
+#include "amqp/codec/methods.hpp"
+#include "broker/core/node.hpp"
+#include "broker/front/users.hpp"
+#include "net/stream.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace foz::broker {
+
+class channel;
+class connection;
+
+struct connection_limits {
+    std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
+    std::chrono::seconds heartbeat{60};
+    std::uint32_t frame_max = 131'072;
+    std::uint16_t channel_max = 2'047;
+    std::size_t message_bytes_max = 128 << 20;
+    // Above it a connection's consumers get nothing until it has fallen.
+    std::size_t queued_bytes_max = 1 << 20;
+};
+
+// What connections share. Outlives them.
+struct front_context {
+    node& model;
+    const users& known;
+    const connection_limits& limits;
+    std::string version;
+};
+
+class connection_owner {
+public:
+    virtual void on_gone(connection& gone) = 0;
+
+protected:
+    ~connection_owner() = default;
+};
+
+// Lives on the broker's shard, owned by a server's list, which it leaves when it has closed; on the stack it keeps
+// itself.
+class connection final : private net::stream_handler,
+                         public net::turn_listener,
+                         public std::enable_shared_from_this<connection> {
+public:
+    connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list);
+    ~connection() override;
+
+    void start();
+    // connection.close with 320, and the end when the client has answered or after a moment.
+    void shut_down();
+    // The owner goes away.
+    void forsake();
+    // The store can take no more (or can again): publishers are told and not read from.
+    void block(bool blocked, const std::string& reason);
+    // The storage has committed.
+    void on_committed();
+
+    // For channels.
+    owner_id owner() const noexcept { return owner_; }
+    vhost& home_vhost() noexcept { return *vhost_; }
+    node& model() noexcept { return shared_.model; }
+    const std::string& user() const noexcept { return user_->name; }
+    bool allows(permission what, const std::string& name) { return access_->allows(what, name); }
+    bool choked() const noexcept { return choked_; }
+    bool cancels_consumers() const noexcept { return cancels_consumers_; }
+    std::uint32_t frame_max() const noexcept { return frame_max_; }
+    net::shard& home() noexcept { return stream_->home(); }
+    // What is to be written: channels append whole frames and call wrote().
+    std::string& out() noexcept { return out_; }
+    void wrote();
+    void send(std::uint16_t number, const amqp::method& m);
+    // The channel has confirms or other work for the end of the turn.
+    void at_turn_end();
+    void published();
+    // connection.close. `m`: the method that is at fault.
+    void fail(const refusal& why, std::uint16_t class_id, std::uint16_t method_id);
+
+private:
+    enum class state { header_due, start_ok_due, tune_ok_due, open_due, open, closing, closed };
+
+    void on_octets(std::span<char> octets) override;
+    void on_closed(net::error_code why) override;
+    void on_drained() override;
+    void on_turn_end() override;
+
+    // False when the connection has ended.
+    bool on_frame(const amqp::frame& received);
+    bool on_channel_frame(const amqp::frame& received);
+    void on_method(amqp::method& received);
+    void on_start_ok(const amqp::connection_start_ok& said);
+    void on_tune_ok(const amqp::connection_tune_ok& said);
+    void on_open(const amqp::connection_open& said);
+    void refuse_login(const std::string& mechanism);
+    void start_handshake();
+    void wrong_protocol();
+    void close_channels();
+    void end();
+    void beat();
+    void set_reading();
+
+    std::shared_ptr<net::stream> stream_;
+    front_context& shared_;
+    connection_owner& list_;
+    const owner_id owner_;
+    state state_ = state::header_due;
+    amqp::frame_parser parser_;
+    amqp::content_assembler own_assembler_;  // of channel 0
+    std::uint32_t frame_max_;
+    std::uint16_t channel_max_;
+    const user_settings* user_ = nullptr;
+    vhost* vhost_ = nullptr;
+    std::optional<access> access_;
+    std::map<std::uint16_t, std::unique_ptr<channel>> channels_;
+    std::string out_;
+    bool choked_ = false;
+    bool cancels_consumers_ = false;  // capabilities of the client
+    bool wants_blocked_ = false;
+    bool closes_on_refusal_ = false;
+    bool has_published_ = false;
+    bool blocked_ = false;
+    bool told_blocked_ = false;
+    bool turn_end_due_ = false;
+    bool forsaken_ = false;
+    std::string blocked_reason_;
+
+    std::chrono::milliseconds heartbeat_{0};
+    bool sent_since_beat_ = false;
+    unsigned silent_beats_ = 0;
+    net::wheel_timer beat_timer_{this, [](connection& self) { self.beat(); }};
+    net::wheel_timer limit_timer_{this, [](connection& self) { self.end(); }};
+};
+
+}  // namespace foz::broker

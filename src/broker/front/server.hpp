@@ -1,0 +1,66 @@
+// The broker's door: listens, and keeps the connections.
+#pragma once
+
+#include "broker/front/connection.hpp"
+#include "net/listener.hpp"
+#include "net/tls.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace foz::broker {
+
+struct server_options {
+    net::listen_options listen{.address = "127.0.0.1", .port = 5672, .reuse_port = false};
+    connection_limits limits;
+    std::vector<user_settings> users;
+    std::string version;
+};
+
+// Lives on the broker's shard. The node outlives it.
+class server final : private connection_owner {
+public:
+    // Throws std::runtime_error on a user's rule that is none.
+    server(net::shard& home, node& model, server_options options);
+    ~server();
+
+    // Binds and listens; the error is one line.
+    std::expected<void, std::string> listen();
+    std::uint16_t port() const noexcept { return listener_->port(); }
+    std::size_t connections() const noexcept { return connections_.size(); }
+
+    // The storage has committed: publishers are told.
+    void on_committed();
+    // Publishers have to wait, or not any more.
+    void block(bool blocked, const std::string& reason);
+    // Stops accepting and tells everyone. Connections end by themselves within two seconds.
+    void shut_down();
+
+private:
+    void on_gone(connection& gone) override;
+    void accept(net::tcp::socket socket);
+    // Until the node's next alarm.
+    void wait();
+
+    net::shard& home_;
+    node& model_;
+    const server_options options_;
+    const users known_;
+    front_context shared_;
+    std::unique_ptr<net::listener> listener_;
+    std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
+    bool blocked_ = false;
+    std::string blocked_reason_;
+    boost::asio::steady_timer alarm_;
+};
+
+}  // namespace foz::broker

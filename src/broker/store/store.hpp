@@ -1,0 +1,85 @@
+// The storage: collects what is asked for while one batch is being written, then writes that as the next one.
+#pragma once
+
+#include "broker/core/storage.hpp"
+#include "broker/store/engine.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace foz::broker {
+
+// On the broker's shard.
+class store_events {
+public:
+    virtual void on_committed() = 0;
+    // A batch could not be written; it is tried again until it can. Empty: it was.
+    virtual void on_trouble(const std::string& why) = 0;
+
+protected:
+    ~store_events() = default;
+};
+
+// Lives on the broker's shard and has a thread that writes. `post` runs its argument on the shard, later; what is
+// posted after stop() is not run.
+class store final : public storage {
+public:
+    using poster = std::function<void(std::function<void()>)>;
+
+    store(std::unique_ptr<engine> disk, poster post, store_events& events);
+    // Writes what is left.
+    ~store() override;
+
+    void put_definition(std::string key, std::string value) override;
+    void remove_definition(std::string key) override;
+    void definitions(const std::function<void(std::string_view key, std::string_view value)>& each) override;
+    std::unique_ptr<queue_log> open(queue_number number, bool durable) override;
+    void erase_unopened() override;
+    commit_number pending_commit() const noexcept override;
+    commit_number committed() const noexcept override { return committed_; }
+
+    // Of what is not written yet.
+    std::size_t waiting_bytes() const noexcept { return open_bytes_ + writing_bytes_; }
+
+private:
+    class log;
+    struct link {
+        bool alive = true;
+    };
+
+    log_changes& changes_of(queue_number queue);
+    void changed();
+    void seal();
+    void finished(const std::string& why);
+    void write();
+
+    const std::unique_ptr<engine> disk_;
+    const poster post_;
+    store_events& events_;
+    const std::shared_ptr<link> link_ = std::make_shared<link>();
+    std::unordered_map<queue_number, log_summary> known_;  // of logs that nobody has opened
+    std::unordered_map<queue_number, log*> logs_;
+
+    std::unique_ptr<batch> open_;
+    std::unique_ptr<batch> writing_;  // the thread reads it; null: the thread has nothing to do
+    std::size_t open_bytes_ = 0;
+    std::size_t writing_bytes_ = 0;
+    commit_number committed_ = 0;
+    bool seal_posted_ = false;
+    bool in_trouble_ = false;
+
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable wake_;
+    const batch* next_ = nullptr;
+    bool stopping_ = false;
+    std::thread writer_;
+};
+
+}  // namespace foz::broker
