@@ -78,8 +78,6 @@ result<void> channel::on(const Method& m) {
     const amqp::method_info& what = amqp::info(amqp::method(m));
     if constexpr (std::is_same_v<Method, amqp::channel_open>)
         return refuse(reply_code::channel_error, "second 'channel.open' seen");
-    else if constexpr (Method::class_id == amqp::tx_select::class_id)
-        return refuse(reply_code::not_implemented, "transactions are not supported by this broker: use confirms");
     else if constexpr (std::is_same_v<Method, amqp::basic_cancel_ok> || std::is_same_v<Method, amqp::channel_flow_ok>)
         return {};
     return refuse(reply_code::command_invalid, "unexpected method " + std::string(what.name));

@@ -81,6 +81,19 @@ private:
         bool rejected;
     };
     enum class outcome { ack, requeue, reject };
+    // What a transaction has put off (AMQP 0-9-1 §1.7): publishes, or else acknowledgements.
+    struct postponed {
+        message_ref what;
+        bool mandatory = false;
+        std::uint64_t tag = 0;
+        bool multiple = false;
+        outcome how = outcome::ack;
+    };
+    struct transaction {
+        std::vector<postponed> work;
+        bool committing = false;  // tx.commit-ok is due after `commit`
+        commit_number commit = 0;
+    };
 
     // Each answers, or says why not. Overloads for the methods that a client may send.
     result<void> on(const amqp::channel_flow& m);
@@ -103,7 +116,12 @@ private:
     result<void> on(const amqp::basic_recover& m);
     result<void> on(const amqp::basic_recover_async& m);
     result<void> on(const amqp::confirm_select& m);
+    result<void> on(const amqp::tx_select& m);
+    result<void> on(const amqp::tx_commit& m);
+    result<void> on(const amqp::tx_rollback& m);
     result<void> publish(const amqp::basic_publish& m, amqp::message& content);
+    // To its exchange, with a return when it has to be.
+    result<publish_outcome> route(const message_ref& what, bool mandatory);
     template <class Method>
     result<void> on(const Method&);  // what no client sends
     void answer(bool no_wait, const amqp::method& m);
@@ -113,6 +131,7 @@ private:
     // The last declared queue when the name is empty.
     result<std::string> named(const std::string& queue) const;
     result<void> settle(std::uint64_t tag, bool multiple, outcome how);
+    result<void> settle_now(std::uint64_t tag, bool multiple, outcome how);
     void settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched);
     void deliver_again(const std::vector<std::shared_ptr<queue>>& touched);
     result<void> recover(bool requeue);
@@ -137,6 +156,7 @@ private:
     bool confirms_ = false;
     std::uint64_t last_publish_ = 0;
     std::deque<unconfirmed> unconfirmed_;
+    std::optional<transaction> transaction_;
     std::string last_queue_;
     bool closing_ = false;
     bool closed_ = false;

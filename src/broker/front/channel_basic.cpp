@@ -130,18 +130,60 @@ result<void> channel::publish(const amqp::basic_publish& m, amqp::message& conte
                                .properties = content.encoded_properties,
                                .body = content.body});
     if (!made) return refuse(reply_code::internal_error, std::string(amqp::to_string(made.error())));
-    const auto put = home_.home_vhost().publish(**to, *made);
-    if (!put) return std::unexpected(put.error());
-    if (m.mandatory && !put->routed) {
-        amqp::basic_return back;
-        back.reply_code = static_cast<std::uint16_t>(reply_code::no_route);
-        back.reply_text = to_string(reply_code::no_route);
-        back.exchange = m.exchange;
-        back.routing_key = m.routing_key;
-        home_.send(number_, back);
-        write_content((*made)->properties(), {.what = *made});
+    if (transaction_) {
+        transaction_->work.push_back({.what = std::move(*made), .mandatory = m.mandatory});
+        return {};
     }
+    const auto put = route(*made, m.mandatory);
+    if (!put) return std::unexpected(put.error());
     if (confirms_) confirm(home_.model().disk().pending_commit(), put->rejected);
+    return {};
+}
+
+result<publish_outcome> channel::route(const message_ref& what, bool mandatory) {
+    const auto to = home_.home_vhost().find_exchange(what->exchange());
+    if (!to) return std::unexpected(to.error());
+    const auto put = home_.home_vhost().publish(**to, what);
+    if (!put || put->routed || !mandatory) return put;
+    amqp::basic_return back;
+    back.reply_code = static_cast<std::uint16_t>(reply_code::no_route);
+    back.reply_text = to_string(reply_code::no_route);
+    back.exchange = what->exchange();
+    back.routing_key = what->routing_key();
+    home_.send(number_, back);
+    write_content(what->properties(), {.what = what});
+    return put;
+}
+
+result<void> channel::on(const amqp::tx_select&) {
+    if (confirms_) return refuse(reply_code::precondition_failed, "cannot switch from confirm to tx mode");
+    if (!transaction_) transaction_.emplace();
+    answer(false, amqp::tx_select_ok{});
+    return {};
+}
+
+result<void> channel::on(const amqp::tx_commit&) {
+    if (!transaction_) return refuse(reply_code::precondition_failed, "channel is not transactional");
+    const std::vector<postponed> work = std::exchange(transaction_->work, {});
+    for (const postponed& one : work) {
+        result<void> done;
+        if (!one.what)
+            done = settle_now(one.tag, one.multiple, one.how);
+        else if (const auto put = route(one.what, one.mandatory); !put)
+            done = std::unexpected(put.error());
+        if (!done) return done;
+    }
+    transaction_->committing = true;
+    transaction_->commit = home_.model().disk().pending_commit();
+    home_.published();
+    home_.at_turn_end();
+    return {};
+}
+
+result<void> channel::on(const amqp::tx_rollback&) {
+    if (!transaction_) return refuse(reply_code::precondition_failed, "channel is not transactional");
+    transaction_->work.clear();
+    answer(false, amqp::tx_rollback_ok{});
     return {};
 }
 
@@ -151,6 +193,10 @@ void channel::confirm(commit_number commit, bool rejected) {
 }
 
 void channel::flush_confirms() {
+    if (transaction_ && transaction_->committing && transaction_->commit <= home_.model().disk().committed()) {
+        transaction_->committing = false;
+        answer(false, amqp::tx_commit_ok{});
+    }
     if (unconfirmed_.empty()) return;
     const commit_number committed = home_.model().disk().committed();
     amqp::basic_ack acks;
@@ -175,6 +221,7 @@ void channel::flush_confirms() {
 }
 
 result<void> channel::on(const amqp::confirm_select& m) {
+    if (transaction_) return refuse(reply_code::precondition_failed, "cannot switch from tx to confirm mode");
     confirms_ = true;
     answer(m.no_wait, amqp::confirm_select_ok{});
     return {};
@@ -297,6 +344,12 @@ void channel::settle(unacked_entry& one, outcome how, std::vector<std::shared_pt
 }
 
 result<void> channel::settle(std::uint64_t tag, bool multiple, outcome how) {
+    if (!transaction_) return settle_now(tag, multiple, how);
+    transaction_->work.push_back({.what = {}, .tag = tag, .multiple = multiple, .how = how});
+    return {};
+}
+
+result<void> channel::settle_now(std::uint64_t tag, bool multiple, outcome how) {
     const auto unknown = [&] {
         return refuse(reply_code::precondition_failed, "unknown delivery tag " + std::to_string(tag));
     };
@@ -326,7 +379,7 @@ void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) 
 
 result<void> channel::recover(bool requeue) {
     if (!requeue) return refuse(reply_code::not_implemented, "basic.recover(false)");
-    return settle(0, true, outcome::requeue);
+    return settle_now(0, true, outcome::requeue);
 }
 
 result<void> channel::on(const amqp::basic_recover& m) {

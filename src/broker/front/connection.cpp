@@ -181,7 +181,7 @@ bool connection::on_channel_frame(const amqp::frame& received) {
     } else if (*whole) {
         to.on_message(**whole);
     }
-    if (state_ == state::closed) return false;
+    if (state_ != state::open) return state_ != state::closed;
     if (to.closed()) channels_.erase(at);
     return true;
 }
@@ -218,7 +218,10 @@ void connection::on_method(amqp::method& received) {
     if (std::holds_alternative<amqp::connection_close>(received)) {
         close_channels();
         send(0, amqp::connection_close_ok{});
-        return end();
+        // The client closes the socket (AMQP 0-9-1 §2.2.4); it may still read.
+        state_ = state::closing;
+        limit_timer_.start(home().wheel(), close_timeout);
+        return;
     }
     if (state_ == state::open && std::holds_alternative<amqp::connection_update_secret>(received))
         return send(0, amqp::connection_update_secret_ok{});
@@ -349,6 +352,7 @@ void connection::shut_down() {
 
 void connection::close_channels() {
     for (const auto& [number, one] : channels_) one->release();
+    if (!channels_.empty()) closed_channels_ = std::move(channels_);
     channels_.clear();
     if (vhost_) vhost_->leave(owner_);
     shared_.model.remove_unused();

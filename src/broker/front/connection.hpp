@@ -122,6 +122,8 @@ private:
     vhost* vhost_ = nullptr;
     std::optional<access> access_;
     std::map<std::uint16_t, std::unique_ptr<channel>> channels_;
+    // Closed with the connection; one of them may be on the stack.
+    std::map<std::uint16_t, std::unique_ptr<channel>> closed_channels_;
     std::string out_;
     bool choked_ = false;
     bool cancels_consumers_ = false;  // capabilities of the client
