@@ -2,7 +2,7 @@
 #   SOURCES a.cpp …           # the library foz_<NAME>; header-only when there are none
 #   DEPENDS foz_x pkg::y …    # public link dependencies: all that the module may know
 #   TESTS tests/a_test.cpp …  # one executable foz_<NAME>_test, one ctest entry <NAME>
-#   BROKER_TESTS tests/b_test.cpp …  # the same against a real broker: foz_<NAME>_broker_test, ctest <NAME>_broker
+#   BROKER_TESTS tests/b_test.cpp …  # against real brokers: foz_<NAME>_broker_test, ctest <NAME>_broker and …_on_foz
 #   FUZZ fuzz/a_fuzz.cpp …    # one libFuzzer target each (a_fuzz), corpus in fuzz/corpus/a_fuzz/;
 # )                           # without FOZ_FUZZ the corpus is replayed by a plain driver, as a test
 #
@@ -37,7 +37,7 @@ function(foz_module)
   if(M_BROKER_TESTS)
     add_executable(${target}_broker_test ${M_BROKER_TESTS})
     target_link_libraries(${target}_broker_test PRIVATE ${target} GTest::gtest GTest::gmock GTest::gtest_main)
-    foz_broker_test(NAME ${M_NAME}_broker COMMAND $<TARGET_FILE:${target}_broker_test>)
+    foz_broker_test(NAME ${M_NAME}_broker BROKERS rabbitmq foz COMMAND $<TARGET_FILE:${target}_broker_test>)
   endif()
 
   foreach(source ${M_FUZZ})

@@ -124,17 +124,23 @@ TEST(amqp_conn, publishes_are_confirmed_and_delivered_in_order) {
     int confirmed = 0;
     constexpr int count = 2000;
     const std::string queue = "order-" + system_random().token();
+    // Which of the two comes last is the broker's affair.
+    const auto stop_when_done = [&] {
+        if (got.size() == count && confirmed == count) f.spawn(stop(c, f.cores));
+    };
     consumer receiver(queue, [&](channel& on, const delivery& d) {
         got.emplace_back(d.body);
         on.ack(d.id);
-        if (got.size() == count) f.spawn(stop(c, f.cores));
+        stop_when_done();
     });
     const auto link = c.open_channel(receiver);
     publisher sender(c);
     sender.set_recipe([&](channel& on) { return declare_queue(on, queue, {{"x-queue-type", "quorum"}}); });
     for (int i = 0; i < count; ++i)
-        sender.publish(to_queue(queue, std::to_string(i)), 15s,
-                       [&](outcome o) { confirmed += o == outcome::confirmed; });
+        sender.publish(to_queue(queue, std::to_string(i)), 15s, [&](outcome o) {
+            confirmed += o == outcome::confirmed;
+            stop_when_done();
+        });
     c.start();
     f.run();
     ASSERT_EQ(got.size(), static_cast<std::size_t>(count));
