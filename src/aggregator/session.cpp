@@ -101,6 +101,7 @@ void session::on_data(std::string_view data, reply_context context) {
     if (!parsed) {
         const envelope::error& error = parsed.error();
         const auto code = spec::parse_error_code(error.code).value_or(error_code::bad_envelope);
+        context.id = error.id;
         return send_error({code, error.text, error.field}, context);
     }
     const envelope::envelope& asked = **parsed;

@@ -148,6 +148,7 @@ outcome resume_text(ondemand::value& value, std::string_view field, resume_from&
 
 struct parser::state {
     outcome parse(std::string_view data);
+    std::string find_id(std::string_view data);
     outcome take(std::string_view key, ondemand::value value);
 
     outcome take_action(ondemand::value& value, std::string_view field);
@@ -213,8 +214,23 @@ parser::parser(parser&&) noexcept = default;
 parser& parser::operator=(parser&&) noexcept = default;
 
 std::expected<const envelope*, error> parser::parse(std::string_view data) {
-    if (auto wrong = state_->parse(data)) return std::unexpected(std::move(*wrong));
+    if (auto wrong = state_->parse(data)) {
+        wrong->id = state_->find_id(data);
+        return std::unexpected(std::move(*wrong));
+    }
     return &state_->result;
+}
+
+// Of an envelope that is wrong elsewhere.
+std::string parser::state::find_id(std::string_view data) {
+    ondemand::document document;
+    ondemand::object object;
+    ondemand::value value;
+    result.id = {};
+    if (json.iterate(data.data(), data.size(), data.size() + simdjson::SIMDJSON_PADDING).get(document) ||
+        document.get_object().get(object) || object.find_field_unordered("id").get(value) || take_id(value, "id"))
+        return {};
+    return std::string(result.id);
 }
 
 outcome parser::state::parse(std::string_view data) {

@@ -89,6 +89,7 @@ struct error {
     std::string_view code;  // a literal: bad_envelope or unknown_action
     std::string field;      // for example distribution.direct; empty when it is the envelope itself
     std::string text;       // for people
+    std::string id{};       // of the envelope, where it has one that is right: the sender looks for it
 };
 
 // Reusable; one for each shard, not thread-safe.

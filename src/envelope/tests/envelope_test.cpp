@@ -262,6 +262,14 @@ TEST_F(envelope_parse, a_field_given_twice_is_refused) {
         EXPECT_EQ(refused("{" + members + "}").field, field) << members;
 }
 
+TEST_F(envelope_parse, an_error_names_the_envelope_by_its_id) {
+    EXPECT_EQ(refused(R"({"packet_action":"publish","type":7,"id":"a1"})").id, "a1") << "the id comes later";
+    EXPECT_EQ(refused(R"({"id":"a1","packet_action":"fly"})").id, "a1");
+    EXPECT_EQ(refused(R"({"type":7})").id, "");
+    EXPECT_EQ(refused(R"({"packet_action":"publish","id":7})").id, "") << "no right one";
+    EXPECT_EQ(refused(R"([1])").id, "");
+}
+
 TEST_F(envelope_parse, nothing_is_left_from_the_envelope_before) {
     with(R"("channel":"chat","distribution":{"direct":["a"],"multicast":["b"]},"consume_target":["a"],"id":"x",
         "message":1,"from":"first","unknown":1,"ack":"none","expires_ms":1,"progress":true)");
