@@ -1,5 +1,6 @@
 // foz serve
 #include "aggregator/aggregator.hpp"
+#include "cli/broker_thread.hpp"
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "net/runtime.hpp"
@@ -81,6 +82,33 @@ private:
     bool stopping_ = false;
 };
 
+// The broker inside, when no other one is named; the configuration then says where it listens.
+std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtime& cores) {
+    if (!all.uses_embedded()) return nullptr;
+    ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
+    broker::embedded_options options{.data = all.embedded.data,
+                                     .address = where.address,
+                                     .port = where.port,
+                                     .vhosts = all.embedded.vhosts,
+                                     .version = FOZ_VERSION,
+                                     .notice = [](const std::string& text) { spdlog::warn("broker: {}", text); }};
+    std::unique_ptr<broker_thread> made;
+    try {
+        made = std::make_unique<broker_thread>(std::move(options), [&cores](const std::string& why) {
+            spdlog::error("broker: {}", why);
+            cores.stop();
+        });
+    } catch (const std::runtime_error& error) {
+        throw std::runtime_error("the embedded broker: " + std::string(error.what()) +
+                                 " (--broker URL uses another broker, --amqp-listen and --data another place)");
+    }
+    where.port = made->port();
+    const amqp::url to = ops::embedded_url(where, all.embedded.vhosts.front());
+    all.server.consume_urls = all.server.publish_urls = {to};
+    spdlog::info("broker: {}, data in {}", to.redacted(), all.embedded.data);
+    return made;
+}
+
 int serve(const configured& from) {
     ops::configuration_reader reader;
     ops::configuration all = from.read(reader);
@@ -88,6 +116,7 @@ int serve(const configured& from) {
     ops::set_up_log(all.log_format, all.log_level);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(all.threads);
+    const std::unique_ptr<broker_thread> inside = start_broker(all, cores);
     return serving(cores, std::move(all.server), all.admin_listen).run();
 }
 
@@ -97,6 +126,7 @@ void add_serve(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("serve", "Hold clients' WebSockets and translate them to AMQP");
     command->footer(
         "Every key of the configuration is also a variable (foz config doc). For example:\n"
+        "  foz serve --web web\n"
         "  foz serve --broker amqp://127.0.0.1 --web web\n"
         "  foz serve --config foz.toml --log-format json");
     const auto from = std::make_shared<configured>(*command);

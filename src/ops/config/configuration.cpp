@@ -94,6 +94,16 @@ std::expected<endpoint, std::string> parse_endpoint(std::string_view text) {
     return endpoint{std::move(address), static_cast<std::uint16_t>(number)};
 }
 
+amqp::url embedded_url(const endpoint& where, const std::string& vhost) {
+    amqp::url to;
+    // An address that stands for all of them is reached through the loopback.
+    const auto address = boost::asio::ip::make_address(where.address);
+    to.host = !address.is_unspecified() ? where.address : address.is_v6() ? "::1" : "127.0.0.1";
+    to.port = where.port;
+    to.vhost = vhost;
+    return to;
+}
+
 void configuration_reader::read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(in), {}};
@@ -221,8 +231,13 @@ configuration configuration_reader::finish() {
     for (const auto& channel : all.server.channels) check_channel(channel);
     check_together(all);
     if (!problems_.empty()) return all;
-    all.server.consume_urls = parse_urls(all.consume_urls.empty() ? all.urls : all.consume_urls);
-    all.server.publish_urls = parse_urls(all.publish_urls.empty() ? all.urls : all.publish_urls);
+    if (all.uses_embedded()) {
+        all.server.publish_urls = {embedded_url(*parse_endpoint(all.embedded.listen), all.embedded.vhosts.front())};
+        all.server.consume_urls = all.server.publish_urls;
+    } else {
+        all.server.consume_urls = parse_urls(all.consume_urls.empty() ? all.urls : all.consume_urls);
+        all.server.publish_urls = parse_urls(all.publish_urls.empty() ? all.urls : all.publish_urls);
+    }
     if (!all.tls_certificate.empty()) all.server.tls = net::tls_server_options{all.tls_certificate, all.tls_key};
     return all;
 }
@@ -252,7 +267,12 @@ void configuration_reader::check_channel(const contract::channel_settings& chann
 }
 
 void configuration_reader::check_together(configuration& all) {
-    if (all.urls.empty()) problem(about("broker.urls"), "at least one URL expected");
+    if (all.urls.empty() && all.consume_urls.empty() != all.publish_urls.empty()) {
+        const bool consume = all.publish_urls.empty();
+        problem(about(consume ? "broker.consume_urls" : "broker.publish_urls"),
+                std::string(consume ? "publish_urls" : "consume_urls") + " is missing; or say urls for both");
+    }
+    if (all.embedded.vhosts.empty()) problem(about("embedded.vhosts"), "at least one virtual host expected");
     if (all.tls_certificate.empty() != all.tls_key.empty()) {
         const bool key_missing = all.tls_key.empty();
         problem(about(key_missing ? "listen.tls_certificate" : "listen.tls_key"),

@@ -16,11 +16,19 @@ namespace foz::ops {
 
 struct key;
 
+// The broker inside the process, which is used when no other one is named.
+struct embedded_settings {
+    std::string data = "foz-data";
+    std::string listen = "127.0.0.1:5672";
+    std::vector<std::string> vhosts{"/"};
+};
+
 // Everything, checked. Defaults stand here and in aggregator::settings and contract::channel_settings, nowhere else.
 struct configuration {
     aggregator::settings server;  // complete: URLs and TLS come from the texts below
 
-    std::vector<std::string> urls{"amqp://127.0.0.1:5672"};
+    embedded_settings embedded;
+    std::vector<std::string> urls;          // empty: of the embedded broker
     std::vector<std::string> consume_urls;  // empty: urls
     std::vector<std::string> publish_urls;  // empty: urls
     std::string tls_certificate;
@@ -30,6 +38,9 @@ struct configuration {
     std::string admin_listen;   // empty: no admin port
     std::string log_format = "text";
     std::string log_level = "info";
+
+    // No other broker is named.
+    bool uses_embedded() const { return urls.empty() && consume_urls.empty() && publish_urls.empty(); }
 };
 
 struct endpoint {
@@ -39,6 +50,9 @@ struct endpoint {
 
 // ADDRESS:PORT, the address an IP address. The error says what is expected.
 std::expected<endpoint, std::string> parse_endpoint(std::string_view text);
+
+// How clients on this machine reach the embedded broker that listens there.
+amqp::url embedded_url(const endpoint& where, const std::string& vhost);
 
 // Reads the layers one after the other, then finish(). Problems are collected, not thrown: each is one line that says
 // where, what, and what would be right. With problems, the configuration must not be used.

@@ -1,0 +1,38 @@
+#include "cli/broker_thread.hpp"
+
+#include <chrono>
+#include <exception>
+#include <pthread.h>
+#include <utility>
+
+namespace foz::cli {
+namespace {
+
+constexpr std::chrono::milliseconds look_interval{20};
+
+}  // namespace
+
+broker_thread::broker_thread(broker::embedded_options options, std::function<void(const std::string&)> failed)
+    : broker_(core_.at(0), std::move(options)), thread_([this, failed = std::move(failed)] {
+          ::pthread_setname_np(::pthread_self(), "broker");
+          try {
+              core_.run();
+          } catch (const std::exception& error) {
+              failed(error.what());
+          }
+      }) {}
+
+broker_thread::~broker_thread() {
+    core_.at(0).post([this] {
+        broker_.shut_down();
+        stop_when_empty();
+    });
+    thread_.join();
+}
+
+void broker_thread::stop_when_empty() {
+    if (broker_.connections() == 0) return core_.stop();
+    timer_.start(core_.at(0).wheel(), look_interval);
+}
+
+}  // namespace foz::cli

@@ -1,0 +1,406 @@
+#include "ops/config/key_table.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <type_traits>
+#include <utility>
+
+namespace foz::ops {
+namespace {
+
+using aggregator::settings;
+using contract::channel_settings;
+
+constexpr std::int64_t day_ms = 86'400'000;
+constexpr std::int64_t mega = 1024 * 1024;
+constexpr std::int64_t giga = 1024 * mega;
+
+// Where a member lives: of the configuration, of its server, or of a channel.
+template <class M>
+auto& at(const target& t, M configuration::* member) {
+    return t.all.*member;
+}
+template <class M>
+auto& at(const target& t, M settings::* member) {
+    return t.all.server.*member;
+}
+template <class M>
+auto& at(const target& t, M embedded_settings::* member) {
+    return t.all.embedded.*member;
+}
+template <class M>
+auto& at(const target& t, M channel_settings::* member) {
+    return t.channel->*member;
+}
+
+template <class T>
+std::int64_t to_number(const T& x) {
+    if constexpr (std::is_integral_v<T>)
+        return static_cast<std::int64_t>(x);
+    else
+        return x.count();
+}
+
+struct range {
+    std::int64_t min;
+    std::int64_t max;
+};
+
+template <class Owner, class M>
+key number(const char* section, const char* name, M Owner::* member, range within, const char* unit, const char* help) {
+    key made{.section = section, .name = name, .type = value_type::integer, .unit = unit, .help = help};
+    made.min = within.min;
+    made.max = within.max;
+    made.get = [member](const target& t) { return value(to_number(at(t, member))); };
+    made.set = [member](const target& t, const value& v) { at(t, member) = M(std::get<std::int64_t>(v)); };
+    return made;
+}
+
+template <class Owner>
+key flag(const char* section, const char* name, bool Owner::* member, const char* help) {
+    key made{.section = section, .name = name, .type = value_type::boolean, .help = help};
+    made.get = [member](const target& t) { return value(at(t, member)); };
+    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<bool>(v); };
+    return made;
+}
+
+template <class Owner>
+key text(const char* section, const char* name, std::string Owner::* member, const char* unit, const char* help) {
+    key made{.section = section, .name = name, .unit = unit, .help = help};
+    made.get = [member](const target& t) { return value(at(t, member)); };
+    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<std::string>(v); };
+    return made;
+}
+
+template <class Owner>
+key list(const char* section, const char* name, std::vector<std::string> Owner::* member, const char* unit,
+         const char* help) {
+    key made{.section = section, .name = name, .type = value_type::list, .unit = unit, .help = help};
+    made.get = [member](const target& t) { return value(at(t, member)); };
+    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<std::vector<std::string>>(v); };
+    return made;
+}
+
+// An enumeration whose values are 0, 1, 2 … in the order of the words.
+template <class E>
+key choice(const char* name, E channel_settings::* member, std::vector<std::string> words, const char* help) {
+    key made{.section = "channels", .name = name, .words = words, .help = help};
+    made.get = [member, words](const target& t) { return value(words[static_cast<std::size_t>(t.channel->*member)]); };
+    made.set = [member, words](const target& t, const value& v) {
+        const auto word = std::find(words.begin(), words.end(), std::get<std::string>(v));
+        t.channel->*member = static_cast<E>(word - words.begin());
+    };
+    return made;
+}
+
+key with_words(key made, std::vector<std::string> words) {
+    made.words = std::move(words);
+    return made;
+}
+
+key with_flaw(key made, std::function<std::string(const value&)> flaw) {
+    made.flaw = std::move(flaw);
+    return made;
+}
+
+// Also to be said as a flag, and as a variable that is known for longer than the table.
+key as_flag(key made, const char* flag_name, const char* alias = "") {
+    made.flag = flag_name;
+    made.alias = alias;
+    return made;
+}
+
+std::string no_file(const value& v) {
+    const auto& path = std::get<std::string>(v);
+    std::error_code error;
+    if (path.empty() || (std::filesystem::is_regular_file(path, error) && std::ifstream(path))) return {};
+    return "a file that can be read is expected, not " + path;
+}
+
+std::string no_folder(const value& v) {
+    const auto& path = std::get<std::string>(v);
+    std::error_code error;
+    if (path.empty() || std::filesystem::is_directory(path, error)) return {};
+    return "a folder is expected, not " + path;
+}
+
+std::string no_urls(const value& v) {
+    for (const std::string& text : std::get<std::vector<std::string>>(v))
+        if (const auto parsed = amqp::parse_url(text); !parsed) return parsed.error().text;
+    return {};
+}
+
+std::string no_endpoint(const value& v) {
+    const auto parsed = parse_endpoint(std::get<std::string>(v));
+    return parsed ? std::string() : parsed.error();
+}
+
+std::string no_endpoint_or_off(const value& v) {
+    return std::get<std::string>(v).empty() ? std::string() : no_endpoint(v);
+}
+
+std::string no_address(const value& v) {
+    const auto& address = std::get<std::string>(v);
+    const auto parsed = parse_endpoint("[" + address + "]:0");
+    return parsed ? std::string() : parsed.error();
+}
+
+std::string empty_exchange(const value& v) {
+    const auto& all = std::get<std::vector<std::string>>(v);
+    return std::find(all.begin(), all.end(), "") == all.end() ? "" : "the default exchange must not be among them";
+}
+
+std::string host_and_port(const settings& server) {
+    const bool v6 = server.listen_address.find(':') != std::string::npos;
+    return (v6 ? "[" + server.listen_address + "]" : server.listen_address) + ":" + std::to_string(server.listen_port);
+}
+
+// Both parts of `listen` at once; a file has a section of that name.
+key listen() {
+    key made{.section = "listen", .unit = "ADDRESS:PORT", .help = "address and port at once"};
+    made.get = [](const target& t) { return value(host_and_port(t.all.server)); };
+    made.set = [](const target& t, const value& v) {
+        const endpoint where = *parse_endpoint(std::get<std::string>(v));
+        t.all.server.listen_address = where.address;
+        t.all.server.listen_port = where.port;
+    };
+    return with_flaw(std::move(made), no_endpoint);
+}
+
+key broker_ca() {
+    key made{.section = "broker",
+             .name = "ca",
+             .unit = "FILE",
+             .help = "PEM file of the CA that signed an amqps broker's certificate; empty: the system's"};
+    made.get = [](const target& t) { return value(t.all.server.broker_tls.ca_file); };
+    made.set = [](const target& t, const value& v) { t.all.server.broker_tls.ca_file = std::get<std::string>(v); };
+    return with_flaw(std::move(made), no_file);
+}
+
+// delivery_limit: 0 and -1 have names of their own.
+key redeliver() {
+    key made{.section = "channels",
+             .name = "redeliver",
+             .type = value_type::integer,
+             .min = 1,
+             .max = 1'000'000,
+             .unit = "returns",
+             .words = {"never", "unlimited"},
+             .help =
+                 "how often a message that a service did not finish is delivered again before it is a dead letter; "
+                 "\"never\": an unfinished one is a dead letter at once"};
+    made.get = [](const target& t) {
+        const auto limit = t.channel->delivery_limit;
+        return limit == 0 ? value("never") : limit < 0 ? value("unlimited") : value(std::int64_t(limit));
+    };
+    made.set = [](const target& t, const value& v) {
+        const auto* limit = std::get_if<std::int64_t>(&v);
+        t.channel->delivery_limit = limit ? static_cast<std::int32_t>(*limit) : v == value("never") ? 0 : -1;
+    };
+    return made;
+}
+
+key retention_hours() {
+    key made{.section = "channels",
+             .name = "retention_hours",
+             .type = value_type::integer,
+             .min = 0,
+             .max = 876'000,
+             .unit = "h",
+             .help =
+                 "what the stream of a durable channel keeps, by age; 0: not limited. It becomes a "
+                 "policy (`foz topology export`)"};
+    made.get = [](const target& t) {
+        return value(std::int64_t(std::chrono::floor<std::chrono::hours>(t.channel->retention_age).count()));
+    };
+    made.set = [](const target& t, const value& v) {
+        t.channel->retention_age = std::chrono::hours(std::get<std::int64_t>(v));
+    };
+    return made;
+}
+
+std::vector<key> listen_keys() {
+    using c = configuration;
+    using s = settings;
+    return {
+        as_flag(number("", "threads", &c::threads, {0, 256}, "", "event loops; 0: one for each core"), "--threads"),
+        text("", "name", &s::name, "", "what the broker's tools call the connections"),
+
+        as_flag(listen(), "--listen"),
+        with_flaw(text("listen", "address", &s::listen_address, "", "IP address for clients"), no_address),
+        number("listen", "port", &s::listen_port, {0, 65'535}, "", "port for clients; 0: the kernel chooses"),
+        as_flag(with_flaw(text("listen", "tls_certificate", &c::tls_certificate, "FILE",
+                               "PEM file, the chain; makes it https and wss"),
+                          no_file),
+                "--tls-certificate"),
+        as_flag(with_flaw(text("listen", "tls_key", &c::tls_key, "FILE", "PEM file of the certificate's key"), no_file),
+                "--tls-key"),
+        as_flag(
+            flag("listen", "allow_anonymous", &c::allow_anonymous, "let anyone in on an address that is not loopback"),
+            "--allow-anonymous"),
+        list("listen", "origins", &s::origins, "ORIGIN",
+             "origins of pages that may connect besides those of the same host; \"*\": all"),
+
+        as_flag(with_flaw(text("web", "folder", &s::web_folder, "FOLDER", "files that are served at /"), no_folder),
+                "--web"),
+        as_flag(with_flaw(text("web", "primus_js", &s::primus_js_file, "FILE",
+                               "the client library, served at /primus/primus.js; empty: the one that came with foz"),
+                          no_file),
+                "--primus-js"),
+        as_flag(
+            with_flaw(text("web", "foz_js", &s::foz_js_file, "FILE",
+                           "the same with the Foz plugin, served at /primus/foz.js; empty: the one that came with foz"),
+                      no_file),
+            "--foz-js"),
+    };
+}
+
+std::vector<key> broker_keys() {
+    using c = configuration;
+    using s = settings;
+    return {
+        as_flag(
+            with_flaw(
+                list("broker", "urls", &c::urls, "URL",
+                     "AMQP URLs, tried in turn until one answers (as a flag: repeatable); none: the embedded broker"),
+                no_urls),
+            "--broker", "FOZ_BROKER"),
+        as_flag(with_flaw(list("broker", "consume_urls", &c::consume_urls, "URL", "for consuming alone; empty: urls"),
+                          no_urls),
+                "--consume-broker"),
+        as_flag(with_flaw(list("broker", "publish_urls", &c::publish_urls, "URL", "for publishing alone; empty: urls"),
+                          no_urls),
+                "--publish-broker"),
+        as_flag(broker_ca(), "--broker-ca"),
+        number("broker", "stream_prefetch", &s::stream_prefetch, {1, 65'535}, "messages",
+               "sent ahead of their acknowledgement by each stream"),
+    };
+}
+
+std::vector<key> embedded_keys() {
+    using e = embedded_settings;
+    return {
+        as_flag(text("embedded", "data", &e::data, "FOLDER", "where it keeps what has to last; made when missing"),
+                "--data"),
+        as_flag(with_flaw(text("embedded", "listen", &e::listen, "ADDRESS:PORT",
+                               "AMQP for services and tools; port 0: the kernel chooses"),
+                          no_endpoint),
+                "--amqp-listen"),
+        as_flag(list("embedded", "vhosts", &e::vhosts, "NAME",
+                     "virtual hosts; foz itself uses the first one (as a flag: repeatable)"),
+                "--vhost"),
+    };
+}
+
+std::vector<key> client_keys() {
+    using s = settings;
+    return {
+        as_flag(number("client", "ping_interval_ms", &s::ping_interval, {100, 600'000}, "ms",
+                       "between Primus pings; a client silent for as long is dropped"),
+                "--ping-interval"),
+        as_flag(number("client", "request_timeout_ms", &s::request_timeout, {1, day_ms}, "ms",
+                       "that a request without timeout_ms waits for its answer"),
+                "--request-timeout"),
+        as_flag(number("client", "publish_timeout_ms", &s::publish_timeout, {1, 600'000}, "ms",
+                       "that a message waits for the broker's confirm"),
+                "--publish-timeout"),
+        number("client", "position_interval_ms", &s::position_interval, {100, day_ms}, "ms",
+               "those who resume are told their position at least so often"),
+        number("client", "position_entries", &s::position_entries, {1, 1'000'000}, "messages",
+               "or after so many messages of the channel"),
+        number("client", "drain_spread_ms", &s::drain_spread, {0, 600'000}, "ms",
+               "clients are sent away over so long when foz stops"),
+        with_flaw(list("client", "publish_targets", &s::publish_targets, "EXCHANGE",
+                       "exchanges that a client's publish_target may name"),
+                  empty_exchange),
+
+        number("limits", "message_bytes", &s::message_bytes_max, {1'024, 16 * mega}, "octets", "of a client's frame"),
+        number("limits", "queue_bytes", &s::queue_bytes_max, {1'024, giga}, "octets",
+               "waiting for one socket; more, and it is slow"),
+        number("limits", "requests_per_session", &s::requests_per_session_max, {1, 1'000'000}, "",
+               "of one socket waiting for an answer"),
+        number("limits", "subscriptions_per_session", &s::subscriptions_per_session_max, {1, 1'000'000}, "",
+               "groups and topics of one socket, of all channels together"),
+        number("limits", "deduplication_window", &s::deduplication_window, {0, 10'000'000}, "ids",
+               "message ids that are remembered for each channel"),
+        number("limits", "recent_bytes", &s::recent_bytes_max, {0, 64 * giga}, "octets",
+               "recent messages of each durable channel that are kept for those who come back"),
+        number("limits", "resume_entries", &s::resume_entries_max, {0, 1'000'000'000}, "entries",
+               "of a stream that one resume may read before it is told of a gap instead"),
+        number("limits", "outcomes", &s::outcomes_max, {0, 10'000'000}, "outcomes",
+               "of messages with an id that each event loop remembers for resends"),
+    };
+}
+
+std::vector<key> operator_keys() {
+    using c = configuration;
+    return {
+        as_flag(with_flaw(text("admin", "listen", &c::admin_listen, "ADDRESS:PORT",
+                               "plain HTTP for operators: /metrics, /healthz, /readyz; empty: off"),
+                          no_endpoint_or_off),
+                "--admin-listen"),
+
+        as_flag(with_words(text("log", "format", &c::log_format, "", "of the lines on stderr"), {"text", "json"}),
+                "--log-format"),
+        as_flag(with_words(text("log", "level", &c::log_level, "", "the least that is logged"),
+                           {"debug", "info", "warning", "error"}),
+                "--log-level"),
+    };
+}
+
+std::vector<key> channel_keys() {
+    using s = channel_settings;
+    return {
+        choice("delivery", &s::delivery, {"durable", "volatile"},
+               "services → clients: through a stream that clients can resume, or through a queue of each foz that dies "
+               "with it"),
+        choice("consumers", &s::consumers, {"competing", "single_active"},
+               "services: each message to one of many, or one consumer at a time"),
+        choice("order", &s::order, {"none", "client"},
+               "\"client\": what one client sends is handled in its order (needs one active consumer)"),
+        choice("groups", &s::groups, {"open", "service", "token"},
+               "who may join a group: anyone, whom the channel's service lets in, whom the client's token names"),
+        redeliver(),
+        number("channels", "no_service_after_ms", &s::no_service_after, {0, day_ms}, "ms",
+               "a request to a channel that had no consumer for so long is refused instead of waiting"),
+        flag("channels", "presence", &s::presence, "the service is told when a client comes and goes"),
+        choice("not_json", &s::not_json, {"drop", "base64"}, "what becomes of a service's body that is no JSON"),
+        number("channels", "volatile_max_length", &s::volatile_max_length, {1, 10'000'000}, "messages",
+               "of a volatile channel: in a foz's queue before the oldest is dropped"),
+        number(
+            "channels", "retention_bytes", &s::retention_bytes, {0, std::int64_t(1) << 60}, "octets",
+            "what the stream of a durable channel keeps; 0: not limited. It becomes a policy (`foz topology export`)"),
+        retention_hours(),
+    };
+}
+
+}  // namespace
+
+const std::vector<section>& sections() {
+    static const std::vector<section> all{
+        {"", "Of the process"},
+        {"listen", "Where clients connect"},
+        {"web", "Files that are served to browsers"},
+        {"broker", "The AMQP broker that is used"},
+        {"embedded", "The broker inside the process, for when `broker` names none"},
+        {"client", "Clients' sessions"},
+        {"limits", "What one client, or all, may use"},
+        {"admin", "For operators"},
+        {"log", "Logs"},
+        {"channels",
+         "Channels. When the file has any [channels.NAME], exactly those exist; else voice, chat and tickets "
+         "do. A name is 1 to 32 of a-z, 0-9 and \"-\", and begins with a letter"},
+    };
+    return all;
+}
+
+std::vector<key> key_table() {
+    std::vector<key> made;
+    for (auto* part : {listen_keys, broker_keys, embedded_keys, client_keys, operator_keys, channel_keys})
+        for (key& one : part()) made.push_back(std::move(one));
+    return made;
+}
+
+}  // namespace foz::ops
