@@ -90,6 +90,14 @@ public:
         return *held;
     }
 
+    // Of an exchange or a routing key: what AMQP can carry as one.
+    std::optional<std::string> short_text(std::string_view name) {
+        constexpr std::size_t size_max = 255;
+        auto held = text(name);
+        if (held && held->size() > size_max) fail(name, "longer than 255 octets");
+        return held;
+    }
+
     bool flag(std::string_view name) {
         const amqp::field_value* const value = arguments_.find(name);
         if (!value) return false;
@@ -147,8 +155,8 @@ void read_overflow(argument_reader& in, queue_settings& out) {
 }
 
 void read_dead_letters(argument_reader& in, queue_settings& out) {
-    out.dead_letter_exchange = in.text("x-dead-letter-exchange");
-    out.dead_letter_routing_key = in.text("x-dead-letter-routing-key");
+    out.dead_letter_exchange = in.short_text("x-dead-letter-exchange");
+    out.dead_letter_routing_key = in.short_text("x-dead-letter-routing-key");
     if (out.dead_letter_routing_key && !out.dead_letter_exchange)
         in.fail("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
     const auto strategy = in.text("x-dead-letter-strategy");

@@ -1,6 +1,7 @@
 #include "broker/core/definitions.hpp"
 
 #include "amqp/codec/wire.hpp"
+#include "base/digest.hpp"
 
 namespace foz::broker {
 namespace {
@@ -9,6 +10,19 @@ namespace {
 constexpr char queue_kind_octet = 'q';
 constexpr char exchange_kind_octet = 'x';
 constexpr char binding_kind_octet = 'z';  // behind all that a binding needs: definitions are read in order
+
+// Storage engines bound their keys. A longer one is replaced by its digest and stands in front of the value.
+constexpr std::size_t key_max = 400;
+constexpr char digest_octet = '#';
+
+definition fit(definition made) {
+    if (made.key.size() <= key_max) return made;
+    definition out{.key = digest_octet + sha256(made.key), .value = {}};
+    amqp::writer value(out.value);
+    value.long_string(made.key);
+    value.octets(made.value);
+    return out;
+}
 
 enum flag : std::uint8_t { durable = 1, exclusive = 2, auto_delete = 4, internal = 8 };
 
@@ -31,7 +45,7 @@ definition encode(const queue_record& record) {
     value.u8(static_cast<std::uint8_t>((record.flags.durable ? durable : 0) | (record.flags.exclusive ? exclusive : 0) |
                                        (record.flags.auto_delete ? auto_delete : 0)));
     write_table(value, record.arguments);
-    return out;
+    return fit(std::move(out));
 }
 
 definition encode(const exchange_record& record) {
@@ -46,7 +60,7 @@ definition encode(const exchange_record& record) {
     value.u8(static_cast<std::uint8_t>((is.durable ? durable : 0) | (is.auto_delete ? auto_delete : 0) |
                                        (is.internal ? internal : 0)));
     write_table(value, is.arguments);
-    return out;
+    return fit(std::move(out));
 }
 
 definition encode(const binding_record& record) {
@@ -59,12 +73,13 @@ definition encode(const binding_record& record) {
     key.short_string(record.destination);
     key.short_string(record.routing_key);
     write_table(key, record.arguments);
-    return out;
+    return fit(std::move(out));
 }
 
 std::optional<any_record> decode_definition(std::string_view key, std::string_view value) {
-    amqp::reader k(key);
     amqp::reader v(value);
+    if (key.starts_with(digest_octet)) key = v.take(v.u32());
+    amqp::reader k(key);
     const char kind = static_cast<char>(k.u8());
     std::optional<any_record> out;
     if (kind == queue_kind_octet) {

@@ -22,6 +22,9 @@ message_ref message::allocate(std::size_t size) {
 }
 
 std::expected<message_ref, amqp::wire_error> message::make(const message_parts& parts) {
+    constexpr std::size_t name_max = 255;
+    if (parts.exchange.size() > name_max || parts.routing_key.size() > name_max)
+        return std::unexpected(amqp::wire_error::string_too_long);
     message_ref made = allocate(head_size + parts.exchange.size() + parts.routing_key.size() + parts.properties.size() +
                                 parts.body.size());
     message& self = *made.to_;

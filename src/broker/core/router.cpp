@@ -51,6 +51,8 @@ class topic_router final : public router {
     struct node {
         std::map<std::string, std::unique_ptr<node>, std::less<>> words;
         destinations here;
+        bool any_number = false;         // reached by '#'
+        mutable std::uint64_t step = 0;  // of the routing that came here last
         bool empty() const { return words.empty() && here.empty(); }
     };
 
@@ -74,7 +76,10 @@ class topic_router final : public router {
         node* at = &root_;
         for (const std::string_view word : split(made.routing_key)) {
             auto& next = at->words[std::string(word)];
-            if (!next) next = std::make_unique<node>();
+            if (!next) {
+                next = std::make_unique<node>();
+                next->any_number = word == "#";
+            }
             at = next.get();
         }
         at->here.add(made.to);
@@ -90,9 +95,38 @@ class topic_router final : public router {
         if (next->second->empty()) at.words.erase(next);
     }
 
+    // All places of the tree that the words so far lead to, each once: a pattern with many '#' costs no more than its
+    // length for each word of the key.
     void route(routed_message& what, std::vector<destination>& out) const override {
         if (root_.empty()) return;
-        walk(root_, what.routing_key, !what.routing_key.empty(), out);
+        std::string_view rest = what.routing_key;
+        bool more = !rest.empty();
+        at_.clear();
+        ++step_;
+        enter(root_);
+        while (more && !at_.empty()) {
+            const std::string_view word = take_word(rest, more);
+            std::swap(at_, before_);
+            at_.clear();
+            ++step_;
+            for (const node* const one : before_) advance(*one, word);
+        }
+        for (const node* const one : at_) one->here.append_to(out);
+    }
+
+    void advance(const node& from, std::string_view word) const {
+        if (from.any_number) enter(from);
+        if (const node* const one = child(from, "*")) enter(*one);
+        if (word == "*" || word == "#") return;  // a word of the key is never a pattern
+        if (const node* const same = child(from, word)) enter(*same);
+    }
+
+    // '#' may be no word at all: who is in front of it is behind it too.
+    void enter(const node& there) const {
+        for (const node* one = &there; one && one->step != step_; one = child(*one, "#")) {
+            one->step = step_;
+            at_.push_back(one);
+        }
     }
 
     static const node* child(const node& at, std::string_view word) {
@@ -100,24 +134,11 @@ class topic_router final : public router {
         return found == at.words.end() ? nullptr : found->second.get();
     }
 
-    static void walk(const node& at, std::string_view rest, bool more, std::vector<destination>& out) {
-        if (const node* const any = child(at, "#")) {
-            std::string_view left = rest;
-            bool some = more;
-            walk(*any, left, some, out);
-            while (some) {
-                take_word(left, some);
-                walk(*any, left, some, out);
-            }
-        }
-        if (!more) return at.here.append_to(out);
-        const std::string_view word = take_word(rest, more);
-        if (const node* const one = child(at, "*")) walk(*one, rest, more, out);
-        if (word == "*" || word == "#") return;  // a word of the key is never a pattern
-        if (const node* const same = child(at, word)) walk(*same, rest, more, out);
-    }
-
     node root_;
+    // Scratch of the routing.
+    mutable std::vector<const node*> at_;
+    mutable std::vector<const node*> before_;
+    mutable std::uint64_t step_ = 0;
 };
 
 // Compares the binding's arguments with the message's headers; x-match says how many must agree. Arguments that begin

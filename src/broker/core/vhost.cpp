@@ -160,14 +160,16 @@ void vhost::remove(queue& gone) {
 }
 
 void vhost::unbind_destination(destination to) {
-    std::vector<exchange*> lost;
+    std::vector<std::string> lost;
     for (const auto& [name, source] : exchanges_) {
         for (const binding& one : source->bindings())
             if (one.to == to && durable(*source, to))
                 home_.disk().remove_definition(encode(record_of(*source, one)).key);
-        if (source->unbind_all(to)) lost.push_back(source.get());
+        if (source->unbind_all(to)) lost.push_back(name);
     }
-    for (exchange* const source : lost) source_lost_binding(*source);
+    // One that goes may take others of these with it.
+    for (const std::string& name : lost)
+        if (exchange* const source = look_up_exchange(name)) source_lost_binding(*source);
 }
 
 void vhost::source_lost_binding(exchange& source) {

@@ -62,6 +62,7 @@ result<publish_outcome> vhost::publish(exchange& from, message_ref what) {
             return refuse(amqp::reply_code::precondition_failed, "invalid CC or BCC header: it is no array");
         for (const std::string& key : copies.keys) route(from, key, routing);
         if (copies.bcc) what = without_bcc(*what);
+        if (!what) return refuse(amqp::reply_code::internal_error, "the headers can't be encoded without BCC");
     }
     if (targets_.size() == 1) {
         queue& only = *targets_.front();

@@ -15,10 +15,21 @@ void work_queue::recover() {
     const log_summary& known = log_->summary();
     next_ = known.next;
     paged_count_ = known.count;
-    paged_bytes_ = known.bytes;
     paged_from_ = 0;
+    // The log counts whole messages, the limit their bodies alone.
+    paged_bytes_ = settings().bytes_max ? count_bodies() : known.bytes;
     page_in();
     on_alarm();
+}
+
+std::size_t work_queue::count_bodies() {
+    std::size_t bytes = 0;
+    for (position at = 0;;) {
+        const auto page = log_->read(at, page_count, page_bytes);
+        if (page.empty()) return bytes;
+        for (const stored_entry& one : page) bytes += one.what->body().size();
+        at = page.back().at + 1;
+    }
 }
 
 bool work_queue::over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept {
@@ -85,7 +96,8 @@ void work_queue::page_in() {
         --paged_count_;
         ready_.push_back(std::move(made));
     }
-    if (page.empty()) paged_count_ = paged_bytes_ = 0;
+    if (page.empty()) paged_count_ = 0;
+    if (paged_count_ == 0) paged_bytes_ = 0;
 }
 
 entry* work_queue::head() {
@@ -213,12 +225,15 @@ void work_queue::drop_expired() {
 }
 
 void work_queue::drop_over_limit() {
+    bool dropped = false;
     while (settings().when_full == overflow::drop_head && over_limit(ready_count(), ready_bytes_ + paged_bytes_) &&
            head()) {
         entry dead = pop_head();
         forget(dead);
         around_.dead_letter(*this, std::move(dead), death::maxlen);
+        dropped = true;
     }
+    if (dropped) set_alarm();
 }
 
 void work_queue::set_alarm() {

@@ -36,6 +36,8 @@ private:
     void drop_all() override;
 
     bool quorum() const noexcept { return settings().kind == queue_kind::quorum; }
+    // Of the log.
+    std::size_t count_bodies();
     bool over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept;
     std::int64_t expires_at(const message& what, std::int64_t arrived_ms) const noexcept;
     // Whom the next entry goes to, or null. It moves behind the others of its priority.
