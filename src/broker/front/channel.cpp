@@ -18,7 +18,7 @@ std::uint32_t count32(std::size_t count) {
 }  // namespace
 
 channel::channel(connection& home, std::uint16_t number)
-    : home_(home), number_(number), assembler_(128 << 20, amqp::properties_as::encoded) {}
+    : home_(home), number_(number), assembler_(home.limits().message_bytes_max, amqp::properties_as::encoded) {}
 
 channel::~channel() = default;
 
@@ -60,8 +60,11 @@ void channel::fail(const refusal& why, std::uint16_t class_id, std::uint16_t met
 }
 
 void channel::release() {
+    // What comes back from here goes to others, not to another consumer of this channel that is about to leave.
+    released_ = true;
     flush_confirms();
     unconfirmed_.clear();
+    transaction_.reset();
     // First all consumers leave, so that nothing comes back to us.
     auto leaving = std::move(subscriptions_);
     subscriptions_.clear();

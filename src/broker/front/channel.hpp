@@ -158,6 +158,7 @@ private:
     std::deque<unconfirmed> unconfirmed_;
     std::optional<transaction> transaction_;
     std::string last_queue_;
+    bool released_ = false;  // nothing is delivered any more
     bool closing_ = false;
     bool closed_ = false;
     bool full_ = false;  // the channel's prefetch was reached: queues wait for us

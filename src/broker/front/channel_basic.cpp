@@ -32,7 +32,7 @@ void write_deliver(std::string& out, std::uint16_t number, std::string_view cons
 }  // namespace
 
 bool subscription::can_take() const noexcept {
-    return !on_.home_.choked() && (prefetch == 0 || unacked < prefetch) && (no_ack || on_.below_channel_prefetch());
+    return !on_.released_ && !on_.home_.choked() && (prefetch == 0 || unacked < prefetch) && (no_ack || on_.below_channel_prefetch());
 }
 
 void subscription::take(const std::shared_ptr<queue>& queue_of, entry taken) {
@@ -354,14 +354,16 @@ result<void> channel::settle_now(std::uint64_t tag, bool multiple, outcome how) 
         return refuse(reply_code::precondition_failed, "unknown delivery tag " + std::to_string(tag));
     };
     std::vector<std::shared_ptr<queue>> touched;
-    if (multiple && tag == 0) {
-        for (unacked_entry& one : unacked_) settle(one, how, touched);
-    } else {
+    std::size_t begin = 0;
+    std::size_t end = unacked_.size();
+    if (!multiple || tag != 0) {
         const auto at = std::ranges::lower_bound(unacked_, tag, {}, &unacked_entry::tag);
         if (at == unacked_.end() || at->tag != tag || at->settled) return unknown();
-        const auto from = multiple ? unacked_.begin() : at;
-        for (auto one = from; one != at + 1; ++one) settle(*one, how, touched);
+        end = static_cast<std::size_t>(at - unacked_.begin()) + 1;
+        if (!multiple) begin = end - 1;
     }
+    // By number: a dead letter may be delivered on this very channel, which makes the list longer.
+    for (std::size_t i = begin; i < end; ++i) settle(unacked_[i], how, touched);
     while (!unacked_.empty() && unacked_.front().settled) unacked_.pop_front();
     if (how == outcome::requeue) deliver_again(touched);
     if (std::exchange(full_, prefetch_ != 0 && unacked_count_ >= prefetch_)) {

@@ -97,16 +97,23 @@ void connection::on_turn_end() {
     if (state_ == state::closed) return;
     for (const auto& [number, one] : channels_) one->flush_confirms();
     turn_end_due_ = false;
+    const bool was_full = choked();
     if (!out_.empty()) {
         stream_->write(out_);
         out_.clear();
         if (out_.capacity() > shared_.limits.queued_bytes_max) out_ = {};
     }
     choked_ = choked_ || stream_->above_high_watermark();
+    if (was_full && !choked_) on_drained();
 }
 
 void connection::on_drained() {
-    choked_ = false;
+    if (state_ == state::closed) return;
+    const auto keep = shared_from_this();
+    choked_ = state_ != state::open;
+    if (const std::string input = std::exchange(held_, {}); !input.empty()) take_in(input);
+    if (state_ == state::closed) return;
+    set_reading();
     for (const auto& [number, one] : channels_) one->wake_all();
 }
 
@@ -117,8 +124,21 @@ void connection::on_committed() {
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
     silent_beats_ = 0;
-    std::string_view input(octets.data(), octets.size());
+    take_in({octets.data(), octets.size()});
+}
+
+// Answers that nobody reads would fill the memory: a question of 30 octets may have a whole message as its answer.
+bool connection::overfull() const noexcept {
+    return state_ == state::open && out_.size() + stream_->queued_bytes() > shared_.limits.answers_bytes_max;
+}
+
+void connection::take_in(std::string_view input) {
     for (;;) {
+        if (!input.empty() && overfull()) {
+            held_ = input;
+            set_reading();
+            break;
+        }
         const auto next = parser_.next(input);
         if (!next) {
             if (next.error().wrong_protocol) return wrong_protocol();
@@ -142,7 +162,10 @@ bool connection::on_frame(const amqp::frame& received) {
         fail({whole.error().code, whole.error().text}, whole.error().class_id, whole.error().method_id);
         return state_ != state::closed;
     }
-    if (*whole) on_method((*whole)->method);
+    if (*whole)
+        on_method((*whole)->method);
+    else  // nothing with content belongs to channel 0
+        fail({amqp::reply_code::command_invalid, "unexpected method with content on channel 0"}, 0, 0);
     return state_ != state::closed;
 }
 
@@ -313,7 +336,7 @@ void connection::block(bool blocked, const std::string& reason) {
 
 // A publisher is not read from while nothing more can be taken.
 void connection::set_reading() {
-    if (blocked_ && has_published_) {
+    if ((blocked_ && has_published_) || !held_.empty()) {
         stream_->pause_reading();
     } else {
         stream_->resume_reading();
@@ -321,8 +344,11 @@ void connection::set_reading() {
 }
 
 void connection::beat() {
-    // A publisher that is not read from can't show that it lives.
-    const bool heard = blocked_ && has_published_;
+    // A publisher that is not read from can't show that it lives, nor one that has answers to read, unless it does.
+    const bool reads = !held_.empty() && stream_->queued_bytes() < queued_at_beat_;
+    queued_at_beat_ = stream_->queued_bytes();
+    const bool heard = (blocked_ && has_published_) || reads;
+    if (reads) silent_beats_ = 0;
     if (!heard && ++silent_beats_ > silent_beats_max) return end();
     if (!sent_since_beat_) {
         amqp::encode_heartbeat(out_);
@@ -351,6 +377,7 @@ void connection::shut_down() {
 }
 
 void connection::close_channels() {
+    choked_ = true;  // what one channel gives back is not delivered on the next one
     for (const auto& [number, one] : channels_) one->release();
     if (!channels_.empty()) closed_channels_ = std::move(channels_);
     channels_.clear();

@@ -29,6 +29,8 @@ struct connection_limits {
     std::size_t message_bytes_max = 128 << 20;
     // Above it a connection's consumers get nothing until it has fallen.
     std::size_t queued_bytes_max = 1 << 20;
+    // A client that asks and asks and reads no answer is not read from above so much.
+    std::size_t answers_bytes_max = 16 << 20;
 };
 
 // What connections share. Outlives them.
@@ -70,9 +72,10 @@ public:
     owner_id owner() const noexcept { return owner_; }
     vhost& home_vhost() noexcept { return *vhost_; }
     node& model() noexcept { return shared_.model; }
+    const connection_limits& limits() const noexcept { return shared_.limits; }
     const std::string& user() const noexcept { return user_->name; }
     bool allows(permission what, const std::string& name) { return access_->allows(what, name); }
-    bool choked() const noexcept { return choked_; }
+    bool choked() const noexcept { return choked_ || out_.size() > shared_.limits.queued_bytes_max; }
     bool cancels_consumers() const noexcept { return cancels_consumers_; }
     std::uint32_t frame_max() const noexcept { return frame_max_; }
     net::shard& home() noexcept { return stream_->home(); }
@@ -94,6 +97,8 @@ private:
     void on_drained() override;
     void on_turn_end() override;
 
+    void take_in(std::string_view input);
+    bool overfull() const noexcept;
     // False when the connection has ended.
     bool on_frame(const amqp::frame& received);
     bool on_channel_frame(const amqp::frame& received);
@@ -125,6 +130,7 @@ private:
     // Closed with the connection; one of them may be on the stack.
     std::map<std::uint16_t, std::unique_ptr<channel>> closed_channels_;
     std::string out_;
+    std::string held_;  // octets of the client's that wait until it has read our answers
     bool choked_ = false;
     bool cancels_consumers_ = false;  // capabilities of the client
     bool wants_blocked_ = false;
@@ -139,6 +145,7 @@ private:
     std::chrono::milliseconds heartbeat_{0};
     bool sent_since_beat_ = false;
     unsigned silent_beats_ = 0;
+    std::size_t queued_at_beat_ = 0;
     net::wheel_timer beat_timer_{this, [](connection& self) { self.beat(); }};
     net::wheel_timer limit_timer_{this, [](connection& self) { self.end(); }};
 };

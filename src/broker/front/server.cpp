@@ -67,10 +67,11 @@ void server::wait() {
     if (due_ms == 0) return;
     const std::int64_t now_ms = unix_ms(home_.time().wall_now()).count();
     alarm_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(due_ms - now_ms, 0)));
-    alarm_.async_wait([this](boost::system::error_code failure) {
-        if (failure) return;
-        model_.run_due();
-        wait();
+    alarm_.async_wait([self = std::weak_ptr(self_)](boost::system::error_code failure) {
+        const auto alive = self.lock();
+        if (failure || !alive) return;
+        (*alive)->model_.run_due();
+        (*alive)->wait();
     });
 }
 

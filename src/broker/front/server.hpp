@@ -61,6 +61,8 @@ private:
     bool blocked_ = false;
     std::string blocked_reason_;
     boost::asio::steady_timer alarm_;
+    // An alarm that has rung and was not handled yet may outlive us.
+    const std::shared_ptr<server*> self_ = std::make_shared<server*>(this);
 };
 
 }  // namespace foz::broker
