@@ -73,8 +73,8 @@ void node::set_alarm(queue& whose, std::int64_t at_ms) {
         if (at_ms == 0) return;
         alarm_of_.emplace(&whose, at_ms);
     }
-    const bool first = alarms_.emplace(at_ms, &whose).first == alarms_.begin();
-    if (first && nearer_) nearer_();
+    const auto placed = alarms_.emplace(at_ms, &whose).first;
+    if (placed == alarms_.begin() && nearer_) nearer_();
 }
 
 std::int64_t node::next_due() const noexcept {

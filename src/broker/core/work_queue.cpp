@@ -19,7 +19,9 @@ void work_queue::recover() {
     // The log counts whole messages, the limit their bodies alone.
     paged_bytes_ = settings().bytes_max ? count_bodies() : known.bytes;
     page_in();
-    on_alarm();
+    // What has expired meanwhile goes when the alarm rings: its dead letters need queues and bindings that are not
+    // there yet.
+    set_alarm();
 }
 
 std::size_t work_queue::count_bodies() {

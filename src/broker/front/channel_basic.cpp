@@ -32,7 +32,8 @@ void write_deliver(std::string& out, std::uint16_t number, std::string_view cons
 }  // namespace
 
 bool subscription::can_take() const noexcept {
-    return !on_.released_ && !on_.home_.choked() && (prefetch == 0 || unacked < prefetch) && (no_ack || on_.below_channel_prefetch());
+    return !on_.released_ && !on_.home_.choked() && (prefetch == 0 || unacked < prefetch) &&
+           (no_ack || on_.below_channel_prefetch());
 }
 
 void subscription::take(const std::shared_ptr<queue>& queue_of, entry taken) {
