@@ -149,6 +149,8 @@ consumer* work_queue::next_taker() {
 
 void work_queue::deliver() {
     if (gone()) return;
+    drop_expired();
+    drop_over_limit();  // what has come back counts too
     for (;;) {
         drop_expired();
         if (!head()) break;
@@ -239,7 +241,8 @@ void work_queue::drop_over_limit() {
 }
 
 void work_queue::set_alarm() {
-    const std::int64_t message_ms = ready_.empty() ? 0 : ready_.front().expires_ms;
+    const entry* const first = head();
+    const std::int64_t message_ms = first ? first->expires_ms : 0;
     const std::int64_t queue_ms = expiry_ms();
     const bool both = message_ms != 0 && queue_ms != 0;
     around_.set_alarm(*this, both ? std::min(message_ms, queue_ms) : std::max(message_ms, queue_ms));
