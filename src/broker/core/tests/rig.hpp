@@ -133,7 +133,7 @@ struct broker_rig {
     queue& declare_durable(const std::string& name, amqp::table arguments = {}) {
         return declare(name, std::move(arguments), {.durable = true});
     }
-    queue& find(const std::string& name) { return **host().find_queue(name, 1); }
+    queue& find(const std::string& name) { return *host().find_queue(name, 1).value(); }
     void exchange_named(const std::string& name, const std::string& type, exchange_request wish = {}) {
         wish.name = name;
         wish.type = type;
@@ -153,7 +153,7 @@ struct broker_rig {
     publish_outcome publish_to(const std::string& to, const std::string& key, std::string_view body,
                                amqp::basic_properties properties = {}) {
         const auto done =
-            host().publish(**host().find_exchange(to), make_message(body, std::move(properties), key, to));
+            host().publish(*host().find_exchange(to).value(), make_message(body, std::move(properties), key, to));
         if (!done) throw std::runtime_error(done.error().text);
         return *done;
     }
@@ -161,7 +161,7 @@ struct broker_rig {
     publish_outcome publish(const std::string& key, std::string_view body, amqp::basic_properties properties = {}) {
         return publish_to("", key, body, std::move(properties));
     }
-    std::optional<entry> get(const std::string& name, bool no_ack = true) { return *find(name).get(no_ack); }
+    std::optional<entry> get(const std::string& name, bool no_ack = true) { return find(name).get(no_ack).value(); }
     // Of everything that is ready.
     std::vector<std::string> drain(const std::string& name) {
         std::vector<std::string> out;
