@@ -104,7 +104,7 @@ load::~load() {
             gone.queue = queue(i);
             control_.call(gone);
         }
-        if (options_.fanout) {
+        if (options_.fanout && !options_.keep) {
             amqp::exchange_delete gone;
             gone.exchange = options_.name;
             control_.call(gone);
@@ -252,6 +252,7 @@ load_result load::snapshot() const {
     }
     at.server_cpu = cpu_seconds_of(options_.server_pid);
     at.load_cpu = own_cpu_seconds();
+    at.core_idle = idle_seconds_of_core(options_.server_core);
     return at;
 }
 
@@ -276,6 +277,7 @@ load_result load::run() {
     after.delivered -= before.delivered;
     after.server_cpu -= before.server_cpu;
     after.load_cpu -= before.load_cpu;
+    after.core_idle -= before.core_idle;
     after.memory_max = memory_max_;
     after.memory_end = memory_of(options_.server_pid);
     for (const auto& one : consumers_) one->finish();

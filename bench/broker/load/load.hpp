@@ -13,6 +13,7 @@ namespace foz::bench {
 struct load_options {
     endpoint server;
     int server_pid = 0;
+    unsigned server_core = 0;
     std::string name = "foz-bench";  // of the queues, with a number behind it
     unsigned publishers = 1;
     unsigned consumers = 1;
@@ -42,6 +43,7 @@ struct load_result {
     std::uint64_t delivered = 0;
     double server_cpu = 0;  // seconds
     double load_cpu = 0;
+    double core_idle = 0;  // of the server's core
     process_memory memory_max;
     process_memory memory_end;
 };

@@ -16,6 +16,7 @@ void add_options(CLI::App& app, load_options& to) {
     app.add_option("--address", to.server.address, "The server's address");
     app.add_option("--port", to.server.port, "The server's port");
     app.add_option("--pid", to.server_pid, "The server's process, whose processor time and memory are read");
+    app.add_option("--core", to.server_core, "The core that it runs on");
     app.add_option("--name", to.name, "Prefix of the queues' names");
     app.add_option("--publishers", to.publishers, "Connections that publish");
     app.add_option("--consumers", to.consumers, "Connections that consume");
@@ -39,12 +40,12 @@ void add_options(CLI::App& app, load_options& to) {
 }
 
 void print(const load_result& r) {
-    fmt::print(R"({{"seconds":{:.6f},"published":{},"confirmed":{},"refused":{},"delivered":{},"server_cpu":{:.3f},)"
-               R"("load_cpu":{:.3f},"rss_max_kb":{},"anonymous_max_kb":{},"rss_kb":{},"anonymous_kb":{}}})"
-               "\n",
-               r.seconds, r.published, r.confirmed, r.refused, r.delivered, r.server_cpu, r.load_cpu,
-               r.memory_max.resident_kb, r.memory_max.anonymous_kb, r.memory_end.resident_kb,
-               r.memory_end.anonymous_kb);
+    fmt::print(
+        R"({{"seconds":{:.6f},"published":{},"confirmed":{},"refused":{},"delivered":{},"server_cpu":{:.3f},)"
+        R"("load_cpu":{:.3f},"core_idle":{:.3f},"rss_max_kb":{},"anonymous_max_kb":{},"rss_kb":{},"anonymous_kb":{}}})"
+        "\n",
+        r.seconds, r.published, r.confirmed, r.refused, r.delivered, r.server_cpu, r.load_cpu, r.core_idle,
+        r.memory_max.resident_kb, r.memory_max.anonymous_kb, r.memory_end.resident_kb, r.memory_end.anonymous_kb);
 }
 
 }  // namespace

@@ -36,6 +36,23 @@ double cpu_seconds_of(int pid) {
     return (user + kernel) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+double idle_seconds_of_core(unsigned core) {
+    std::ifstream stat("/proc/stat");
+    const std::string wanted = "cpu" + std::to_string(core);
+    for (std::string line; std::getline(stat, line);) {
+        std::istringstream fields(line);
+        std::string name;
+        double user = 0;
+        double nice = 0;
+        double kernel = 0;
+        double idle = 0;
+        double waiting = 0;
+        fields >> name >> user >> nice >> kernel >> idle >> waiting;
+        if (name == wanted) return (idle + waiting) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    }
+    return 0;
+}
+
 double own_cpu_seconds() {
     rusage used{};
     getrusage(RUSAGE_SELF, &used);

@@ -15,6 +15,8 @@ process_memory memory_of(int pid);
 // Processor time in user and kernel mode.
 double cpu_seconds_of(int pid);
 double own_cpu_seconds();
+// In which this core had nothing to do, waits for the disk included.
+double idle_seconds_of_core(unsigned core);
 // CLOCK_MONOTONIC, which all processes share.
 double now_seconds();
 
