@@ -47,18 +47,57 @@ std::string said(const amqp::field_value* value) {
     return "the value '" + printed(*value) + "' of type '" + type_name(*value) + "'";
 }
 
+constexpr unsigned in_classic = 1;
+constexpr unsigned in_quorum = 2;
+constexpr unsigned in_stream = 4;
+
+struct known_argument {
+    std::string_view name;
+    unsigned kinds;  // of queues that take it
+};
+
+// What RabbitMQ knows; arguments of other names are kept and mean nothing. In the order in which it looks at them.
+constexpr std::array known_arguments{
+    known_argument{"x-expires", in_classic | in_quorum},
+    known_argument{"x-message-ttl", in_classic | in_quorum},
+    known_argument{"x-dead-letter-exchange", in_classic | in_quorum},
+    known_argument{"x-dead-letter-routing-key", in_classic | in_quorum},
+    known_argument{"x-dead-letter-strategy", in_quorum},
+    known_argument{"x-max-length", in_classic | in_quorum},
+    known_argument{"x-max-length-bytes", in_classic | in_quorum | in_stream},
+    known_argument{"x-max-in-memory-length", in_quorum},
+    known_argument{"x-max-in-memory-bytes", in_quorum},
+    known_argument{"x-max-priority", in_classic},
+    known_argument{"x-overflow", in_classic | in_quorum},
+    known_argument{"x-queue-mode", in_classic},
+    known_argument{"x-queue-version", in_classic},
+    known_argument{"x-single-active-consumer", in_classic | in_quorum},
+    known_argument{"x-queue-type", in_classic | in_quorum | in_stream},
+    known_argument{"x-quorum-initial-group-size", in_quorum},
+    known_argument{"x-max-age", in_stream},
+    known_argument{"x-stream-max-segment-size-bytes", in_stream},
+    known_argument{"x-initial-cluster-size", in_stream},
+    known_argument{"x-delivery-limit", in_quorum},
+    known_argument{"x-queue-leader-locator", in_quorum | in_stream},
+};
+
 class argument_reader {
 public:
     argument_reader(const amqp::table& arguments, std::string_view described)
         : arguments_(arguments), described_(described) {}
 
-    std::optional<std::uint64_t> number(std::string_view name, bool positive = false) {
+    std::optional<std::int64_t> integer(std::string_view name) {
         const amqp::field_value* const value = arguments_.find(name);
         if (!value) return std::nullopt;
         const auto held = amqp::as_int64(value);
-        if (!held) {
-            fail(name, "{unacceptable_type," + type_name(*value) + "}");
-        } else if (*held < 0) {
+        if (!held) fail(name, "\"expected integer, got " + type_name(*value) + "\"");
+        return held;
+    }
+
+    std::optional<std::uint64_t> number(std::string_view name, bool positive = false) {
+        const auto held = integer(name);
+        if (!held) return std::nullopt;
+        if (*held < 0) {
             fail(name, "{value_negative," + std::to_string(*held) + "}");
         } else if (*held == 0 && positive) {
             fail(name, "{value_zero,0}");
@@ -73,7 +112,7 @@ public:
         if (!held) return std::nullopt;
         constexpr std::uint64_t time_max = 0xffff'ffff;  // RabbitMQ's: what an Erlang timer can wait
         if (*held > time_max) {
-            fail(name, "{value_too_big," + std::to_string(*held) + "}");
+            fail(name, "{value_too_large," + std::to_string(*held) + "}");
             return std::nullopt;
         }
         return std::chrono::milliseconds(*held);
@@ -83,11 +122,13 @@ public:
         const amqp::field_value* const value = arguments_.find(name);
         if (!value) return std::nullopt;
         const auto* const held = std::get_if<std::string>(&value->get());
-        if (!held) {
+        if (held) return *held;
+        if (name == "x-dead-letter-exchange")
+            fail_whole("invalid type '" + type_name(*value) + "' for arg '" + std::string(name) + "' in " +
+                       std::string(described_));
+        else
             fail(name, "{unacceptable_type," + type_name(*value) + "}");
-            return std::nullopt;
-        }
-        return *held;
+        return std::nullopt;
     }
 
     // Of an exchange or a routing key: what AMQP can carry as one.
@@ -109,8 +150,7 @@ public:
     bool has(std::string_view name) const { return arguments_.find(name) != nullptr; }
 
     void fail(std::string_view name, const std::string& why) {
-        if (problem_.empty())
-            problem_ = "invalid arg '" + std::string(name) + "' for " + std::string(described_) + ": " + why;
+        fail_whole("invalid arg '" + std::string(name) + "' for " + std::string(described_) + ": " + why);
     }
     void fail_whole(std::string why) {
         if (problem_.empty()) problem_ = std::move(why);
@@ -124,16 +164,24 @@ private:
     std::string problem_;
 };
 
+// Its kind, and whether a queue of that kind may have such flags and arguments.
 void read_kind(argument_reader& in, queue_settings& out, queue_flags flags) {
-    const auto kind = in.text("x-queue-type");
-    if (!kind || *kind == "classic") return;
-    if (*kind == "quorum") {
+    const std::string kind = in.text("x-queue-type").value_or("classic");
+    unsigned bit = in_classic;
+    if (kind == "quorum") {
         out.kind = queue_kind::quorum;
-    } else if (*kind == "stream") {
+        bit = in_quorum;
+    } else if (kind == "stream") {
         out.kind = queue_kind::stream;
-    } else {
-        return in.fail_whole("invalid property 'x-queue-type' for " + in.described());
+        bit = in_stream;
+    } else if (kind != "classic") {
+        return in.fail("x-queue-type", "\"unsupported queue type '" + kind + "'\"");
     }
+    for (const known_argument& one : known_arguments)
+        if ((one.kinds & bit) == 0 && in.has(one.name))
+            in.fail_whole("invalid arg '" + std::string(one.name) + "' for " + in.described() +
+                          " of queue type rabbit_" + kind + "_queue");
+    if (out.kind == queue_kind::classic) return;
     const auto refuse_flag = [&](bool wrong, const char* name) {
         if (wrong) in.fail_whole("invalid property '" + std::string(name) + "' for " + in.described());
     };
@@ -150,29 +198,47 @@ void read_overflow(argument_reader& in, queue_settings& out) {
     } else if (*what == "reject-publish-dlx") {
         out.when_full = overflow::reject_publish_dlx;
     } else {
-        in.fail("x-overflow", "{invalid_overflow,<<\"" + *what + "\">>}");
+        in.fail("x-overflow", "invalid_overflow");
     }
 }
 
 void read_dead_letters(argument_reader& in, queue_settings& out) {
     out.dead_letter_exchange = in.short_text("x-dead-letter-exchange");
     out.dead_letter_routing_key = in.short_text("x-dead-letter-routing-key");
-    if (out.dead_letter_routing_key && !out.dead_letter_exchange)
+    if (out.dead_letter_routing_key && !in.has("x-dead-letter-exchange"))
         in.fail("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
     const auto strategy = in.text("x-dead-letter-strategy");
     if (strategy && *strategy != "at-most-once" && *strategy != "at-least-once")
-        in.fail("x-dead-letter-strategy", "{invalid_dlx_strategy,<<\"" + *strategy + "\">>}");
-    // RabbitMQ falls back to at-most-once unless the queue is a quorum queue that rejects what is too much.
-    out.dead_letter_at_least_once = strategy == "at-least-once" && out.kind == queue_kind::quorum &&
-                                    out.dead_letter_exchange && out.when_full == overflow::reject_publish;
+        in.fail("x-dead-letter-strategy", "invalid_dlx_strategy");
+    out.dead_letter_at_least_once = strategy == "at-least-once";
+}
+
+// Priorities, and what RabbitMQ has to say about memory, which decides itself here.
+void read_classic(argument_reader& in) {
+    if (const auto priority = in.number("x-max-priority")) {
+        constexpr std::uint64_t priority_max = 255;
+        if (*priority > priority_max)
+            in.fail("x-max-priority", "{max_value_exceeded," + std::to_string(*priority) + "}");
+        in.fail_whole("x-max-priority: this broker has no priority queues (" + in.described() + ")");
+    }
+    const auto mode = in.text("x-queue-mode");
+    if (mode && *mode != "default" && *mode != "lazy")
+        in.fail("x-queue-mode", "\"unsupported queue mode '" + *mode + "'\"");
+    const auto version = in.integer("x-queue-version");
+    if (version && *version != 1 && *version != 2)
+        in.fail("x-queue-version", "\"unsupported queue version '" + std::to_string(*version) + "'\"");
 }
 
 void read_stream(argument_reader& in, queue_settings& out) {
     if (const auto age = in.text("x-max-age")) {
         out.age_max = parse_interval(*age);
-        if (!out.age_max) in.fail("x-max-age", "{invalid_max_age,<<\"" + *age + "\">>}");
+        if (!out.age_max) in.fail("x-max-age", "invalid_max_age");
     }
-    if (const auto bytes = in.number("x-stream-max-segment-size-bytes", true)) out.segment_bytes = *bytes;
+    constexpr std::uint64_t segment_bytes_max = 3'000'000'000;
+    if (const auto bytes = in.number("x-stream-max-segment-size-bytes")) {
+        out.segment_bytes = *bytes;
+        if (*bytes > segment_bytes_max) in.fail_whole("Exceeded max value for x-stream-max-segment-size-bytes");
+    }
     in.number("x-initial-cluster-size", true);
 }
 
@@ -182,16 +248,22 @@ result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags 
     queue_settings out;
     argument_reader in(arguments, described);
     read_kind(in, out, flags);
-    out.message_ttl = in.time("x-message-ttl");
     out.expires = in.time("x-expires", true);
+    out.message_ttl = in.time("x-message-ttl");
+    read_dead_letters(in, out);
     out.length_max = in.number("x-max-length");
     out.bytes_max = in.number("x-max-length-bytes");
+    if (out.kind == queue_kind::classic) read_classic(in);
     read_overflow(in, out);
-    read_dead_letters(in, out);
-    out.delivery_limit = in.number("x-delivery-limit");
     out.single_active = in.flag("x-single-active-consumer");
+    in.number("x-quorum-initial-group-size", true);
     if (out.kind == queue_kind::stream) read_stream(in, out);
-    if (in.has("x-max-priority")) in.fail_whole("priority queues are not supported by this broker");
+    // RabbitMQ takes negative ones too: then nothing may come back.
+    if (const auto limit = in.integer("x-delivery-limit"))
+        out.delivery_limit = static_cast<std::uint64_t>(std::max<std::int64_t>(*limit, 0));
+    // RabbitMQ falls back to at-most-once unless the queue rejects what is too much.
+    out.dead_letter_at_least_once =
+        out.dead_letter_at_least_once && out.dead_letter_exchange && out.when_full == overflow::reject_publish;
     if (!in.problem().empty()) return refuse(reply_code::precondition_failed, in.problem());
     return out;
 }
@@ -213,12 +285,15 @@ result<void> require_same(std::string_view name, const amqp::table& received, co
                           std::string_view described) {
     const amqp::field_value* const now = received.find(name);
     const amqp::field_value* const before = current.find(name);
-    if (!now && !before) return {};
     if (now && before) {
         const auto a = amqp::as_int64(now);
         const auto b = amqp::as_int64(before);
         if (a && b ? a == b : *now == *before) return {};
+        return require_same(name, "'" + printed(*now) + "'", "'" + printed(*before) + "'", described);
     }
+    // Nothing is the same as what is so without being said.
+    const amqp::field_value* const one = now ? now : before;
+    if (!one || (name == "x-queue-type" && amqp::as_string(one) == "classic")) return {};
     return require_same(name, std::string_view(said(now)), std::string_view(said(before)), described);
 }
 

@@ -163,10 +163,17 @@ class headers_router final : public router {
         return !any;
     }
 
+    // Numbers and texts by value, whatever their width or type on the wire.
     static bool equal(const amqp::field_value& a, const amqp::field_value& b) {
         const auto x = amqp::as_int64(a);
         const auto y = amqp::as_int64(b);
-        return x && y ? x == y : a == b;
+        if (x && y) return x == y;
+        const auto v = amqp::as_double(a);
+        const auto w = amqp::as_double(b);
+        if (v && w) return v == w;
+        const auto t = amqp::as_string(a);
+        const auto u = amqp::as_string(b);
+        return t && u ? t == u : a == b;
     }
 
     void route(routed_message& what, std::vector<destination>& out) const override {

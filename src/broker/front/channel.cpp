@@ -165,9 +165,8 @@ result<void> channel::on(const amqp::exchange_unbind& m) {
 result<void> channel::on(const amqp::queue_declare& m) {
     result<queue*> found;
     if (m.passive) {
-        const auto name = named(m.queue);
-        if (!name) return std::unexpected(name.error());
-        found = home_.home_vhost().find_queue(*name, home_.owner());
+        // By name alone: RabbitMQ does not take an empty one for the last declared queue here.
+        found = home_.home_vhost().find_queue(m.queue, home_.owner());
     } else {
         if (auto allowed = require(permission::configure, "queue", m.queue); !allowed) return allowed;
         found = home_.home_vhost().declare(
