@@ -125,10 +125,10 @@ int serve(const configured& from) {
 void add_serve(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("serve", "Hold clients' WebSockets and translate them to AMQP");
     command->footer(
-        "Every key of the configuration is also a variable (foz config doc). For example:\n"
+        "With no --broker the embedded one runs inside. Every key of the configuration is also a variable (foz config "
+        "doc). For example:\n"
         "  foz serve --web web\n"
-        "  foz serve --broker amqp://127.0.0.1 --web web\n"
-        "  foz serve --config foz.toml --log-format json");
+        "  foz serve --config foz.toml --broker amqp://127.0.0.1");
     const auto from = std::make_shared<configured>(*command);
     command->callback([&chosen, from] { chosen = [from] { return serve(*from); }; });
 }

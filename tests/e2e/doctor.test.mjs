@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { amqplib, broker, closeAll, connect, run, serve, start, until, worker } from './lib.mjs';
+import { amqplib, broker, closeAll, connect, onFoz, run, serve, start, until, worker } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(process.env.FOZ_OUT, 'doctor-'));
@@ -39,7 +39,7 @@ test('doctor on an empty virtual host: everything would be made, nothing is', as
   assert.equal(code, 0);
   has(/^ok {4}configuration: reads; channels voice, chat, tickets$/m);
   has(/^ok {4}amqp:.*: connects, user guest may use virtual host /m);
-  has(/^ok {4}broker: RabbitMQ \d+\.\d+\.\d+, of the known range/m);
+  has(onFoz ? /^ok {4}broker: Foz \d+\.\d+\.\d+, the embedded one/m : /^ok {4}broker: RabbitMQ \d+\.\d+\.\d+, of the known range/m);
   has(/^ok {4}queue IN_CHAT: not there yet/m);
   has(/^ok {4}permissions of guest: may declare queues$/m);
   const again = await doctor(['--broker', broker, ...port0]);

@@ -1,8 +1,9 @@
 // Starting and stopping the real programs, and clients for them.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -23,6 +24,8 @@ const Primus = load(process.env.FOZ_PRIMUS_JS);
 const PluggedPrimus = load(process.env.FOZ_FOZ_JS);
 
 export const broker = process.env.FOZ_TEST_BROKER;
+// Which broker that is: the embedded one, or RabbitMQ.
+export const onFoz = process.env.FOZ_TEST_BROKER_KIND === 'foz';
 
 // Waits until the function returns something true; fails with the text after some seconds.
 export async function until(what, text, seconds = 10) {
@@ -69,6 +72,40 @@ export async function serve(args = [], url = broker, env = {}) {
   return self;
 }
 
+// What a failing test leaves open would keep the process from ending: every file's last act.
+const open = [];
+export async function closeAll() {
+  for (const close of open.splice(0)) await Promise.resolve().then(close).catch(() => {});
+}
+
+// A broker of our own, of the kind that this run is about, that may be killed and started again with the same data.
+export async function ownBroker() {
+  const folder = mkdtempSync(tmpdir() + '/foz-broker-');
+  const rabbitmq = (command) =>
+    execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', [command, folder], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const self = { url: undefined };
+  let child;
+  self.start = async () => {
+    if (!onFoz) {
+      rabbitmq('start');
+      self.url = readFileSync(folder + '/url', 'utf8').trim();
+      return;
+    }
+    const listen = self.url ? new URL(self.url).host : '127.0.0.1:0';
+    child = await start(process.env.FOZ, ['broker', '--data', folder, '--listen', listen]);
+    await child.until('ready: ');
+    self.url = child.output.match(/ready: (amqp:\/\/[^/]+)\//)[1];
+  };
+  self.kill = async () => (onFoz ? child.kill() : rabbitmq('kill'));
+  self.stop = async () => (onFoz ? child.stop() : rabbitmq('stop'));
+  open.push(async () => {
+    await self.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await self.start();
+  return self;
+}
+
 // The chat service, which there is in three languages: what a test asks of it is the same for all.
 const chatPrograms = {
   cpp: [process.env.FOZ_CHAT],
@@ -107,12 +144,6 @@ export async function run(program, args, { env = {}, seconds = 20 } = {}) {
   const [code, signal] = await once(child, 'close');
   clearTimeout(timer);
   return { code: code ?? signal, output };
-}
-
-// What a failing test leaves open would keep the process from ending: every file's last act.
-const open = [];
-export async function closeAll() {
-  for (const close of open.splice(0)) await Promise.resolve().then(close).catch(() => {});
 }
 
 export const secret = () => randomBytes(16).toString('base64url');

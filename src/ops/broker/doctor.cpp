@@ -97,6 +97,7 @@ private:
         const std::string version = property(broker, "version");
         const std::string name = "broker: " + product + " " + version;
         const unsigned release = release_of(version);
+        if (product == "Foz") return tell_(verdict::good, name + ", the embedded one: a single node");
         if (product != "RabbitMQ")
             return tell_(verdict::note,
                          name + ": foz is tested with RabbitMQ 3.10 to 4.x; streams and quorum queues are needed");
