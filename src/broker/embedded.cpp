@@ -5,11 +5,13 @@
 #include "broker/store/lmdb_engine.hpp"
 #include "broker/store/store.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <stdexcept>
 #include <sys/file.h>
 #include <system_error>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -42,6 +44,44 @@ user_settings guest(net::shard& home) {
     std::uint32_t salt = static_cast<std::uint32_t>(home.random().below(std::uint64_t{1} << 32));
     return {
         .name = "guest", .password_hash = hash_password("guest", salt), .loopback_only = true, .vhosts = {{"*", {}}}};
+}
+
+void tell(const queue& one, snapshot& out) {
+    const queue_identity& is = one.identity();
+    const bool keeps = is.settings.kind == queue_kind::stream;
+    out.queues.push_back({.vhost = is.vhost,
+                          .name = is.name,
+                          .kind = is.settings.kind,
+                          .flags = is.flags,
+                          .arguments = is.arguments,
+                          .ready = keeps ? one.message_count() : one.ready_count(),
+                          .unacknowledged = one.unacked_count(),
+                          .bytes = one.message_bytes(),
+                          .consumers = one.consumer_count(),
+                          .counters = one.counters()});
+}
+
+void tell(const vhost& of, snapshot& out) {
+    for (const auto& [name, one] : of.queues()) tell(*one, out);
+    for (const auto& [name, one] : of.exchanges()) {
+        if (name.empty()) continue;
+        const exchange_identity& is = one->identity();
+        out.exchanges.push_back({.vhost = of.name(),
+                                 .name = is.name,
+                                 .type = std::string(to_string(is.kind)),
+                                 .durable = is.durable,
+                                 .auto_delete = is.auto_delete,
+                                 .internal = is.internal,
+                                 .arguments = is.arguments});
+        for (const binding& bound : one->bindings())
+            out.bindings.push_back(
+                {.vhost = of.name(),
+                 .source = is.name,
+                 .to_exchange = bound.to.to_exchange != nullptr,
+                 .destination = bound.to.to_exchange ? bound.to.to_exchange->name() : bound.to.to_queue->name(),
+                 .routing_key = bound.routing_key,
+                 .arguments = bound.arguments});
+    }
 }
 
 }  // namespace
@@ -89,6 +129,22 @@ std::uint16_t embedded::port() const noexcept {
 
 void embedded::shut_down() {
     parts_->door.shut_down();
+}
+
+snapshot embedded::look() const {
+    snapshot out{.version = parts_->settings.version,
+                 .blocked = parts_->door.blocked(),
+                 .waiting_bytes = parts_->disk.waiting_bytes()};
+    for (const auto& [name, one] : parts_->model.vhosts()) {
+        out.vhosts.push_back(name);
+        tell(*one, out);
+    }
+    parts_->door.tell(out.connections, out.consumers);
+    // In an order that stays the same from one look to the next.
+    std::ranges::sort(out.queues, {}, [](const queue_info& one) { return std::tie(one.vhost, one.name); });
+    std::ranges::sort(out.exchanges, {}, [](const exchange_info& one) { return std::tie(one.vhost, one.name); });
+    std::ranges::sort(out.connections, {}, &connection_info::peer);
+    return out;
 }
 
 std::size_t embedded::connections() const noexcept {

@@ -1,6 +1,7 @@
 // The broker as a part of a process: model, storage and door on one shard.
 #pragma once
 
+#include "broker/snapshot.hpp"
 #include "net/shard.hpp"
 
 #include <cstdint>
@@ -34,6 +35,7 @@ public:
     // Tells the clients; they are gone within two seconds.
     void shut_down();
     std::size_t connections() const noexcept;
+    snapshot look() const;
 
 private:
     struct parts;

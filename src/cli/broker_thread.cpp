@@ -30,6 +30,12 @@ broker_thread::~broker_thread() {
     thread_.join();
 }
 
+void broker_thread::look(net::shard& back, std::function<void(broker::snapshot)> done) {
+    core_.at(0).post([this, &back, done = std::move(done)]() mutable {
+        back.post([done = std::move(done), now = broker_.look()]() mutable { done(std::move(now)); });
+    });
+}
+
 void broker_thread::stop_when_empty() {
     if (broker_.connections() == 0) return core_.stop();
     timer_.start(core_.at(0).wheel(), look_interval);

@@ -22,6 +22,8 @@ public:
     broker_thread& operator=(const broker_thread&) = delete;
 
     std::uint16_t port() const noexcept { return broker_.port(); }
+    // From any thread: `done` is called on the shard `back`.
+    void look(net::shard& back, std::function<void(broker::snapshot)> done);
 
 private:
     void stop_when_empty();

@@ -4,13 +4,17 @@
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "net/runtime.hpp"
+#include "ops/admin/admin.hpp"
+#include "ops/admin/aggregator_source.hpp"
+#include "ops/admin/broker_source.hpp"
 #include "ops/log.hpp"
-#include "ops/metrics/admin.hpp"
 
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -22,14 +26,22 @@ namespace {
 // Ends the process on signals and on failures to start; logs the rest.
 class serving final : public aggregator::aggregator_events {
 public:
-    serving(net::runtime& cores, aggregator::settings all, const std::string& admin_listen)
+    // `inside`: the embedded broker, or null.
+    serving(net::runtime& cores, aggregator::settings all, const std::string& admin_listen, broker_thread* inside)
         : cores_(cores),
           scheme_(all.tls ? "https" : "http"),
           address_(all.listen_address),
           aggregator_(cores, std::move(all), *this),
           signals_(cores.at(0).context(), SIGINT, SIGTERM) {
-        if (!admin_listen.empty())
-            admin_.emplace(cores.at(0), *ops::parse_endpoint(admin_listen), aggregator_, FOZ_VERSION);
+        if (admin_listen.empty()) return;
+        net::shard& home = cores.at(0);
+        sources_.push_back(std::make_unique<ops::aggregator_source>(aggregator_, home.time()));
+        if (inside)
+            sources_.push_back(std::make_unique<ops::broker_source>(
+                [inside, &home](auto done) { inside->look(home, std::move(done)); }, home.time()));
+        std::vector<ops::source*> shown;
+        for (const auto& one : sources_) shown.push_back(one.get());
+        admin_.emplace(home, *ops::parse_endpoint(admin_listen), std::move(shown), FOZ_VERSION);
     }
 
     int run() {
@@ -76,6 +88,7 @@ private:
     const std::string scheme_;
     const std::string address_;
     aggregator::aggregator aggregator_;
+    std::vector<std::unique_ptr<ops::source>> sources_;
     std::optional<ops::admin> admin_;
     boost::asio::signal_set signals_;
     std::string failure_;
@@ -117,7 +130,7 @@ int serve(const configured& from) {
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(all.threads);
     const std::unique_ptr<broker_thread> inside = start_broker(all, cores);
-    return serving(cores, std::move(all.server), all.admin_listen).run();
+    return serving(cores, std::move(all.server), all.admin_listen, inside.get()).run();
 }
 
 }  // namespace

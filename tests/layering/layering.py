@@ -26,7 +26,7 @@ ALLOWED = {
     "broker": {"base", "net", "broker/core", "broker/store", "broker/front"},
     "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
-    "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator"},
+    "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator", "broker"},
     "cli": {"base", "broker", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
 }
 # A codec takes octets and gives values: nothing of it may open a socket.

@@ -56,6 +56,7 @@ std::int64_t node::now_ms() const {
 }
 
 void node::dead_letter(queue& from, entry dead, death why) {
+    from.count_death();
     if (vhost* const home = find_vhost(from.identity().vhost)) home->dead_letter(from, std::move(dead), why);
 }
 

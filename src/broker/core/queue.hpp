@@ -87,6 +87,15 @@ struct queue_identity {
 
 enum class accepted : bool { no, yes };
 
+// Since the start.
+struct queue_counters {
+    std::uint64_t published = 0;
+    std::uint64_t delivered = 0;     // to consumers and by basic.get, repetitions included
+    std::uint64_t acknowledged = 0;  // what needs no acknowledgement is not counted
+    std::uint64_t returned = 0;      // came back to be delivered again
+    std::uint64_t died = 0;          // became dead letters
+};
+
 // Lives on the broker's shard. After gone() everything that is still asked of it does nothing: a channel may hold it
 // longer than its virtual host does.
 class queue : public std::enable_shared_from_this<queue> {
@@ -108,6 +117,11 @@ public:
     virtual accepted publish(const message_ref& what) = 0;
     virtual std::size_t ready_count() const noexcept = 0;
     virtual std::size_t unacked_count() const noexcept = 0;
+    // All that it holds; octets of the bodies that are ready, of a stream all that it keeps for its messages.
+    virtual std::uint64_t message_count() const noexcept = 0;
+    virtual std::uint64_t message_bytes() const noexcept = 0;
+    const queue_counters& counters() const noexcept { return counters_; }
+    void count_death() noexcept { ++counters_.died; }
 
     // A first check of the subscription; then it is one.
     result<void> consume(consumer& who, const consume_options& options);
@@ -148,6 +162,7 @@ protected:
     queue_identity identity_;
     surroundings& around_;
     std::unique_ptr<queue_log> log_;
+    queue_counters counters_;
     std::vector<consumer*> consumers_;  // by priority, highest first; within one priority whose turn it is first
 
 private:

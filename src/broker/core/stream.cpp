@@ -36,6 +36,7 @@ void stream::count_in(std::uint64_t bytes, std::int64_t arrived_ms) {
 }
 
 accepted stream::publish(const message_ref& what) {
+    ++counters_.published;
     stored_entry made{.at = next_++, .what = what, .arrived_ms = around_.now_ms()};
     log_->put(made);
     const std::size_t segments = segments_.size();
@@ -116,6 +117,7 @@ void stream::pump(consumer& who, reader& state) {
         auto found = next_of(state);
         if (!found) return;
         state.next = found->at + 1;
+        ++counters_.delivered;
         who.take(shared_from_this(),
                  {.what = std::move(found->what), .at = found->at, .arrived_ms = found->arrived_ms});
     }

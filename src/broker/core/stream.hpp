@@ -23,10 +23,12 @@ public:
     // As RabbitMQ's passive declare says of streams.
     std::size_t ready_count() const noexcept override { return 0; }
     std::size_t unacked_count() const noexcept override { return 0; }
+    std::uint64_t message_count() const noexcept override { return visible_end_ - first_; }
+    std::uint64_t message_bytes() const noexcept override { return bytes_; }
     void wake(consumer& who) override;
     result<std::optional<entry>> get(bool no_ack) override;
     result<std::size_t> purge() override;
-    void ack(const entry&) override {}
+    void ack(const entry&) override { ++counters_.acknowledged; }
     void give_back(entry) override {}
     void reject(entry) override {}
     void deliver() override;

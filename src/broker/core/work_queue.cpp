@@ -52,6 +52,7 @@ accepted work_queue::publish(const message_ref& what) {
             around_.dead_letter(*this, {.what = what}, death::maxlen);
         return accepted::no;
     }
+    ++counters_.published;
     entry made{.what = what, .at = next_++, .arrived_ms = around_.now_ms()};
     made.expires_ms = expires_at(*what, made.arrived_ms);
     if (identity_.flags.durable && (what->persistent() || quorum())) {
@@ -119,6 +120,7 @@ void work_queue::forget(const entry& gone) {
 }
 
 void work_queue::hand_to(consumer& who, entry taken) {
+    ++counters_.delivered;
     if (who.no_ack) {
         forget(taken);
     } else {
@@ -173,6 +175,7 @@ result<std::optional<entry>> work_queue::get(bool no_ack) {
     drop_expired();
     if (!head()) return std::optional<entry>();
     entry taken = pop_head();
+    ++counters_.delivered;
     if (no_ack) {
         forget(taken);
     } else {
@@ -193,12 +196,14 @@ result<std::size_t> work_queue::purge() {
 void work_queue::ack(const entry& settled) {
     if (gone()) return;
     --unacked_count_;
+    ++counters_.acknowledged;
     forget(settled);
 }
 
 void work_queue::give_back(entry returned) {
     if (gone()) return;
     --unacked_count_;
+    ++counters_.returned;
     returned.redelivered = true;
     ++returned.returns;
     if (quorum() && settings().delivery_limit && returned.returns > *settings().delivery_limit) {

@@ -20,6 +20,8 @@ public:
     accepted publish(const message_ref& what) override;
     std::size_t ready_count() const noexcept override { return ready_.size() + paged_count_; }
     std::size_t unacked_count() const noexcept override { return unacked_count_; }
+    std::uint64_t message_count() const noexcept override { return ready_count() + unacked_count_; }
+    std::uint64_t message_bytes() const noexcept override { return ready_bytes_ + paged_bytes_; }
     void wake(consumer& who) override;
     result<std::optional<entry>> get(bool no_ack) override;
     result<std::size_t> purge() override;

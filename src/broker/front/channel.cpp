@@ -76,6 +76,19 @@ void channel::release() {
     deliver_again(touched);
 }
 
+void channel::tell(std::vector<consumer_info>& consumers) const {
+    for (const auto& [tag, one] : subscriptions_)
+        consumers.push_back({.vhost = one->from->identity().vhost,
+                             .queue = one->from->name(),
+                             .tag = tag,
+                             .channel = number_,
+                             .prefetch = one->prefetch,
+                             .unacknowledged = one->unacked,
+                             .no_ack = one->no_ack,
+                             .exclusive = one->exclusive,
+                             .priority = one->priority});
+}
+
 template <class Method>
 result<void> channel::on(const Method& m) {
     const amqp::method_info& what = amqp::info(amqp::method(m));

@@ -5,6 +5,7 @@
 #include "amqp/codec/methods.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/vhost.hpp"
+#include "broker/front/info.hpp"
 #include "broker/front/users.hpp"
 
 #include <cstdint>
@@ -64,6 +65,7 @@ public:
     void wake_all();
     // Confirms what is durable by now.
     void flush_confirms();
+    void tell(std::vector<consumer_info>& consumers) const;
 
 private:
     friend class subscription;

@@ -121,8 +121,27 @@ void connection::on_committed() {
     if (has_published_ && state_ == state::open) at_turn_end();
 }
 
+void connection::tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const {
+    if (state_ != state::open) return;
+    const auto& from = stream_->remote();
+    const std::string peer = from.address().to_string() + ":" + std::to_string(from.port());
+    connections.push_back({.peer = peer,
+                           .name = name_,
+                           .client = client_,
+                           .user = user_->name,
+                           .vhost = vhost_->name(),
+                           .channels = channels_.size(),
+                           .received_bytes = received_bytes_,
+                           .heartbeat = std::chrono::duration_cast<std::chrono::seconds>(heartbeat_),
+                           .blocked = blocked_ && has_published_});
+    const std::size_t before = consumers.size();
+    for (const auto& [number, one] : channels_) one->tell(consumers);
+    for (std::size_t i = before; i < consumers.size(); ++i) consumers[i].peer = peer;
+}
+
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
+    received_bytes_ += octets.size();
     silent_beats_ = 0;
     take_in({octets.data(), octets.size()});
 }
@@ -260,6 +279,12 @@ void connection::on_start_ok(const amqp::connection_start_ok& said) {
         wants_blocked_ = has("connection.blocked");
         closes_on_refusal_ = has("authentication_failure_close");
     }
+    const auto text = [&](const char* name) {
+        return std::string(amqp::as_string(said.client_properties.find(name)).value_or(""));
+    };
+    name_ = text("connection_name");
+    client_ = text("product");
+    if (const std::string version = text("version"); !version.empty()) client_ += " " + version;
     if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
         return fail({amqp::reply_code::command_invalid, "unknown authentication mechanism '" + said.mechanism + "'"},
                     amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);

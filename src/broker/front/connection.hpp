@@ -5,6 +5,7 @@
 #include "amqp/codec/frame_parser.hpp"
 #include "amqp/codec/methods.hpp"
 #include "broker/core/node.hpp"
+#include "broker/front/info.hpp"
 #include "broker/front/users.hpp"
 #include "net/stream.hpp"
 
@@ -67,6 +68,8 @@ public:
     void block(bool blocked, const std::string& reason);
     // The storage has committed.
     void on_committed();
+    // Adds itself, once it is open.
+    void tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const;
 
     // For channels.
     owner_id owner() const noexcept { return owner_; }
@@ -131,6 +134,9 @@ private:
     std::map<std::uint16_t, std::unique_ptr<channel>> closed_channels_;
     std::string out_;
     std::string held_;  // octets of the client's that wait until it has read our answers
+    std::string name_;  // what the client says of itself
+    std::string client_;
+    std::uint64_t received_bytes_ = 0;
     bool choked_ = false;
     bool cancels_consumers_ = false;  // capabilities of the client
     bool wants_blocked_ = false;

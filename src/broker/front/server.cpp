@@ -45,6 +45,10 @@ void server::on_gone(connection& gone) {
     connections_.erase(&gone);
 }
 
+void server::tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const {
+    for (const auto& [key, one] : connections_) one->tell(connections, consumers);
+}
+
 void server::on_committed() {
     model_.on_committed(model_.disk().committed());
     for (const auto& [key, one] : connections_) one->on_committed();

@@ -38,6 +38,10 @@ public:
     std::uint16_t port() const noexcept { return listener_->port(); }
     std::size_t connections() const noexcept { return connections_.size(); }
 
+    void tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const;
+    // Why publishers wait; empty: they don't.
+    const std::string& blocked() const noexcept { return blocked_reason_; }
+
     // The storage has committed: publishers are told.
     void on_committed();
     // Publishers have to wait, or not any more.

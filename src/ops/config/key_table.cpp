@@ -337,10 +337,11 @@ std::vector<key> client_keys() {
 std::vector<key> operator_keys() {
     using c = configuration;
     return {
-        as_flag(with_flaw(text("admin", "listen", &c::admin_listen, "ADDRESS:PORT",
-                               "plain HTTP for operators: /metrics, /healthz, /readyz; empty: off"),
-                          no_endpoint_or_off),
-                "--admin-listen"),
+        as_flag(
+            with_flaw(text("admin", "listen", &c::admin_listen, "ADDRESS:PORT",
+                           "plain HTTP for operators: /metrics, /healthz, /readyz, /api/overview and more; empty: off"),
+                      no_endpoint_or_off),
+            "--admin-listen"),
 
         as_flag(with_words(text("log", "format", &c::log_format, "", "of the lines on stderr"), {"text", "json"}),
                 "--log-format"),

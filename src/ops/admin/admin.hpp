@@ -1,25 +1,28 @@
 // The admin port: plain HTTP for operators and their tools.
 #pragma once
 
-#include "aggregator/snapshot.hpp"
 #include "net/timing_wheel.hpp"
+#include "ops/admin/source.hpp"
 #include "ops/config/configuration.hpp"
 #include "ws/conn/server.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace foz::ops {
 
 // GET /metrics (Prometheus), /healthz (200: the process and all its event loops live), /readyz (200: clients are let
-// in; 503 and why they are not). Lives on shard 0. Answers are made from a snapshot that is at most a second old: an
-// answer can't wait for other shards.
+// in; 503 and why they are not), /api/overview and the sources' own pages (JSON, members named as RabbitMQ's management
+// API names them). Lives on one shard. Answers are made from what was collected at most a second ago.
 class admin final : private ws::application {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken. All outlive the admin, which is
     // made before the runtime runs and destroyed after.
-    admin(net::shard& home, const endpoint& where, aggregator::aggregator& of, std::string version);
+    admin(net::shard& home, const endpoint& where, std::vector<source*> sources, std::string version);
 
     void start() { collect(); }
     // From now on it is not ready.
@@ -30,13 +33,18 @@ private:
     ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
     ws::http_response health() const;
     ws::http_response readiness() const;
+    ws::http_response metrics() const;
+    ws::http_response api(std::string_view name) const;
+    std::string overview() const;
+    std::string not_ready() const;
     void collect();
 
     net::shard& home_;
-    aggregator::aggregator& of_;
+    const std::vector<source*> sources_;
     const std::string version_;
     std::unique_ptr<ws::server> server_;
-    std::optional<aggregator::snapshot> last_;
+    std::size_t collecting_ = 0;  // sources that are not done yet
+    bool collected_ = false;
     steady_time last_at_;
     bool stopping_ = false;
     net::wheel_timer timer_{this, [](admin& self) { self.collect(); }};

@@ -1,5 +1,5 @@
 #include "ops/log.hpp"
-#include "ops/metrics/exposition.hpp"
+#include "ops/admin/exposition.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ops/metrics/exposition.hpp"
+#include "ops/admin/exposition.hpp"
 
 #include <charconv>
 

@@ -1,14 +1,8 @@
-#include "ops/metrics/metrics.hpp"
+#include "ops/admin/aggregator_source.hpp"
 
-#include "ops/metrics/exposition.hpp"
-
-#include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace foz::ops {
 namespace {
@@ -90,36 +84,6 @@ metric ready() {
             [](const snapshot& now, exposition& to) { to.sample({}, now.not_ready.empty() ? 1 : 0); }};
 }
 
-// What Prometheus' own libraries tell of every process.
-metric process(const char* name, const char* type, const char* help, std::function<double()> get) {
-    return {name, type, help, [=](const snapshot&, exposition& to) { to.sample({}, get()); }};
-}
-
-double processor_seconds() {
-    rusage used{};
-    ::getrusage(RUSAGE_SELF, &used);
-    const auto seconds = [](const timeval& t) { return double(t.tv_sec) + double(t.tv_usec) / 1e6; };
-    return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
-double resident_bytes() {
-    std::ifstream in("/proc/self/statm");
-    double total = 0, resident = 0;
-    in >> total >> resident;
-    return resident * double(::sysconf(_SC_PAGESIZE));
-}
-
-double open_descriptors() {
-    std::error_code ignored;
-    const std::filesystem::directory_iterator all("/proc/self/fd", ignored);
-    return double(std::distance(begin(all), end(all)));
-}
-
-double start_seconds() {
-    static const auto start = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration<double>(start).count();
-}
-
 const std::vector<metric>& metrics() {
     static const std::vector<metric> all{
         ready(),
@@ -170,26 +134,64 @@ const std::vector<metric>& metrics() {
         link("foz_broker_connect_failures_total", "Attempts that failed", &amqp::client_counters::connect_failures),
         link("foz_broker_disconnects_total", "Connections that were lost", &amqp::client_counters::disconnects),
         link("foz_broker_blocked_total", "Times that the broker took no messages", &amqp::client_counters::blocked),
-        process("process_cpu_seconds_total", "counter", "Processor time, user and system", processor_seconds),
-        process("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes),
-        process("process_open_fds", "gauge", "Open descriptors", open_descriptors),
-        process("process_start_time_seconds", "gauge", "When the process was first asked, in seconds since 1970",
-                start_seconds),
     };
     return all;
 }
 
+// Those whose growth is shown, summed over the shards.
+std::vector<std::pair<const char*, std::uint64_t>> totals(const snapshot& now) {
+    hub_counters sum;
+    for (const shard_snapshot& one : now.shards) {
+        sum.frames_in += one.counters.frames_in;
+        sum.published += one.counters.published;
+        sum.deliveries += one.counters.deliveries;
+        sum.answers += one.counters.answers;
+    }
+    return {{"frames", sum.frames_in},
+            {"published", sum.published},
+            {"outbound", now.counters.outbound},
+            {"deliveries", sum.deliveries},
+            {"answers", sum.answers}};
+}
+
 }  // namespace
 
-std::string expose(const snapshot& now, const std::string& version) {
-    exposition to;
-    to.family("foz_build_info", "gauge", "The program's version");
-    to.sample({{"version", version}}, 1);
+void aggregator_source::collect(std::function<void()> done) {
+    of_.collect([this, done = std::move(done)](aggregator::snapshot now) {
+        last_ = std::move(now);
+        rates_.begin(time_.now());
+        for (const auto& [name, total] : totals(*last_)) rates_.count(name, total);
+        done();
+    });
+}
+
+void aggregator_source::expose(exposition& to) const {
+    if (!last_) return;
     for (const metric& one : metrics()) {
         to.family(one.name, one.type, one.help);
-        one.write(now, to);
+        one.write(*last_, to);
     }
-    return to.text();
+}
+
+void aggregator_source::overview(json_writer& to) const {
+    if (!last_) return;
+    std::size_t connections = 0, sessions = 0, requests = 0;
+    for (const shard_snapshot& one : last_->shards) {
+        connections += one.connections;
+        sessions += one.sessions;
+        requests += one.requests;
+    }
+    to.key("aggregator").open('{');
+    to.member("connections", connections).member("sessions", sessions).member("requests_waiting", requests);
+    to.member("broker_connected", last_->consume.connected).member("broker_blocked", last_->consume.blocked);
+    to.key("channels").open('[');
+    for (const std::string& name : last_->channels) to.value(name);
+    to.close(']').key("message_stats").open('{');
+    for (const auto& [name, total] : totals(*last_)) {
+        to.member(name, total);
+        to.key(std::string(name) + "_details").open('{').member("rate", rates_.of(name)).close('}');
+    }
+    to.close('}').close('}');
 }
 
 }  // namespace foz::ops
