@@ -1,5 +1,5 @@
-#include "ops/log.hpp"
 #include "ops/admin/exposition.hpp"
+#include "ops/log.hpp"
 
 #include <gtest/gtest.h>
 
