@@ -2,8 +2,10 @@
 
 #include "broker/core/node.hpp"
 #include "broker/front/server.hpp"
-#include "broker/store/lmdb_engine.hpp"
+#include "broker/store/log_engine.hpp"
+#include "broker/store/sqlite_kv.hpp"
 #include "broker/store/store.hpp"
+#include "broker/store/wal_check.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -39,6 +41,14 @@ public:
 private:
     int descriptor_ = -1;
 };
+
+std::unique_ptr<engine> open_store(const embedded_options& settings) try {
+    const std::string damage = check_wal(sqlite_file(settings.data));
+    if (!damage.empty() && settings.notice) settings.notice(damage);
+    return std::make_unique<log_engine>(open_sqlite(settings.data));
+} catch (const kv_failure& why) {
+    throw std::runtime_error(settings.data + " can't be read: " + why.what());
+}
 
 user_settings guest(net::shard& home) {
     std::uint32_t salt = static_cast<std::uint32_t>(home.random().below(std::uint64_t{1} << 32));
@@ -86,32 +96,63 @@ void tell(const vhost& of, snapshot& out) {
 
 }  // namespace
 
+// What the store says comes here before model and door are there: at a start it may find damage.
 struct embedded::parts final : store_events {
     parts(net::shard& home, embedded_options options)
-        : settings(std::move(options)),
+        : shard(home),
+          settings(std::move(options)),
           lock(settings.data),
           disk(
-              open_lmdb(settings.data), [&home](std::function<void()> work) { home.post(std::move(work)); }, *this),
+              open_store(settings), [&home](std::function<void()> work) { home.post(std::move(work)); }, *this),
           model(disk, home.time(), home.random()),
           door(home, model,
                {.listen = {.address = settings.address, .port = settings.port, .reuse_port = false},
                 .limits = {},
                 .users = {guest(home)},
                 .version = settings.version}) {
+        if (disk.damaged_records() > 0)
+            say(std::to_string(disk.damaged_records()) + " records in " + settings.data +
+                " are damaged and were left out: queues, exchanges or bindings may be missing");
+        if (!disk.was_clean())
+            say("the broker has not ended in good order: messages that were there before are marked as redelivered");
         model.start(settings.vhosts);
+        if (!failure.empty()) throw std::runtime_error(failure);
         disk.erase_unopened();
         if (const auto opened = door.listen(); !opened) throw std::runtime_error(opened.error());
+        listening = true;
     }
 
     void on_committed() override { door.on_committed(); }
     void on_trouble(const std::string& why) override {
         door.block(!why.empty(), why.empty() ? "" : "the disk can't be written: " + why);
-        if (settings.notice)
-            settings.notice(why.empty() ? "the disk can be written again: publishers go on"
-                                        : settings.data + " can't be written, publishers wait: " + why);
+        say(why.empty() ? "the disk can be written again: publishers go on"
+                        : settings.data + " can't be written, publishers wait: " + why);
+    }
+    void on_pressure(bool high) override { door.hold(high); }
+    void on_damage(queue_number queue, position first, std::uint64_t count) override {
+        say(std::to_string(count) + " messages of " + name_of(queue) +
+            " are damaged on disk and lost, the first one at position " + std::to_string(first));
+    }
+    void on_broken(const std::string& why) override {
+        failure = settings.data + " can't be read: " + why;
+        // Out of the shard's loop, to whoever runs it: not out of what is on the stack.
+        if (listening) shard.post([text = failure] { throw std::runtime_error(text); });
     }
 
+    void say(const std::string& line) const {
+        if (settings.notice) settings.notice(line);
+    }
+    std::string name_of(queue_number number) const {
+        for (const auto& [name, home] : model.vhosts())
+            for (const auto& [key, one] : home->queues())
+                if (one->identity().number == number) return one->described();
+        return "a queue that is being opened";
+    }
+
+    net::shard& shard;
     const embedded_options settings;
+    std::string failure;
+    bool listening = false;
     const folder_lock lock;
     store disk;
     node model;

@@ -22,7 +22,8 @@ struct embedded_options {
     std::function<void(const std::string&)> notice;
 };
 
-// Lives on the shard that it is given. Nobody but clients on this machine gets in unless users say otherwise: the only
+// Lives on the shard that it is given. When its data can't be read any more, a std::runtime_error with one line leaves
+// the shard's loop. Nobody but clients on this machine gets in unless users say otherwise: the only
 // one is guest, as RabbitMQ has it.
 class embedded {
 public:

@@ -25,14 +25,25 @@ struct stored_entry {
     message_ref what;
     std::int64_t arrived_ms = 0;  // since 1970
     std::uint32_t returns = 0;    // times that it came back from a consumer
+    bool transient = false;       // it is in the log to keep memory small, and not there after a start
+};
+
+// What a log has from a position on.
+struct log_page {
+    std::vector<stored_entry> entries;  // in order
+    position end = 0;                   // where the next page begins
+    std::uint64_t lost = 0;  // entries on the way that are damaged: they are in no page, and not counted any more
 };
 
 // What is known of a queue without reading its entries.
 struct log_summary {
     std::uint64_t count = 0;
-    std::uint64_t bytes = 0;     // of message::octets()
-    position next = 0;           // of the next entry
-    position delivered_end = 0;  // entries from here on were never given to a consumer
+    std::uint64_t bytes = 0;  // of their bodies
+    position next = 0;        // of the next entry
+    // Entries from here on were never given to a consumer. After a start it is `next`, unless the process before has
+    // ended in good order: nobody knows then what was on its way to whom.
+    position delivered_end = 0;
+    std::int64_t last_ms = 0;  // when the last one arrived, since 1970
 };
 
 // The entries of one queue. Destroying it leaves them where they are.
@@ -43,7 +54,7 @@ public:
     // Positions grow from call to call.
     virtual void put(const stored_entry& entry) = 0;
     // Each entry at most once; a remove() of what is not committed yet may save both writes.
-    virtual void remove(position at, std::size_t bytes) = 0;
+    virtual void remove(const stored_entry& gone) = 0;
     // All entries before `end`: so many, of so many octets.
     virtual void remove_below(position end, std::uint64_t count, std::uint64_t bytes) = 0;
     // The entry, which is there, has come back so many times.
@@ -54,8 +65,15 @@ public:
 
     // Entries from `from` on, in order, committed or not; at least one if there is one, and no more when `count_max` or
     // about `bytes_max` is reached.
-    virtual std::vector<stored_entry> read(position from, std::size_t count_max, std::size_t bytes_max) = 0;
+    // Without entries: there are none.
+    virtual log_page read(position from, std::size_t count_max, std::size_t bytes_max) = 0;
+    // So many entries are counted and can't be found.
+    virtual void missing(std::uint64_t count) = 0;
     virtual const log_summary& summary() const noexcept = 0;
+
+    // A few octets of the queue's own, replaced whole; empty at first.
+    virtual void set_note(std::string note) = 0;
+    virtual const std::string& note() const noexcept = 0;
 };
 
 // Lives on the broker's shard. What is asked for becomes durable in the order of the calls, many of them in one commit.
@@ -69,8 +87,7 @@ public:
     // At start: each of them, in the order of their keys.
     virtual void definitions(const std::function<void(std::string_view key, std::string_view value)>& each) = 0;
 
-    // The log with that number; a new one when there is none. `durable`: what is put has to be committed. Otherwise the
-    // log is there to keep memory small, and is empty after a start.
+    // The log with that number; a new one when there is none. One that is not durable is empty after a start.
     virtual std::unique_ptr<queue_log> open(queue_number number, bool durable) = 0;
     // At start: logs that no queue has opened are erased.
     virtual void erase_unopened() = 0;

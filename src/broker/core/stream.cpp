@@ -1,6 +1,9 @@
 #include "broker/core/stream.hpp"
 
+#include "amqp/codec/wire.hpp"
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace foz::broker {
@@ -11,23 +14,65 @@ constexpr std::size_t page_bytes = 256 << 10;
 
 }  // namespace
 
+// Nothing is read but the log's own numbers: all segments but the last one are in its note.
 void stream::recover() {
     const log_summary& known = log_->summary();
     next_ = visible_end_ = known.next;
-    first_ = next_ - known.count;
-    for (position at = first_; at < next_;) {
-        const auto page = log_->read(at, page_count, page_bytes);
-        if (page.empty()) break;
-        for (const stored_entry& one : page) count_in(one.what->octets().size(), one.arrived_ms);
-        at = page.back().at + 1;
+    first_ = next_ - std::min<std::uint64_t>(known.count, next_);
+    if (!read_note(log_->note())) segments_.clear();
+    if (!segments_.empty()) first_ = segments_.front().first;
+    position last = first_;
+    std::uint64_t bytes = 0;
+    for (const segment& closed : segments_) {
+        last = closed.first + closed.count;
+        bytes += closed.bytes;
     }
+    if (last < next_)
+        segments_.push_back({.first = last,
+                             .count = next_ - last,
+                             .bytes = known.bytes - std::min(known.bytes, bytes),
+                             .last_ms = known.last_ms});
+    bytes_ = known.bytes;
     on_alarm();
+}
+
+// The first offset; first, count, bytes, time of each segment that is closed.
+void stream::write_note() {
+    std::string note;
+    amqp::writer out(note);
+    out.u64(first_);
+    for (std::size_t i = 0; i + 1 < segments_.size(); ++i) {
+        const segment& closed = segments_[i];
+        for (const std::uint64_t value :
+             {closed.first, closed.count, closed.bytes, static_cast<std::uint64_t>(closed.last_ms)})
+            out.u64(value);
+    }
+    log_->set_note(std::move(note));
+}
+
+bool stream::read_note(std::string_view note) {
+    if (note.empty()) return true;
+    amqp::reader in(note);
+    first_ = std::min(in.u64(), next_);
+    while (!in.at_end()) {
+        segment closed{};
+        closed.first = in.u64();
+        closed.count = in.u64();
+        closed.bytes = in.u64();
+        closed.last_ms = static_cast<std::int64_t>(in.u64());
+        const bool follows = segments_.empty() || segments_.back().first + segments_.back().count == closed.first;
+        if (in.failed() || !follows || closed.first + closed.count > next_) return false;
+        segments_.push_back(closed);
+    }
+    return true;
 }
 
 void stream::count_in(std::uint64_t bytes, std::int64_t arrived_ms) {
     const position at = segments_.empty() ? first_ : segments_.back().first + segments_.back().count;
-    if (segments_.empty() || segments_.back().bytes >= settings().segment_bytes)
+    if (segments_.empty() || segments_.back().bytes >= settings().segment_bytes) {
         segments_.push_back({.first = at, .count = 0, .bytes = 0, .last_ms = 0});
+        write_note();
+    }
     segment& last = segments_.back();
     ++last.count;
     last.bytes += bytes;
@@ -40,7 +85,7 @@ accepted stream::publish(const message_ref& what) {
     stored_entry made{.at = next_++, .what = what, .arrived_ms = around_.now_ms()};
     log_->put(made);
     const std::size_t segments = segments_.size();
-    count_in(what->octets().size(), made.arrived_ms);
+    count_in(what->body().size(), made.arrived_ms);
     const commit_number commit = around_.disk().pending_commit();
     if (uncommitted_.empty() || uncommitted_.back().commit != commit) {
         uncommitted_.push_back({commit, next_});
@@ -88,6 +133,7 @@ void stream::retain() {
     if (count == 0) return;
     first_ = segments_.front().first;
     log_->remove_below(first_, count, bytes);
+    write_note();
     while (!recent_.empty() && recent_.front().at < first_) {
         recent_bytes_ -= recent_.front().what->bytes();
         recent_.pop_front();
@@ -102,8 +148,8 @@ std::optional<stored_entry> stream::next_of(reader& state) {
         return recent_[state.next - recent_.front().at];
     }
     if (state.page.empty() || state.page.front().at != state.next) {
-        const auto read = log_->read(state.next, page_count, page_bytes);
-        state.page.assign(read.begin(), read.end());
+        log_page read = log_->read(state.next, page_count, page_bytes);
+        state.page.assign(std::make_move_iterator(read.entries.begin()), std::make_move_iterator(read.entries.end()));
         if (state.page.empty() || state.page.front().at >= visible_end_) return std::nullopt;
         state.next = state.page.front().at;
     }
@@ -177,11 +223,11 @@ position stream::first_at_or_after(std::int64_t arrived_ms) {
     position high = visible_end_;
     while (low < high) {
         const position middle = low + (high - low) / 2;
-        const auto there = log_->read(middle, 1, 1);
-        if (there.empty() || there.front().arrived_ms >= arrived_ms)
+        const log_page there = log_->read(middle, 1, 1);
+        if (there.entries.empty() || there.entries.front().arrived_ms >= arrived_ms)
             high = middle;
         else
-            low = there.front().at + 1;
+            low = there.entries.front().at + 1;
     }
     return low;
 }

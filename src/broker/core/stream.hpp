@@ -64,6 +64,10 @@ private:
     std::optional<stored_entry> next_of(reader& state);
     position offset_of(const amqp::field_value* wish);
     position first_at_or_after(std::int64_t arrived_ms);
+    // Of the segments, for the log.
+    void write_note();
+    // False: it is none.
+    bool read_note(std::string_view note);
     void count_in(std::uint64_t bytes, std::int64_t arrived_ms);
     void retain();
 

@@ -16,22 +16,11 @@ void work_queue::recover() {
     next_ = known.next;
     paged_count_ = known.count;
     paged_from_ = 0;
-    // The log counts whole messages, the limit their bodies alone.
-    paged_bytes_ = settings().bytes_max ? count_bodies() : known.bytes;
-    page_in();
+    paged_bytes_ = known.bytes;
+    if (paged_count_ > 0) page_in(1);
     // What has expired meanwhile goes when the alarm rings: its dead letters need queues and bindings that are not
     // there yet.
     set_alarm();
-}
-
-std::size_t work_queue::count_bodies() {
-    std::size_t bytes = 0;
-    for (position at = 0;;) {
-        const auto page = log_->read(at, page_count, page_bytes);
-        if (page.empty()) return bytes;
-        for (const stored_entry& one : page) bytes += one.what->body().size();
-        at = page.back().at + 1;
-    }
 }
 
 bool work_queue::over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept {
@@ -55,7 +44,7 @@ accepted work_queue::publish(const message_ref& what) {
     ++counters_.published;
     entry made{.what = what, .at = next_++, .arrived_ms = around_.now_ms()};
     made.expires_ms = expires_at(*what, made.arrived_ms);
-    if (identity_.flags.durable && (what->persistent() || quorum())) {
+    if (log_ && !transient(*what)) {
         made.stored = true;
         log_->put({.at = made.at, .what = what, .arrived_ms = made.arrived_ms});
     }
@@ -75,7 +64,8 @@ void work_queue::append(entry made) {
     const std::size_t bytes = made.what->body().size();
     const bool window_full = ready_bytes_ >= window_bytes || ready_.size() >= window_count;
     if (log_ && (paged_count_ > 0 || window_full)) {
-        if (!made.stored) log_->put({.at = made.at, .what = made.what, .arrived_ms = made.arrived_ms});
+        if (!made.stored)
+            log_->put({.at = made.at, .what = made.what, .arrived_ms = made.arrived_ms, .transient = true});
         if (paged_count_++ == 0) paged_from_ = made.at;
         paged_bytes_ += bytes;
         return;
@@ -84,10 +74,17 @@ void work_queue::append(entry made) {
     ready_.push_back(std::move(made));
 }
 
-void work_queue::page_in() {
+bool work_queue::transient(const message& what) const noexcept {
+    const queue_flags& is = identity_.flags;
+    return !is.durable || is.exclusive || (!what.persistent() && !quorum());
+}
+
+void work_queue::page_in(std::size_t count_max) {
     if (paged_count_ == 0) return;
-    auto page = log_->read(paged_from_, page_count, page_bytes);
-    for (stored_entry& one : page) {
+    log_page page = log_->read(paged_from_, count_max, page_bytes);
+    paged_count_ -= std::min(paged_count_, page.entries.size() + page.lost);
+    paged_from_ = page.end;
+    for (stored_entry& one : page.entries) {
         entry made{.what = std::move(one.what), .at = one.at, .arrived_ms = one.arrived_ms, .returns = one.returns};
         made.expires_ms = expires_at(*made.what, made.arrived_ms);
         made.redelivered = made.returns > 0 || made.at < log_->summary().delivered_end;
@@ -95,16 +92,14 @@ void work_queue::page_in() {
         const std::size_t bytes = made.what->body().size();
         ready_bytes_ += bytes;
         paged_bytes_ -= std::min(paged_bytes_, bytes);
-        paged_from_ = made.at + 1;
-        --paged_count_;
         ready_.push_back(std::move(made));
     }
-    if (page.empty()) paged_count_ = 0;
+    if (page.entries.empty() && paged_count_ > 0) log_->missing(std::exchange(paged_count_, 0));
     if (paged_count_ == 0) paged_bytes_ = 0;
 }
 
 entry* work_queue::head() {
-    if (ready_.empty()) page_in();
+    if (ready_.empty()) page_in(page_count);
     return ready_.empty() ? nullptr : &ready_.front();
 }
 
@@ -116,7 +111,7 @@ entry work_queue::pop_head() {
 }
 
 void work_queue::forget(const entry& gone) {
-    if (gone.stored && log_) log_->remove(gone.at, gone.what->octets().size());
+    if (gone.stored && log_) log_->remove({.at = gone.at, .what = gone.what, .transient = transient(*gone.what)});
 }
 
 void work_queue::hand_to(consumer& who, entry taken) {

@@ -38,8 +38,6 @@ private:
     void drop_all() override;
 
     bool quorum() const noexcept { return settings().kind == queue_kind::quorum; }
-    // Of the log.
-    std::size_t count_bodies();
     bool over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept;
     std::int64_t expires_at(const message& what, std::int64_t arrived_ms) const noexcept;
     // Whom the next entry goes to, or null. It moves behind the others of its priority.
@@ -48,7 +46,10 @@ private:
     entry* head();
     entry pop_head();
     void append(entry made);
-    void page_in();
+    // So many entries at most, and at least one if there is one.
+    void page_in(std::size_t count_max);
+    // The message does not survive the process: it is in the log only to keep memory small.
+    bool transient(const message& what) const noexcept;
     void forget(const entry& gone);  // of the log
     void hand_to(consumer& who, entry taken);
     void drop_expired();

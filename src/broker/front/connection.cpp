@@ -359,9 +359,14 @@ void connection::block(bool blocked, const std::string& reason) {
     set_reading();
 }
 
+void connection::hold(bool store_behind) {
+    store_behind_ = store_behind;
+    set_reading();
+}
+
 // A publisher is not read from while nothing more can be taken.
 void connection::set_reading() {
-    if ((blocked_ && has_published_) || !held_.empty()) {
+    if (publisher_waits() || !held_.empty()) {
         stream_->pause_reading();
     } else {
         stream_->resume_reading();
@@ -372,7 +377,7 @@ void connection::beat() {
     // A publisher that is not read from can't show that it lives, nor one that has answers to read, unless it does.
     const bool reads = !held_.empty() && stream_->queued_bytes() < queued_at_beat_;
     queued_at_beat_ = stream_->queued_bytes();
-    const bool heard = (blocked_ && has_published_) || reads;
+    const bool heard = publisher_waits() || reads;
     if (reads) silent_beats_ = 0;
     if (!heard && ++silent_beats_ > silent_beats_max) return end();
     if (!sent_since_beat_) {

@@ -66,6 +66,8 @@ public:
     void forsake();
     // The store can take no more (or can again): publishers are told and not read from.
     void block(bool blocked, const std::string& reason);
+    // The store is behind (or not any more): publishers are not read from for a moment.
+    void hold(bool store_behind);
     // The storage has committed.
     void on_committed();
     // Adds itself, once it is open.
@@ -116,6 +118,7 @@ private:
     void end();
     void beat();
     void set_reading();
+    bool publisher_waits() const noexcept { return has_published_ && (blocked_ || store_behind_); }
 
     std::shared_ptr<net::stream> stream_;
     front_context& shared_;
@@ -144,6 +147,7 @@ private:
     bool has_published_ = false;
     bool blocked_ = false;
     bool told_blocked_ = false;
+    bool store_behind_ = false;
     bool turn_end_due_ = false;
     bool forsaken_ = false;
     std::string blocked_reason_;

@@ -38,6 +38,7 @@ void server::accept(net::tcp::socket socket) {
                                                    static_cast<connection_owner&>(*this));
     connections_.emplace(made.get(), made);
     made->block(blocked_, blocked_reason_);
+    made->hold(store_behind_);
     made->start();
 }
 
@@ -58,6 +59,11 @@ void server::block(bool blocked, const std::string& reason) {
     blocked_ = blocked;
     blocked_reason_ = reason;
     for (const auto& [key, one] : connections_) one->block(blocked, reason);
+}
+
+void server::hold(bool store_behind) {
+    store_behind_ = store_behind;
+    for (const auto& [key, one] : connections_) one->hold(store_behind);
 }
 
 void server::shut_down() {

@@ -46,6 +46,8 @@ public:
     void on_committed();
     // Publishers have to wait, or not any more.
     void block(bool blocked, const std::string& reason);
+    // Publishers are not read from for a moment, without being told.
+    void hold(bool store_behind);
     // Stops accepting and tells everyone. Connections end by themselves within two seconds.
     void shut_down();
 
@@ -63,6 +65,7 @@ private:
     std::unique_ptr<net::listener> listener_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     bool blocked_ = false;
+    bool store_behind_ = false;
     std::string blocked_reason_;
     boost::asio::steady_timer alarm_;
     // An alarm that has rung and was not handled yet may outlive us.

@@ -1,4 +1,4 @@
-// What a storage engine has to do: take batches whole or not at all, and read.
+// What the store asks of whoever keeps its batches: whole or not at all, and read back.
 #pragma once
 
 #include "broker/core/storage.hpp"
@@ -22,31 +22,61 @@ struct log_changes {
     std::vector<position> removes;
     std::vector<std::pair<position, std::uint32_t>> returned;
     std::optional<position> remove_below;  // before everything else
-    bool erased = false;                   // and nothing else is of interest
-    log_summary summary;                   // afterwards
+    std::optional<std::string> note;
+    bool erased = false;                // and nothing else is of interest
+    log_summary summary;                // afterwards
+    std::uint64_t transient_count = 0;  // of it, what is not there after a start
+    std::uint64_t transient_bytes = 0;
 };
 
 struct batch {
     commit_number number = 0;
+    std::size_t durable_puts = 0;  // entries that have to survive
+    bool durable = false;          // it has to be on disk: because of them or of something else
     std::map<std::string, std::optional<std::string>, std::less<>> definitions;  // without a value: removed
     std::map<queue_number, log_changes> logs;
 
     bool empty() const noexcept { return definitions.empty() && logs.empty(); }
 };
 
-// apply() is called on one thread, everything else on another one, at the same time.
+// A log as it was when the process before ended.
+struct recovered_log {
+    log_summary summary;  // without what is transient
+    std::string note;
+};
+
+struct read_limits {
+    position end = 0;        // entries before it
+    position stale_end = 0;  // of the entries before it transient ones do not count
+    std::size_t count_max = 0;
+    std::size_t bytes_max = 0;
+};
+
+struct read_entries {
+    std::vector<stored_entry> entries;
+    std::size_t bytes = 0;
+    position end = 0;             // where to go on
+    std::vector<position> stale;  // seen on the way: to be removed
+    std::vector<position> lost;   // damaged
+};
+
+// apply() is called on one thread, everything else on another one, at the same time. Errors are sentences.
 class engine {
 public:
     virtual ~engine() = default;
 
-    // Durable when it returns. The error is a sentence; nothing of the batch is there then.
-    virtual std::expected<void, std::string> apply(const batch& what) = 0;
+    // On disk when it returns, if it is durable. After an error nothing of it is there. True: there is more to tidy up,
+    // and another call, if only with an empty batch, is welcome.
+    virtual std::expected<bool, std::string> apply(const batch& what) = 0;
 
-    // Entries from `from` to before `end`, in order; stops behind the one with which a maximum is reached.
-    virtual std::vector<stored_entry> read(queue_number queue, position from, position end, std::size_t count_max,
-                                           std::size_t bytes_max) = 0;
-    virtual void definitions(const std::function<void(std::string_view key, std::string_view value)>& each) = 0;
-    virtual void summaries(const std::function<void(queue_number queue, const log_summary& summary)>& each) = 0;
+    // Stops behind the entry with which a maximum is reached.
+    virtual std::expected<read_entries, std::string> read(queue_number queue, position from,
+                                                          const read_limits& limits) = 0;
+    // Damaged ones are left out: the result says how many.
+    virtual std::expected<std::size_t, std::string> definitions(
+        const std::function<void(std::string_view key, std::string_view value)>& each) = 0;
+    virtual std::expected<std::size_t, std::string> logs(
+        const std::function<void(queue_number queue, const recovered_log& log)>& each) = 0;
 };
 
 }  // namespace foz::broker

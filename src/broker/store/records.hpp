@@ -1,63 +1,108 @@
-// How the store's records look, whatever engine keeps them.
+// How the store's records look, whatever engine keeps them. Numbers are big-endian; each record begins with 32 bits of
+// XXH3 over the rest of it and its key, so that what has changed on disk, or lies in the wrong place, is noticed.
+//
+//   definitions  the model's key              → what the model wants
+//   logs         queue                        → numbers of the queue, its note
+//   places       queue, first position        → which chunk, and what has happened to its entries since
+//   chunks       a number that only grows     → entries that were put in one batch; never changed
 #pragma once
 
-#include "amqp/codec/wire.hpp"
-#include "broker/core/storage.hpp"
+#include "broker/store/engine.hpp"
 
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace foz::broker {
 
-inline constexpr std::size_t entry_key_size = 16;
-inline constexpr std::size_t entry_head_size = 8;  // when it arrived; the message's octets follow
+std::string seal(std::string_view key, std::string_view value);
+// What was sealed; nothing when it is damaged.
+std::optional<std::string_view> unseal(std::string_view key, std::string_view record);
 
-// Entries of one queue lie together and in order.
-inline void write_entry_key(char* to, queue_number queue, position at) {
-    amqp::store_big_endian(to, queue);
-    amqp::store_big_endian(to + sizeof(queue), at);
-}
+std::string number_key(std::uint64_t number);
+std::string place_key(queue_number queue, position first);
+struct place_address {
+    queue_number queue = 0;
+    position first = 0;
+};
+std::optional<place_address> read_place_key(std::string_view key);
 
-inline std::string entry_key(queue_number queue, position at) {
-    std::string key(entry_key_size, '\0');
-    write_entry_key(key.data(), queue, at);
-    return key;
-}
+std::string write_log(queue_number queue, const log_changes& changes, std::string_view note);
+struct log_record {
+    log_summary summary;
+    std::uint64_t transient_count = 0;
+    std::uint64_t transient_bytes = 0;
+    std::string note;
+};
+std::optional<log_record> read_log(queue_number queue, std::string_view record);
 
-// Into entry_head_size + message::octets().size() octets.
-inline void write_entry(char* to, const stored_entry& entry) {
-    amqp::store_big_endian(to, static_cast<std::uint64_t>(entry.arrived_ms));
-    const std::string_view octets = entry.what->octets();
-    std::memcpy(to + entry_head_size, octets.data(), octets.size());
-}
+// The entries of a chunk, by their distance from the first one.
+struct place {
+    std::uint64_t chunk = 0;
+    std::uint32_t span = 0;                                        // the last one's distance + 1
+    std::uint32_t live = 0;                                        // entries that are still there
+    std::vector<bool> gone;                                        // empty: none
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> returns;  // by distance
 
-// Nothing when it is broken.
-inline std::optional<stored_entry> read_entry(position at, std::string_view value) {
-    if (value.size() < entry_head_size) return std::nullopt;
-    auto what = message::from_octets(value.substr(entry_head_size));
-    if (!what) return std::nullopt;
-    return stored_entry{.at = at,
-                        .what = std::move(*what),
-                        .arrived_ms = static_cast<std::int64_t>(amqp::load_big_endian<std::uint64_t>(value.data()))};
-}
+    bool has_gone(std::uint32_t distance) const { return distance < gone.size() && gone[distance]; }
+    // Whether it was there.
+    bool remove(std::uint32_t distance);
+    std::uint32_t returns_of(std::uint32_t distance) const;
+    void set_returns(std::uint32_t distance, std::uint32_t times);
+};
+std::string write_place(std::string_view key, const place& what);
+std::optional<place> read_place(std::string_view key, std::string_view record);
 
-inline std::string write_summary(const log_summary& summary) {
-    std::string out;
-    amqp::writer to(out);
-    for (const std::uint64_t value : {summary.count, summary.bytes, summary.next, summary.delivered_end}) to.u64(value);
-    return out;
-}
+// Builds a chunk: entries in order.
+class chunk_writer {
+public:
+    explicit chunk_writer(queue_number queue) : queue_(queue) {}
 
-inline log_summary read_summary(std::string_view value) {
-    amqp::reader in(value);
-    log_summary out;
-    out.count = in.u64();
-    out.bytes = in.u64();
-    out.next = in.u64();
-    out.delivered_end = in.u64();
-    return out;
-}
+    void add(const stored_entry& entry);
+    bool empty() const noexcept { return count_ == 0; }
+    position first() const noexcept { return first_; }
+    std::uint32_t span() const noexcept { return span_; }
+    std::uint32_t count() const noexcept { return count_; }
+    std::size_t bytes() const noexcept { return octets_.size(); }
+    // The record; it is empty again then.
+    std::string finish();
+
+private:
+    const queue_number queue_;
+    std::string heads_;
+    std::string octets_;
+    position first_ = 0;
+    std::uint32_t span_ = 0;
+    std::uint32_t count_ = 0;
+};
+
+// Reads a chunk. The view has to outlive it.
+class chunk_reader {
+public:
+    // Nothing when its table is damaged.
+    static std::optional<chunk_reader> open(queue_number queue, position first, std::string_view record);
+
+    struct head {
+        std::uint32_t distance = 0;
+        bool transient = false;
+        std::int64_t arrived_ms = 0;
+        std::string_view octets;
+        std::uint32_t check = 0;
+    };
+    // The next entry's; nothing behind the last one.
+    std::optional<head> next();
+    // Nothing when it is damaged.
+    std::optional<stored_entry> entry_of(const head& what) const;
+
+private:
+    queue_number queue_ = 0;
+    position first_ = 0;
+    std::string_view heads_;
+    std::string_view octets_;
+};
 
 }  // namespace foz::broker

@@ -2,55 +2,81 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <stdexcept>
 #include <utility>
 
 namespace foz::broker {
 namespace {
 
 constexpr std::chrono::milliseconds retry_interval{500};
+// Among the definitions; the model's keys begin with letters. It is there while no process uses the store, and was left
+// by one that had written everything.
+constexpr std::string_view clean_key("\0clean", 6);
+
+// Of memory, until it is written.
+std::size_t held_bytes(const stored_entry& entry) {
+    return sizeof(stored_entry) + entry.what->bytes();
+}
 
 }  // namespace
 
 // An erased queue's log stays in the batches that name it; the object is gone.
 class store::log final : public queue_log {
 public:
-    log(store& home, queue_number number, const log_summary& summary)
-        : home_(home), number_(number), summary_(summary) {}
+    log(store& home, queue_number number, recovered_log known)
+        : home_(home),
+          number_(number),
+          summary_(known.summary),
+          stale_end_(known.summary.next),
+          note_(std::move(known.note)) {}
     ~log() override {
-        if (const auto at = home_.open_->logs.find(number_); at != home_.open_->logs.end())
-            at->second.summary = summary_;
+        if (const auto at = home_.open_->logs.find(number_); at != home_.open_->logs.end()) fill(at->second);
         home_.logs_.erase(number_);
     }
 
     void put(const stored_entry& entry) override {
-        const std::size_t bytes = entry.what->octets().size();
-        changes().puts.push_back(entry);
+        log_changes& now = changes();
+        now.puts.push_back(entry);
+        const std::size_t bytes = entry.what->body().size();
         ++summary_.count;
         summary_.bytes += bytes;
         summary_.next = entry.at + 1;
-        home_.open_bytes_ += bytes;
+        summary_.last_ms = entry.arrived_ms;
+        if (entry.transient) {
+            ++transient_count_;
+            transient_bytes_ += bytes;
+        } else {
+            ++home_.open_->durable_puts;
+        }
+        home_.open_bytes_ += held_bytes(entry);
+        home_.check_pressure();
     }
 
-    void remove(position at, std::size_t bytes) override {
+    void remove(const stored_entry& gone) override {
         log_changes& now = changes();
-        --summary_.count;
-        summary_.bytes -= bytes;
-        const auto put = std::ranges::lower_bound(now.puts, at, {}, &stored_entry::at);
-        if (put != now.puts.end() && put->at == at) {
-            put->what = {};
-            home_.open_bytes_ -= std::min(home_.open_bytes_, bytes);
+        const std::size_t bytes = gone.what->body().size();
+        count_out(1, bytes);
+        if (gone.transient) {
+            --transient_count_;
+            transient_bytes_ -= bytes;
+        }
+        const auto put = std::ranges::lower_bound(now.puts, gone.at, {}, &stored_entry::at);
+        if (put != now.puts.end() && put->at == gone.at) {
+            drop(*put);
         } else {
-            now.removes.push_back(at);
+            now.removes.push_back(gone.at);
         }
     }
 
     void remove_below(position end, std::uint64_t count, std::uint64_t bytes) override {
         log_changes& now = changes();
         now.remove_below = end;
-        for (stored_entry& one : now.puts)
-            if (one.at < end) one.what = {};
-        summary_.count -= count;
-        summary_.bytes -= bytes;
+        for (stored_entry& one : now.puts) {
+            if (one.at >= end) break;
+            drop(one);
+        }
+        count_out(count, bytes);
     }
 
     void returned(position at, std::uint32_t returns) override { changes().returned.emplace_back(at, returns); }
@@ -63,34 +89,30 @@ public:
 
     void erase() override {
         log_changes& now = changes();
+        for (stored_entry& one : now.puts) drop(one);
         now = {};
         now.erased = true;
     }
 
-    std::vector<stored_entry> read(position from, std::size_t count_max, std::size_t bytes_max) override {
-        // What is being written may or may not be on disk by now: it is taken from here.
-        const log_changes* const newer[] = {find(home_.writing_), find(home_.open_)};
-        position end = summary_.next;
-        for (const log_changes* const one : {newer[1], newer[0]})
-            if (one && !one->puts.empty()) end = one->puts.front().at;
-        std::vector<stored_entry> out;
-        if (from < end) out = home_.disk_->read(number_, from, end, count_max, bytes_max);
-        std::size_t bytes = 0;
-        for (const stored_entry& one : out) bytes += one.what->octets().size();
-        for (const log_changes* const changes : newer) {
-            if (!changes) continue;
-            for (auto at = std::ranges::lower_bound(changes->puts, from, {}, &stored_entry::at);
-                 at != changes->puts.end(); ++at) {
-                if (out.size() >= count_max || (!out.empty() && bytes >= bytes_max)) return out;
-                if (!at->what) continue;
-                bytes += at->what->octets().size();
-                out.push_back(*at);
-            }
-        }
-        return out;
-    }
+    log_page read(position from, std::size_t count_max, std::size_t bytes_max) override;
 
+    void missing(std::uint64_t count) override {
+        changes();
+        count_out(count, 0);
+        if (!home_.broken_) home_.events_.on_damage(number_, summary_.next, count);
+    }
     const log_summary& summary() const noexcept override { return summary_; }
+    void set_note(std::string note) override {
+        note_ = std::move(note);
+        changes().note = note_;
+    }
+    const std::string& note() const noexcept override { return note_; }
+
+    void fill(log_changes& out) const {
+        out.summary = summary_;
+        out.transient_count = transient_count_;
+        out.transient_bytes = transient_bytes_;
+    }
 
 private:
     log_changes& changes() { return home_.changes_of(number_); }
@@ -99,17 +121,109 @@ private:
         const auto at = in->logs.find(number_);
         return at == in->logs.end() ? nullptr : &at->second;
     }
+    // It need not be written any more.
+    void drop(stored_entry& put) {
+        if (!put.what) return;
+        home_.open_bytes_ -= held_bytes(put);
+        if (!put.transient) --home_.open_->durable_puts;
+        put.what = {};
+    }
+    void count_out(std::uint64_t count, std::uint64_t bytes) {
+        summary_.count -= std::min(summary_.count, count);
+        summary_.bytes = summary_.count == 0 ? 0 : summary_.bytes - std::min(summary_.bytes, bytes);
+    }
+    void read_disk(position end, std::size_t count_max, std::size_t bytes_max, log_page& out);
+    void lose(const std::vector<position>& lost, log_page& out);
 
     store& home_;
     const queue_number number_;
     log_summary summary_;
+    const position stale_end_;  // transient entries before it are of a process that has ended
+    std::uint64_t transient_count_ = 0;
+    std::uint64_t transient_bytes_ = 0;
+    std::string note_;
 };
 
-store::store(std::unique_ptr<engine> disk, poster post, store_events& events)
-    : disk_(std::move(disk)), post_(std::move(post)), events_(events), open_(std::make_unique<batch>()) {
+log_page store::log::read(position from, std::size_t count_max, std::size_t bytes_max) {
+    // What is being written may or may not be on disk by now: it is taken from here.
+    const log_changes* const newer[] = {find(home_.writing_), find(home_.open_)};
+    position end = summary_.next;
+    for (const log_changes* const one : {newer[1], newer[0]})
+        if (one && !one->puts.empty()) end = one->puts.front().at;
+    log_page out{.entries = {}, .end = from};
+    read_disk(end, count_max, bytes_max, out);
+    if (out.end < end) return out;
+    std::size_t bytes = 0;
+    for (const stored_entry& one : out.entries) bytes += one.what->octets().size();
+    for (const log_changes* const changes : newer) {
+        if (!changes) continue;
+        for (auto at = std::ranges::lower_bound(changes->puts, from, {}, &stored_entry::at); at != changes->puts.end();
+             ++at) {
+            if (out.entries.size() >= count_max || (!out.entries.empty() && bytes >= bytes_max)) return out;
+            out.end = at->at + 1;
+            if (!at->what) continue;
+            bytes += at->what->octets().size();
+            out.entries.push_back(*at);
+        }
+    }
+    return out;
+}
+
+// What is stale or damaged is passed over, however much of it there is.
+void store::log::read_disk(position end, std::size_t count_max, std::size_t bytes_max, log_page& out) {
+    while (out.entries.empty() && out.end < end && !home_.broken_) {
+        const read_limits limits{.end = end, .stale_end = stale_end_, .count_max = count_max, .bytes_max = bytes_max};
+        auto found = home_.disk_->read(number_, out.end, limits);
+        if (!found) return home_.broken(found.error());
+        if (!found->stale.empty()) {
+            auto& removes = changes().removes;
+            removes.insert(removes.end(), found->stale.begin(), found->stale.end());
+        }
+        if (!found->lost.empty()) lose(found->lost, out);
+        out.entries = std::move(found->entries);
+        out.end = found->end;
+    }
+}
+
+void store::log::lose(const std::vector<position>& lost, log_page& out) {
+    auto& removes = changes().removes;
+    removes.insert(removes.end(), lost.begin(), lost.end());
+    out.lost += lost.size();
+    // How large they were is not known: as large as the others.
+    count_out(lost.size(), summary_.count == 0 ? 0 : summary_.bytes / summary_.count * lost.size());
+    home_.events_.on_damage(number_, lost.front(), lost.size());
+}
+
+store::store(std::unique_ptr<engine> disk, poster post, store_events& events, const store_limits& limits)
+    : disk_(std::move(disk)),
+      post_(std::move(post)),
+      events_(events),
+      limits_(limits),
+      open_(std::make_unique<batch>()) {
     open_->number = 1;
-    disk_->summaries([this](queue_number queue, const log_summary& summary) { known_.emplace(queue, summary); });
+    recover();
     writer_ = std::thread([this] { write(); });
+}
+
+void store::recover() {
+    const auto require = [](auto done) {
+        if (!done) throw std::runtime_error(done.error());
+        return *done;
+    };
+    damaged_records_ += require(
+        disk_->definitions([this](std::string_view key, std::string_view value) { definitions_.emplace(key, value); }));
+    damaged_records_ +=
+        require(disk_->logs([this](queue_number queue, const recovered_log& found) { known_.emplace(queue, found); }));
+    const bool marked = definitions_.erase(std::string(clean_key)) > 0;
+    was_clean_ = marked || (known_.empty() && definitions_.empty());
+    if (marked) {
+        batch first;
+        first.durable = true;
+        first.definitions.emplace(clean_key, std::nullopt);
+        require(disk_->apply(first));
+    }
+    if (was_clean_) return;
+    for (auto& [queue, one] : known_) one.summary.delivered_end = one.summary.next;
 }
 
 store::~store() {
@@ -120,10 +234,11 @@ store::~store() {
     }
     wake_.notify_one();
     writer_.join();  // it has written, or given up on, what it had
-    if (writing_ && in_trouble_) return;
-    for (auto& [number, changes] : open_->logs)
-        if (const auto at = logs_.find(number); at != logs_.end()) changes.summary = at->second->summary();
-    if (!open_->empty()) (void)disk_->apply(*open_);
+    if (next_ || broken_) return;
+    fill(*open_);
+    open_->durable = true;
+    open_->definitions.insert_or_assign(std::string(clean_key), std::string());
+    (void)disk_->apply(*open_);
 }
 
 log_changes& store::changes_of(queue_number queue) {
@@ -142,31 +257,36 @@ void store::changed() {
 
 void store::put_definition(std::string key, std::string value) {
     changed();
+    open_->durable = true;
     open_->definitions.insert_or_assign(std::move(key), std::move(value));
 }
 
 void store::remove_definition(std::string key) {
     changed();
+    open_->durable = true;
     open_->definitions.insert_or_assign(std::move(key), std::nullopt);
 }
 
 void store::definitions(const std::function<void(std::string_view key, std::string_view value)>& each) {
-    disk_->definitions(each);
+    for (const auto& [key, value] : std::exchange(definitions_, {})) each(key, value);
 }
 
+// What is not durable has no definition: at the next start it is erase_unopened() that finds its log.
 std::unique_ptr<queue_log> store::open(queue_number number, bool) {
-    log_summary summary;
+    recovered_log found;
     if (const auto at = known_.find(number); at != known_.end()) {
-        summary = at->second;
+        found = std::move(at->second);
         known_.erase(at);
     }
-    auto made = std::make_unique<log>(*this, number, summary);
+    auto made = std::make_unique<log>(*this, number, std::move(found));
     logs_.emplace(number, made.get());
+    // That everything may have been delivered has to be known at the next start too.
+    if (!was_clean_ && made->summary().count > 0) changes_of(number);
     return made;
 }
 
 void store::erase_unopened() {
-    for (const auto& [number, summary] : known_) changes_of(number).erased = true;
+    for (const auto& [number, one] : known_) changes_of(number).erased = true;
     known_.clear();
 }
 
@@ -175,10 +295,15 @@ commit_number store::pending_commit() const noexcept {
     return writing_ ? writing_->number : committed_;
 }
 
+void store::fill(batch& what) const {
+    for (auto& [number, changes] : what.logs)
+        if (const auto at = logs_.find(number); at != logs_.end()) at->second->fill(changes);
+}
+
 void store::seal() {
     if (writing_ || open_->empty()) return;
-    for (auto& [number, changes] : open_->logs)
-        if (const auto at = logs_.find(number); at != logs_.end()) changes.summary = at->second->summary();
+    fill(*open_);
+    if (open_->durable_puts > 0) open_->durable = true;
     const commit_number number = open_->number;
     writing_ = std::exchange(open_, std::make_unique<batch>());
     open_->number = number + 1;
@@ -190,34 +315,55 @@ void store::seal() {
     wake_.notify_one();
 }
 
-void store::finished(const std::string& why) {
-    if (!why.empty()) {
-        in_trouble_ = true;
-        return events_.on_trouble(why);
+void store::finished(const std::expected<bool, std::string>& done) {
+    if (!done) {
+        if (std::exchange(trouble_, done.error()) != done.error()) events_.on_trouble(trouble_);
+        return;
     }
-    if (std::exchange(in_trouble_, false)) events_.on_trouble({});
+    if (!std::exchange(trouble_, {}).empty()) events_.on_trouble({});
     committed_ = writing_->number;
     writing_.reset();
     writing_bytes_ = 0;
     seal();
+    check_pressure();
     events_.on_committed();
+}
+
+void store::check_pressure() {
+    if (pressed_ ? waiting_bytes() >= limits_.waiting_bytes_low : waiting_bytes() <= limits_.waiting_bytes_high) return;
+    pressed_ = !pressed_;
+    events_.on_pressure(pressed_);
+}
+
+void store::broken(const std::string& why) {
+    if (!std::exchange(broken_, true)) events_.on_broken(why);
 }
 
 // On the writer's thread.
 void store::write() {
+    const batch nothing{.durable = false};
+    bool more = false;
     std::unique_lock lock(mutex_);
     for (;;) {
+        // What is left to tidy up is done when nobody wants anything.
+        if (more && !next_ && !stopping_) {
+            lock.unlock();
+            more = disk_->apply(nothing).value_or(false);
+            lock.lock();
+            continue;
+        }
         wake_.wait(lock, [this] { return next_ || stopping_; });
         if (!next_) return;
         const batch& what = *next_;
         for (;;) {
             lock.unlock();
             const auto done = disk_->apply(what);
+            more = done.value_or(false);
             lock.lock();
             if (done) next_ = nullptr;
             lock.unlock();
-            post_([this, alive = link_, why = done ? std::string() : done.error()] {
-                if (alive->alive) finished(why);
+            post_([this, alive = link_, done] {
+                if (alive->alive) finished(done);
             });
             lock.lock();
             if (done) break;

@@ -22,9 +22,21 @@ public:
     virtual void on_committed() = 0;
     // A batch could not be written; it is tried again until it can. Empty: it was.
     virtual void on_trouble(const std::string& why) = 0;
+    // More waits to be written than store_limits says, or not any more.
+    virtual void on_pressure(bool high) = 0;
+    // Entries that are damaged and were left out.
+    virtual void on_damage(queue_number queue, position first, std::uint64_t count) = 0;
+    // The store can't be read: nothing that it says from now on is of use.
+    virtual void on_broken(const std::string& why) = 0;
 
 protected:
     ~store_events() = default;
+};
+
+struct store_limits {
+    // Of memory that waits to be written: publishers have to wait above the first, until it is below the second.
+    std::size_t waiting_bytes_high = 24 << 20;
+    std::size_t waiting_bytes_low = 8 << 20;
 };
 
 // Lives on the broker's shard and has a thread that writes. `post` runs its argument on the shard, later; what is
@@ -33,7 +45,8 @@ class store final : public storage {
 public:
     using poster = std::function<void(std::function<void()>)>;
 
-    store(std::unique_ptr<engine> disk, poster post, store_events& events);
+    // Throws std::runtime_error with a sentence.
+    store(std::unique_ptr<engine> disk, poster post, store_events& events, const store_limits& limits = {});
     // Writes what is left.
     ~store() override;
 
@@ -45,6 +58,10 @@ public:
     commit_number pending_commit() const noexcept override;
     commit_number committed() const noexcept override { return committed_; }
 
+    // Whether the process before has ended in good order, or there was none.
+    bool was_clean() const noexcept { return was_clean_; }
+    // Records that were damaged at the start and left out.
+    std::size_t damaged_records() const noexcept { return damaged_records_; }
     // Of what is not written yet.
     std::size_t waiting_bytes() const noexcept { return open_bytes_ + writing_bytes_; }
 
@@ -54,18 +71,26 @@ private:
         bool alive = true;
     };
 
+    void recover();
     log_changes& changes_of(queue_number queue);
     void changed();
+    void fill(batch& what) const;
     void seal();
-    void finished(const std::string& why);
+    void finished(const std::expected<bool, std::string>& done);
+    void check_pressure();
+    void broken(const std::string& why);
     void write();
 
     const std::unique_ptr<engine> disk_;
     const poster post_;
     store_events& events_;
+    const store_limits limits_;
     const std::shared_ptr<link> link_ = std::make_shared<link>();
-    std::unordered_map<queue_number, log_summary> known_;  // of logs that nobody has opened
+    std::unordered_map<queue_number, recovered_log> known_;  // logs that nobody has opened
     std::unordered_map<queue_number, log*> logs_;
+    std::map<std::string, std::string, std::less<>> definitions_;  // at start
+    bool was_clean_ = true;
+    std::size_t damaged_records_ = 0;
 
     std::unique_ptr<batch> open_;
     std::unique_ptr<batch> writing_;  // the thread reads it; null: the thread has nothing to do
@@ -73,7 +98,9 @@ private:
     std::size_t writing_bytes_ = 0;
     commit_number committed_ = 0;
     bool seal_posted_ = false;
-    bool in_trouble_ = false;
+    std::string trouble_;  // why the last attempt to write has failed
+    bool pressed_ = false;
+    bool broken_ = false;
 
     std::mutex mutex_;  // guards what follows
     std::condition_variable wake_;

@@ -15,6 +15,7 @@ public:
     struct kept {
         std::map<position, std::pair<std::string, stored_entry>> entries;  // octets; and the rest, without a message
         log_summary summary;
+        std::string note;
         bool durable = false;
         bool open = false;
     };
@@ -46,12 +47,15 @@ public:
     void commit() {
         if (std::exchange(dirty_, false)) ++committed_;
     }
-    // The process has ended and a new one begins; nothing that was asked for is lost.
+    // The process has ended and a new one begins; nothing that was asked for is lost but what is transient.
     void restart() {
         commit();
         ++processes_;
         std::erase_if(logs, [](const auto& one) { return !one.second.durable; });
-        for (auto& [number, data] : logs) data.open = false;
+        for (auto& [number, data] : logs) {
+            data.open = false;
+            drop_transient(data);
+        }
         committed_ = 0;
     }
 
@@ -60,6 +64,17 @@ public:
     std::size_t reads = 0;
 
 private:
+    static void drop_transient(kept& data) {
+        for (auto at = data.entries.begin(); at != data.entries.end();) {
+            if (!at->second.second.transient) {
+                ++at;
+                continue;
+            }
+            --data.summary.count;
+            data.summary.bytes -= message::from_octets(at->second.first).value()->body().size();
+            at = data.entries.erase(at);
+        }
+    }
     static void require(bool condition, const char* what) {
         if (!condition) throw std::logic_error(what);
     }
@@ -81,16 +96,18 @@ private:
             data_.entries.emplace(entry.at, std::pair(std::string(octets), std::move(rest)));
             data_.summary.next = entry.at + 1;
             ++data_.summary.count;
-            data_.summary.bytes += octets.size();
+            data_.summary.bytes += entry.what->body().size();
+            data_.summary.last_ms = entry.arrived_ms;
         }
-        void remove(position at, std::size_t bytes) override {
-            const auto found = data_.entries.find(at);
+        void remove(const stored_entry& gone) override {
+            const auto found = data_.entries.find(gone.at);
             require(!erased_ && found != data_.entries.end(), "remove: no such entry");
-            require(found->second.first.size() == bytes, "remove: not its size");
+            require(found->second.first == gone.what->octets(), "remove: not what was put");
+            require(found->second.second.transient == gone.transient, "remove: it was put in another way");
             home_.dirty_ = true;
             data_.entries.erase(found);
             --data_.summary.count;
-            data_.summary.bytes -= bytes;
+            data_.summary.bytes -= gone.what->body().size();
         }
         void remove_below(position end, std::uint64_t count, std::uint64_t bytes) override {
             home_.dirty_ = true;
@@ -98,7 +115,7 @@ private:
             std::uint64_t gone_bytes = 0;
             while (!data_.entries.empty() && data_.entries.begin()->first < end) {
                 ++gone;
-                gone_bytes += data_.entries.begin()->second.first.size();
+                gone_bytes += message::from_octets(data_.entries.begin()->second.first).value()->body().size();
                 data_.entries.erase(data_.entries.begin());
             }
             require(gone == count && gone_bytes == bytes, "remove_below: a wrong count");
@@ -120,19 +137,26 @@ private:
             erased_ = true;
             data_ = {.open = true};
         }
-        std::vector<stored_entry> read(position from, std::size_t count_max, std::size_t bytes_max) override {
+        log_page read(position from, std::size_t count_max, std::size_t bytes_max) override {
             ++home_.reads;
-            std::vector<stored_entry> out;
+            log_page out{.entries = {}, .end = from};
             std::size_t bytes = 0;
             for (auto at = data_.entries.lower_bound(from); at != data_.entries.end(); ++at) {
-                if (!out.empty() && (out.size() >= count_max || bytes >= bytes_max)) break;
+                if (!out.entries.empty() && (out.entries.size() >= count_max || bytes >= bytes_max)) break;
                 stored_entry made = at->second.second;
                 made.what = *message::from_octets(at->second.first);
                 bytes += at->second.first.size();
-                out.push_back(std::move(made));
+                out.end = at->first + 1;
+                out.entries.push_back(std::move(made));
             }
             return out;
         }
+        void missing(std::uint64_t) override { require(false, "missing: all is there"); }
+        void set_note(std::string note) override {
+            home_.dirty_ = true;
+            data_.note = std::move(note);
+        }
+        const std::string& note() const noexcept override { return data_.note; }
         const log_summary& summary() const noexcept override { return data_.summary; }
 
     private:

@@ -1,0 +1,256 @@
+#include "broker/store/log_engine.hpp"
+
+#include "amqp/codec/wire.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+// Of queues that are gone and of streams' old segments, in one batch: nobody who waits for it shall notice.
+constexpr std::size_t trimmed_chunks_max = 256;
+constexpr position no_end = std::numeric_limits<position>::max();
+
+}  // namespace
+
+log_engine::log_engine(std::unique_ptr<kv> records, const chunk_limits& limits)
+    : records_(std::move(records)), limits_(limits) {
+    const auto look = records_->look();
+    const auto last = look->at_or_before(table::chunks, number_key(std::numeric_limits<std::int64_t>::max()));
+    if (last) last_chunk_ = amqp::load_big_endian<std::uint64_t>(last->key.data());
+}
+
+std::expected<bool, std::string> log_engine::apply(const batch& what) try {
+    records_->tidy();
+    const auto before = std::pair(last_chunk_, trimmed_);
+    const auto in = records_->change(what.durable);
+    bool more = false;
+    try {
+        for (const auto& [key, value] : what.definitions) {
+            if (value)
+                in->put(table::definitions, key, seal(key, *value));
+            else if (in->get(table::definitions, key))
+                in->erase(table::definitions, key);
+        }
+        for (const auto& [queue, changes] : what.logs) apply(*in, queue, changes);
+        more = trim(*in);
+        in->commit();
+    } catch (const kv_failure&) {
+        std::tie(last_chunk_, trimmed_) = before;
+        throw;
+    }
+    return more;
+} catch (const kv_failure& why) {
+    return std::unexpected(std::string(why.what()));
+}
+
+void log_engine::apply(kv_change& in, queue_number queue, const log_changes& changes) {
+    if (changes.erased) {
+        trimmed_[queue] = no_end;
+        notes_.erase(queue);
+        return;
+    }
+    if (changes.remove_below) trimmed_[queue] = std::max(trimmed_[queue], *changes.remove_below);
+    settle(in, queue, changes);
+    put(in, queue, changes.puts);
+    if (changes.note) notes_[queue] = *changes.note;
+    const auto note = notes_.find(queue);
+    in.put(table::logs, number_key(queue),
+           write_log(queue, changes, note == notes_.end() ? std::string_view() : std::string_view(note->second)));
+}
+
+void log_engine::put(kv_change& in, queue_number queue, const std::vector<stored_entry>& entries) {
+    chunk_writer chunk(queue);
+    const auto finish = [&] {
+        if (chunk.empty()) return;
+        store_place(in, place_key(queue, chunk.first()),
+                    {.chunk = ++last_chunk_, .span = chunk.span(), .live = chunk.count()});
+        in.put(table::chunks, number_key(last_chunk_), chunk.finish());
+    };
+    for (const stored_entry& one : entries) {
+        if (!one.what) continue;
+        if (!chunk.empty() &&
+            (chunk.bytes() + one.what->octets().size() > limits_.bytes || one.at - chunk.first() >= limits_.span))
+            finish();
+        chunk.add(one);
+    }
+    finish();
+}
+
+void log_engine::store_place(kv_change& in, std::string_view key, const place& what) {
+    if (what.live > 0) return in.put(table::places, key, write_place(key, what));
+    in.erase(table::chunks, number_key(what.chunk));
+    in.erase(table::places, key);
+}
+
+void log_engine::settle(kv_change& in, queue_number queue, const log_changes& changes) {
+    std::vector<position> removes = changes.removes;
+    std::ranges::sort(removes);
+    auto returned = changes.returned;
+    std::ranges::stable_sort(returned, {}, &std::pair<position, std::uint32_t>::first);
+    auto gone = removes.begin();
+    auto back = returned.begin();
+    while (gone != removes.end() || back != returned.end()) {
+        const position at =
+            gone == removes.end() || (back != returned.end() && back->first < *gone) ? back->first : *gone;
+        position end = at + 1;
+        const auto found = in.at_or_before(table::places, place_key(queue, at));
+        const auto where = found ? read_place_key(found->key) : std::nullopt;
+        auto there = where && where->queue == queue ? read_place(found->key, found->value) : std::nullopt;
+        if (there) end = std::max(end, where->first + there->span);
+        for (; back != returned.end() && back->first < end; ++back)
+            if (there) there->set_returns(static_cast<std::uint32_t>(back->first - where->first), back->second);
+        for (; gone != removes.end() && *gone < end; ++gone)
+            if (there) there->remove(static_cast<std::uint32_t>(*gone - where->first));
+        if (there) store_place(in, place_key(queue, where->first), *there);
+    }
+}
+
+std::size_t log_engine::remove_below(kv_change& in, queue_number queue, position end, std::size_t chunks_max) {
+    std::size_t chunks = 0;
+    for (; chunks < chunks_max; ++chunks) {
+        const auto found = in.at_or_after(table::places, place_key(queue, 0));
+        const auto where = found ? read_place_key(found->key) : std::nullopt;
+        if (!where || where->queue != queue || where->first >= end) break;
+        auto there = read_place(found->key, found->value);
+        const std::string key = place_key(queue, where->first);
+        if (!there) {  // damaged: what it pointed to stays behind, unreachable
+            in.erase(table::places, key);
+            continue;
+        }
+        if (where->first + there->span <= end) there->live = 0;
+        for (position at = where->first; at < end && there->live > 0; ++at)
+            there->remove(static_cast<std::uint32_t>(at - where->first));
+        store_place(in, key, *there);
+        if (there->live > 0) break;
+    }
+    return chunks;
+}
+
+bool log_engine::trim(kv_change& in) {
+    std::size_t left = trimmed_chunks_max;
+    while (!trimmed_.empty()) {
+        const auto [queue, end] = *trimmed_.begin();
+        left -= remove_below(in, queue, end, left);
+        if (left == 0) return true;
+        const std::string key = number_key(queue);
+        if (end == no_end && in.get(table::logs, key)) in.erase(table::logs, key);
+        trimmed_.erase(trimmed_.begin());
+    }
+    return false;
+}
+
+std::expected<read_entries, std::string> log_engine::read(queue_number queue, position from,
+                                                          const read_limits& limits) try {
+    read_entries out{.end = from};
+    const auto in = records_->look();
+    auto found = in->at_or_before(table::places, place_key(queue, from));
+    if (!found || read_place_key(found->key)->queue != queue)
+        found = in->at_or_after(table::places, place_key(queue, from));
+    for (; found; found = in->next(table::places)) {
+        const auto where = read_place_key(found->key);
+        if (!where || where->queue != queue || where->first >= limits.end) break;
+        const auto there = read_place(found->key, found->value);
+        if (!there) {
+            if (where->first >= from) out.lost.push_back(where->first);
+            continue;
+        }
+        if (where->first + there->span <= from) continue;
+        if (!read_chunk(*in, *where, *there, from, limits, out)) return out;
+    }
+    out.end = limits.end;
+    return out;
+} catch (const kv_failure& why) {
+    return std::unexpected(std::string(why.what()));
+}
+
+bool log_engine::read_chunk(kv_look& in, const place_address& where, const place& what, position from,
+                            const read_limits& limits, read_entries& out) {
+    const auto record = in.get(table::chunks, number_key(what.chunk));
+    auto chunk = record ? chunk_reader::open(where.queue, where.first, *record) : std::nullopt;
+    if (!chunk) {
+        // Nobody knows which of them were there: as many as are still counted.
+        std::uint32_t left = what.live;
+        for (std::uint32_t i = 0; i < what.span && left > 0; ++i) {
+            if (what.has_gone(i)) continue;
+            --left;
+            if (where.first + i >= from && where.first + i < limits.end) out.lost.push_back(where.first + i);
+        }
+        return true;
+    }
+    while (const auto head = chunk->next()) {
+        const position at = where.first + head->distance;
+        if (at < from || what.has_gone(head->distance)) continue;
+        if (at >= limits.end) break;
+        if (out.entries.size() >= limits.count_max || (!out.entries.empty() && out.bytes >= limits.bytes_max))
+            return false;
+        out.end = at + 1;
+        if (head->transient && at < limits.stale_end) {
+            out.stale.push_back(at);
+            continue;
+        }
+        auto made = chunk->entry_of(*head);
+        if (!made) {
+            out.lost.push_back(at);
+            continue;
+        }
+        made->returns = what.returns_of(head->distance);
+        out.bytes += head->octets.size();
+        out.entries.push_back(std::move(*made));
+    }
+    return true;
+}
+
+// Of a damaged log record: what the places say. Nobody knows how many octets these are.
+log_record log_engine::rebuilt(kv_look& in, queue_number queue) {
+    log_record out;
+    for (auto found = in.at_or_after(table::places, place_key(queue, 0)); found; found = in.next(table::places)) {
+        const auto where = read_place_key(found->key);
+        if (!where || where->queue != queue) break;
+        const auto there = read_place(found->key, found->value);
+        out.summary.count += there ? there->live : 0;
+        out.summary.next = where->first + (there ? there->span : 1);
+    }
+    return out;
+}
+
+std::expected<std::size_t, std::string> log_engine::definitions(
+    const std::function<void(std::string_view, std::string_view)>& each) try {
+    std::size_t damaged = 0;
+    const auto in = records_->look();
+    for (auto found = in->at_or_after(table::definitions, {}); found; found = in->next(table::definitions)) {
+        if (const auto value = unseal(found->key, found->value))
+            each(found->key, *value);
+        else
+            ++damaged;
+    }
+    return damaged;
+} catch (const kv_failure& why) {
+    return std::unexpected(std::string(why.what()));
+}
+
+std::expected<std::size_t, std::string> log_engine::logs(
+    const std::function<void(queue_number, const recovered_log&)>& each) try {
+    std::size_t damaged = 0;
+    const auto in = records_->look();
+    for (auto found = in->at_or_after(table::logs, number_key(0)); found; found = in->next(table::logs)) {
+        const bool whole = found->key.size() == sizeof(queue_number);
+        const auto queue = whole ? amqp::load_big_endian<queue_number>(found->key.data()) : 0;
+        auto record = whole ? read_log(queue, found->value) : std::nullopt;
+        if (!record) ++damaged;
+        if (!whole) continue;
+        if (!record) record = rebuilt(*in, queue);
+        if (!record->note.empty()) notes_[queue] = record->note;
+        record->summary.count -= std::min(record->summary.count, record->transient_count);
+        record->summary.bytes -= std::min(record->summary.bytes, record->transient_bytes);
+        each(queue, {.summary = record->summary, .note = std::move(record->note)});
+    }
+    return damaged;
+} catch (const kv_failure& why) {
+    return std::unexpected(std::string(why.what()));
+}
+
+}  // namespace foz::broker

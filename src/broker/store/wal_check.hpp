@@ -1,0 +1,12 @@
+// Looks through the write-ahead log that a killed process has left, before SQLite does: SQLite takes its first damaged
+// frame for the end and says nothing.
+#pragma once
+
+#include <string>
+
+namespace foz::broker {
+
+// One line, or nothing: then all that was committed will be found. `file`: of the database.
+std::string check_wal(const std::string& file);
+
+}  // namespace foz::broker
