@@ -25,15 +25,23 @@ public:
         void* memory = ::operator new(sizeof(block) + octets.size());
         char* data = static_cast<char*>(memory) + sizeof(block);
         if (!octets.empty()) std::memcpy(data, octets.data(), octets.size());
-        return frame_ref(new (memory) block{1, octets.size(), data, nullptr});
+        return frame_ref(new (memory) block{1, octets.size(), data, [](block* b) { ::operator delete(b); }});
     }
 
-    // Shares octets that other cores may hold too; costs one small allocation, copies nothing.
+    // Octets that lie in what `owner` keeps alive; costs one small allocation, copies nothing.
+    template <class Owner>
+    static frame_ref held_by(Owner owner, std::string_view octets) {
+        struct holder : block {
+            Owner owner;
+        };
+        const auto destroy = [](block* b) { delete static_cast<holder*>(b); };
+        return frame_ref(new holder{{1, octets.size(), octets.data(), destroy}, std::move(owner)});
+    }
+
+    // Shares octets that other cores may hold too.
     static frame_ref of(shared_octets octets) {
-        void* memory = ::operator new(sizeof(block));
-        const char* data = octets->data();
-        const std::size_t size = octets->size();
-        return frame_ref(new (memory) block{1, size, data, std::move(octets)});
+        const std::string_view all = *octets;
+        return held_by(std::move(octets), all);
     }
 
     // Takes the string over without copying its octets.
@@ -48,10 +56,7 @@ public:
         return *this;
     }
     ~frame_ref() {
-        if (block_ && --block_->references == 0) {
-            block_->~block();
-            ::operator delete(block_);
-        }
+        if (block_ && --block_->references == 0) block_->destroy(block_);
     }
 
     explicit operator bool() const noexcept { return block_ != nullptr; }
@@ -65,7 +70,7 @@ private:
         std::uint32_t references;
         std::size_t size;
         const char* data;
-        shared_octets shared;
+        void (*destroy)(block*);
     };
 
     explicit frame_ref(block* b) noexcept : block_(b) {}

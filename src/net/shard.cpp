@@ -6,7 +6,7 @@
 namespace foz::net {
 namespace {
 
-constexpr std::size_t read_buffer_bytes = 64 * 1024;
+constexpr std::size_t read_buffer_bytes = 128 * 1024;
 // A turn ends after this many handlers even when more are ready, so that queued writes never wait long.
 constexpr int handlers_per_turn = 256;
 
@@ -60,8 +60,9 @@ void shard::end_turn() {
 
 void shard::run() {
     while (!stopped_.load(std::memory_order_relaxed)) {
+        turn_over_ = false;
         if (context_.run_one() == 0) break;
-        for (int i = 1; i < handlers_per_turn && context_.poll_one() != 0; ++i) {
+        for (int i = 1; i < handlers_per_turn && !turn_over_ && context_.poll_one() != 0; ++i) {
         }
         end_turn();
     }

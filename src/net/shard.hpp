@@ -53,6 +53,10 @@ public:
     // Calls listener->on_turn_end() once at the end of this turn.
     void at_turn_end(std::shared_ptr<turn_listener> listener);
 
+    // This turn ends when the handler that runs returns, whatever else is ready: much waits to be written, and it is
+    // written best while it is still in the cache.
+    void end_turn_soon() noexcept { turn_over_ = true; }
+
     // Scratch memory for reading from sockets, shared by all connections of the shard: an idle connection needs no
     // buffer of its own. Its content is valid until the next read.
     std::span<char> read_buffer() noexcept { return read_buffer_; }
@@ -77,6 +81,7 @@ private:
     std::vector<std::shared_ptr<turn_listener>> turn_listeners_;
     std::vector<std::shared_ptr<turn_listener>> ending_;
     std::vector<char> read_buffer_;
+    bool turn_over_ = false;
     std::atomic<bool> stopped_ = false;
 
     std::mutex mail_mutex_;  // guards mail_

@@ -61,6 +61,17 @@ void encode_body(std::string& out, content_options options, std::string_view bod
     }
 }
 
+void begin_body_frame(std::string& out, std::uint16_t channel, std::size_t size) {
+    writer frame(out);
+    frame.u8(static_cast<std::uint8_t>(frame_type::body));
+    frame.u16(channel);
+    frame.u32(static_cast<std::uint32_t>(size));
+}
+
+void end_body_frame(std::string& out) {
+    out.push_back(static_cast<char>(frame_end));
+}
+
 std::expected<void, wire_error> encode_content_frames(std::string& out, content_options options,
                                                       const basic_properties& properties, std::string_view body) {
     const auto header = encode_content_header(out, options, body.size(), properties);

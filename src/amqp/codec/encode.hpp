@@ -37,6 +37,10 @@ std::expected<void, wire_error> encode_content_header(std::string& out, content_
 // As many body frames as needed, none for an empty body. frame_max must be 0 or more than frame_overhead.
 void encode_body(std::string& out, content_options options, std::string_view body);
 
+// What stands before and behind the octets of one body frame, for a sender that does not copy them.
+void begin_body_frame(std::string& out, std::uint16_t channel, std::size_t size);
+void end_body_frame(std::string& out);
+
 // Header and body frames, to follow a content method on the same channel with nothing in between.
 std::expected<void, wire_error> encode_content_frames(std::string& out, content_options options,
                                                       const basic_properties& properties, std::string_view body);

@@ -22,6 +22,18 @@ TEST(frame, shared_octets_live_as_long_as_any_frame) {
     EXPECT_EQ(octets.use_count(), 1);
 }
 
+TEST(frame, an_owner_lives_as_long_as_any_frame_of_its_octets) {
+    auto owner = std::make_shared<const std::string>("hello");
+    frame_ref frame = frame_ref::held_by(owner, std::string_view(*owner).substr(1, 3));
+    frame_ref other = frame;
+    EXPECT_EQ(owner.use_count(), 2);
+    EXPECT_EQ(frame.octets(), "ell");
+    frame = {};
+    EXPECT_EQ(owner.use_count(), 2);
+    other = {};
+    EXPECT_EQ(owner.use_count(), 1);
+}
+
 TEST(frame, an_empty_reference_has_no_octets) {
     EXPECT_EQ(frame_ref().octets(), "");
     EXPECT_EQ(frame_ref::copy("").size(), 0u);

@@ -76,8 +76,7 @@ void channel::write_content(std::string_view properties, const entry& what) {
         // Larger than this client's frames: it gets the message without its properties rather than none at all.
         (void)amqp::encode_content_header(out, options, body.size(), std::string_view("\0\0", 2));
     }
-    amqp::encode_body(out, options, body);
-    home_.wrote();
+    home_.write_body(number_, what.what);
 }
 
 void channel::deliver(subscription& to, const std::shared_ptr<queue>& from, entry taken) {

@@ -12,6 +12,11 @@ namespace {
 constexpr std::chrono::milliseconds close_timeout = std::chrono::seconds(2);
 // AMQP 0-9-1 §4.2.7: a peer is dead after two intervals of silence. Looked at twice an interval.
 constexpr unsigned silent_beats_max = 4;
+// What is encoded is handed to the stream when it is so much, and written when so much of it waits.
+constexpr std::size_t pass_on_bytes = 32 << 10;
+constexpr std::size_t turn_bytes = 256 << 10;
+// From here on a body is sent from where it lies: below, copying it is cheaper than a buffer of its own.
+constexpr std::size_t reference_bytes = 4 << 10;
 constexpr std::uint32_t handshake_frame_max = 8'192;  // room for a token as password
 
 amqp::table server_properties(const std::string& version) {
@@ -79,7 +84,32 @@ void connection::start() {
 
 void connection::wrote() {
     sent_since_beat_ = true;
+    if (out_.size() >= pass_on_bytes) pass_on();
     at_turn_end();
+}
+
+void connection::pass_on() {
+    stream_->send(frame_ref::copy(out_));
+    out_.clear();
+    if (out_.capacity() > 2 * pass_on_bytes) out_ = {};
+    if (stream_->queued_bytes() >= turn_bytes) home().end_turn_soon();
+}
+
+void connection::write_body(std::uint16_t number, const message_ref& what) {
+    const std::string_view body = what->body();
+    if (body.size() < reference_bytes) {
+        amqp::encode_body(out_, {.channel = number, .frame_max = frame_max_}, body);
+        return wrote();
+    }
+    const std::size_t most = frame_max_ - amqp::frame_overhead;
+    for (std::size_t at = 0; at < body.size(); at += most) {
+        const std::string_view piece = body.substr(at, most);
+        amqp::begin_body_frame(out_, number, piece.size());
+        pass_on();
+        stream_->send(frame_ref::held_by(what, piece));
+        amqp::end_body_frame(out_);
+    }
+    wrote();
 }
 
 void connection::send(std::uint16_t number, const amqp::method& m) {
@@ -98,11 +128,7 @@ void connection::on_turn_end() {
     for (const auto& [number, one] : channels_) one->flush_confirms();
     turn_end_due_ = false;
     const bool was_full = choked();
-    if (!out_.empty()) {
-        stream_->write(out_);
-        out_.clear();
-        if (out_.capacity() > shared_.limits.queued_bytes_max) out_ = {};
-    }
+    if (!out_.empty()) pass_on();
     choked_ = choked_ || stream_->above_high_watermark();
     if (was_full && !choked_) on_drained();
 }

@@ -80,13 +80,17 @@ public:
     const connection_limits& limits() const noexcept { return shared_.limits; }
     const std::string& user() const noexcept { return user_->name; }
     bool allows(permission what, const std::string& name) { return access_->allows(what, name); }
-    bool choked() const noexcept { return choked_ || out_.size() > shared_.limits.queued_bytes_max; }
+    bool choked() const noexcept {
+        return choked_ || stream_->above_high_watermark() || out_.size() > shared_.limits.queued_bytes_max;
+    }
     bool cancels_consumers() const noexcept { return cancels_consumers_; }
     std::uint32_t frame_max() const noexcept { return frame_max_; }
     net::shard& home() noexcept { return stream_->home(); }
     // What is to be written: channels append whole frames and call wrote().
     std::string& out() noexcept { return out_; }
     void wrote();
+    // The message's body frames; a large body is not copied.
+    void write_body(std::uint16_t number, const message_ref& what);
     void send(std::uint16_t number, const amqp::method& m);
     // The channel has confirms or other work for the end of the turn.
     void at_turn_end();
@@ -103,6 +107,7 @@ private:
     void on_turn_end() override;
 
     void take_in(std::string_view input);
+    void pass_on();
     bool overfull() const noexcept;
     // False when the connection has ended.
     bool on_frame(const amqp::frame& received);

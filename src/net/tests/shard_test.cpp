@@ -52,6 +52,27 @@ TEST(shard, turn_listeners_run_once_after_all_ready_handlers) {
     EXPECT_EQ(one->seen.front(), 10);
 }
 
+TEST(shard, a_turn_ends_early_when_it_is_asked_to) {
+    struct listener : turn_listener {
+        void on_turn_end() override { seen = handled; }
+        int handled = 0;
+        int seen = 0;
+    };
+    runtime cores(1);
+    const auto one = std::make_shared<listener>();
+    shard& home = cores.at(0);
+    for (int i = 0; i < 10; ++i)
+        asio::post(home.context(), [&] {
+            if (++one->handled == 3) {
+                home.at_turn_end(one);
+                home.end_turn_soon();
+            }
+            if (one->handled == 10) cores.stop();
+        });
+    cores.run();
+    EXPECT_EQ(one->seen, 3);
+}
+
 TEST(runtime, shards_can_talk_to_each_other_and_all_end) {
     runtime cores(4);
     int hops = 0;

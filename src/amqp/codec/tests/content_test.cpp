@@ -18,6 +18,17 @@ std::string header_payload(std::uint64_t size, const basic_properties& propertie
     return out.substr(7, out.size() - frame_overhead);
 }
 
+// A body frame in parts is the same as one that is encoded whole.
+TEST(content, a_body_frame_can_be_encoded_around_its_octets) {
+    std::string whole;
+    encode_body(whole, {.channel = 7}, "hello");
+    std::string parts;
+    begin_body_frame(parts, 7, 5);
+    parts += "hello";
+    end_body_frame(parts);
+    EXPECT_EQ(parts, whole);
+}
+
 frame a_method(std::string_view payload) {
     return {frame_type::method, 1, payload};
 }
