@@ -19,7 +19,7 @@ public:
         : limits_(limits), file_(::open((folder + "/log").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600)) {}
     ~append_engine() override { ::close(file_); }
 
-    std::expected<bool, std::string> apply(const batch& what) override {
+    std::expected<bool, disk_error> apply(const batch& what) override {
         std::string out;
         for (const auto& [queue, changes] : what.logs) {
             chunk_writer chunk(queue);
@@ -32,17 +32,17 @@ public:
             out += write_log(queue, changes, {});
         }
         if (::write(file_, out.data(), out.size()) != static_cast<ssize_t>(out.size()) || ::fdatasync(file_) != 0)
-            return std::unexpected(std::string("the file can't be written"));
+            return std::unexpected(disk_error{.text = "the file can't be written"});
         return false;
     }
-    std::expected<read_entries, std::string> read(queue_number, position from, const read_limits&) override {
+    std::expected<read_entries, disk_error> read(queue_number, position from, const read_limits&) override {
         return read_entries{.end = from};
     }
-    std::expected<std::size_t, std::string> definitions(
+    std::expected<std::size_t, disk_error> definitions(
         const std::function<void(std::string_view, std::string_view)>&) override {
         return 0;
     }
-    std::expected<std::size_t, std::string> logs(
+    std::expected<std::size_t, disk_error> logs(
         const std::function<void(queue_number, const recovered_log&)>&) override {
         return 0;
     }

@@ -93,7 +93,7 @@ public:
             changes.summary = {
                 .count = s.next - s.first, .bytes = (s.next - s.first) * what_->octets().size(), .next = s.next};
         }
-        if (const auto done = disk_.apply(next); !done) throw std::runtime_error(done.error());
+        if (const auto done = disk_.apply(next); !done) throw std::runtime_error(done.error().text);
     }
 
 private:
@@ -136,7 +136,7 @@ void backlog(engine& disk, const settings& wish) {
         std::uint64_t seen = 0;
         for (position at = 0;;) {
             const auto page = disk.read(1, at, {.end = ~position{0}, .count_max = 512, .bytes_max = 1 << 20});
-            if (!page) throw std::runtime_error(page.error());
+            if (!page) throw std::runtime_error(page.error().text);
             if (page->entries.empty() || page->entries.back().at < at) break;
             seen += page->entries.size();
             at = page->end;

@@ -8,6 +8,7 @@
 #include "broker/store/wal_check.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <stdexcept>
@@ -43,6 +44,8 @@ private:
 };
 
 std::unique_ptr<engine> open_store(const embedded_options& settings) try {
+    // A limit on the size of files is a failed write like others, not the end of the process.
+    std::signal(SIGXFSZ, SIG_IGN);
     const std::string damage = check_wal(sqlite_file(settings.data));
     if (!damage.empty() && settings.notice) settings.notice(damage);
     return std::make_unique<log_engine>(open_sqlite(settings.data));

@@ -60,22 +60,27 @@ struct read_entries {
     std::vector<position> lost;   // damaged
 };
 
-// apply() is called on one thread, everything else on another one, at the same time. Errors are sentences.
+struct disk_error {
+    std::string text;    // a sentence
+    bool final = false;  // trying again does not help
+};
+
+// apply() is called on one thread, everything else on another one, at the same time.
 class engine {
 public:
     virtual ~engine() = default;
 
     // On disk when it returns, if it is durable. After an error nothing of it is there. True: there is more to tidy up,
     // and another call, if only with an empty batch, is welcome.
-    virtual std::expected<bool, std::string> apply(const batch& what) = 0;
+    virtual std::expected<bool, disk_error> apply(const batch& what) = 0;
 
     // Stops behind the entry with which a maximum is reached.
-    virtual std::expected<read_entries, std::string> read(queue_number queue, position from,
-                                                          const read_limits& limits) = 0;
+    virtual std::expected<read_entries, disk_error> read(queue_number queue, position from,
+                                                         const read_limits& limits) = 0;
     // Damaged ones are left out: the result says how many.
-    virtual std::expected<std::size_t, std::string> definitions(
+    virtual std::expected<std::size_t, disk_error> definitions(
         const std::function<void(std::string_view key, std::string_view value)>& each) = 0;
-    virtual std::expected<std::size_t, std::string> logs(
+    virtual std::expected<std::size_t, disk_error> logs(
         const std::function<void(queue_number queue, const recovered_log& log)>& each) = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 namespace foz::broker {
@@ -17,7 +18,13 @@ inline constexpr std::size_t tables = 4;
 // The text is a sentence of the engine's.
 class kv_failure : public std::runtime_error {
 public:
-    using std::runtime_error::runtime_error;
+    explicit kv_failure(const std::string& text, bool final = false) : std::runtime_error(text), final_(final) {}
+
+    // Trying again does not help, or would only look as if it did.
+    bool final() const noexcept { return final_; }
+
+private:
+    const bool final_;
 };
 
 struct kv_record {

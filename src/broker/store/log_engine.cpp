@@ -23,7 +23,7 @@ log_engine::log_engine(std::unique_ptr<kv> records, const chunk_limits& limits)
     if (last) last_chunk_ = amqp::load_big_endian<std::uint64_t>(last->key.data());
 }
 
-std::expected<bool, std::string> log_engine::apply(const batch& what) try {
+std::expected<bool, disk_error> log_engine::apply(const batch& what) try {
     records_->tidy();
     const auto before = std::pair(last_chunk_, trimmed_);
     const auto in = records_->change(what.durable);
@@ -44,7 +44,7 @@ std::expected<bool, std::string> log_engine::apply(const batch& what) try {
     }
     return more;
 } catch (const kv_failure& why) {
-    return std::unexpected(std::string(why.what()));
+    return std::unexpected(disk_error{.text = why.what(), .final = why.final()});
 }
 
 void log_engine::apply(kv_change& in, queue_number queue, const log_changes& changes) {
@@ -143,8 +143,8 @@ bool log_engine::trim(kv_change& in) {
     return false;
 }
 
-std::expected<read_entries, std::string> log_engine::read(queue_number queue, position from,
-                                                          const read_limits& limits) try {
+std::expected<read_entries, disk_error> log_engine::read(queue_number queue, position from,
+                                                         const read_limits& limits) try {
     read_entries out{.end = from};
     const auto in = records_->look();
     auto found = in->at_or_before(table::places, place_key(queue, from));
@@ -164,7 +164,7 @@ std::expected<read_entries, std::string> log_engine::read(queue_number queue, po
     out.end = limits.end;
     return out;
 } catch (const kv_failure& why) {
-    return std::unexpected(std::string(why.what()));
+    return std::unexpected(disk_error{.text = why.what(), .final = why.final()});
 }
 
 bool log_engine::read_chunk(kv_look& in, const place_address& where, const place& what, position from,
@@ -217,7 +217,7 @@ log_record log_engine::rebuilt(kv_look& in, queue_number queue) {
     return out;
 }
 
-std::expected<std::size_t, std::string> log_engine::definitions(
+std::expected<std::size_t, disk_error> log_engine::definitions(
     const std::function<void(std::string_view, std::string_view)>& each) try {
     std::size_t damaged = 0;
     const auto in = records_->look();
@@ -229,10 +229,10 @@ std::expected<std::size_t, std::string> log_engine::definitions(
     }
     return damaged;
 } catch (const kv_failure& why) {
-    return std::unexpected(std::string(why.what()));
+    return std::unexpected(disk_error{.text = why.what(), .final = why.final()});
 }
 
-std::expected<std::size_t, std::string> log_engine::logs(
+std::expected<std::size_t, disk_error> log_engine::logs(
     const std::function<void(queue_number, const recovered_log&)>& each) try {
     std::size_t damaged = 0;
     const auto in = records_->look();
@@ -250,7 +250,7 @@ std::expected<std::size_t, std::string> log_engine::logs(
     }
     return damaged;
 } catch (const kv_failure& why) {
-    return std::unexpected(std::string(why.what()));
+    return std::unexpected(disk_error{.text = why.what(), .final = why.final()});
 }
 
 }  // namespace foz::broker

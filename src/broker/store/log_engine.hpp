@@ -23,12 +23,11 @@ public:
     // Throws kv_failure.
     explicit log_engine(std::unique_ptr<kv> records, const chunk_limits& limits = {});
 
-    std::expected<bool, std::string> apply(const batch& what) override;
-    std::expected<read_entries, std::string> read(queue_number queue, position from,
-                                                  const read_limits& limits) override;
-    std::expected<std::size_t, std::string> definitions(
+    std::expected<bool, disk_error> apply(const batch& what) override;
+    std::expected<read_entries, disk_error> read(queue_number queue, position from, const read_limits& limits) override;
+    std::expected<std::size_t, disk_error> definitions(
         const std::function<void(std::string_view key, std::string_view value)>& each) override;
-    std::expected<std::size_t, std::string> logs(
+    std::expected<std::size_t, disk_error> logs(
         const std::function<void(queue_number queue, const recovered_log& log)>& each) override;
 
 private:

@@ -3,20 +3,24 @@
 #include "amqp/codec/wire.hpp"
 
 #include <array>
+#include <fcntl.h>
 #include <filesystem>
 #include <sqlite3.h>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace foz::broker {
 namespace {
 
 constexpr const char* schema =
+    "BEGIN;"
     "CREATE TABLE IF NOT EXISTS definitions (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS logs (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS places (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS chunks (k INTEGER PRIMARY KEY, v BLOB NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS chunks (k INTEGER PRIMARY KEY, v BLOB NOT NULL);"
+    "COMMIT;";
 constexpr std::array<const char*, tables> names{"definitions", "logs", "places", "chunks"};
 
 enum statement : std::uint8_t { find, before, after, behind, write, remove, statements };
@@ -43,7 +47,7 @@ public:
         try {
             check(code);
             for (const char* const setting :
-                 {"page_size=8192", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0",
+                 {"page_size=8192", "synchronous=NORMAL", "journal_mode=WAL", "wal_autocheckpoint=0",
                   "journal_size_limit=33554432", "secure_delete=OFF", "cell_size_check=ON", "mmap_size=0"})
                 run("PRAGMA " + std::string(setting));
             run("PRAGMA cache_size=-" + std::to_string(cache_kib));
@@ -64,7 +68,10 @@ public:
     sqlite3* handle() const noexcept { return handle_; }
     int wal_pages() const noexcept { return wal_pages_; }
     void check(int code) const {
-        if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) throw kv_failure(sqlite3_errmsg(handle_));
+        if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return;
+        // After a failed sync the kernel takes for written what is not: a second one that succeeds means nothing.
+        const int extended = sqlite3_extended_errcode(handle_);
+        throw kv_failure(sqlite3_errmsg(handle_), extended == SQLITE_IOERR_FSYNC || code == SQLITE_CORRUPT);
     }
     void run(const std::string& text) const { check(sqlite3_exec(handle_, text.c_str(), nullptr, nullptr, nullptr)); }
     // Whether a commit waits for the disk.
@@ -97,7 +104,7 @@ private:
 
     sqlite3* handle_ = nullptr;
     int wal_pages_ = 0;
-    bool durable_ = true;
+    bool durable_ = false;
     std::array<std::array<sqlite3_stmt*, statements>, tables> prepared_{};
 };
 
@@ -214,6 +221,9 @@ std::unique_ptr<kv> open_sqlite(const std::string& folder) {
     std::error_code none;
     const auto size = std::filesystem::file_size(sqlite_file(folder), none);
     if (!none && size > 0 && size < header_size) throw kv_failure("the database file is too short");
+    // Its other files get the rights that this one has.
+    const int made = ::open(sqlite_file(folder).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (made >= 0) ::close(made);
     return std::make_unique<sqlite_kv>(sqlite_file(folder));
 }
 

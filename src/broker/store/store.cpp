@@ -174,7 +174,7 @@ void store::log::read_disk(position end, std::size_t count_max, std::size_t byte
     while (out.entries.empty() && out.end < end && !home_.broken_) {
         const read_limits limits{.end = end, .stale_end = stale_end_, .count_max = count_max, .bytes_max = bytes_max};
         auto found = home_.disk_->read(number_, out.end, limits);
-        if (!found) return home_.broken(found.error());
+        if (!found) return home_.broken(found.error().text);
         if (!found->stale.empty()) {
             auto& removes = changes().removes;
             removes.insert(removes.end(), found->stale.begin(), found->stale.end());
@@ -207,7 +207,7 @@ store::store(std::unique_ptr<engine> disk, poster post, store_events& events, co
 
 void store::recover() {
     const auto require = [](auto done) {
-        if (!done) throw std::runtime_error(done.error());
+        if (!done) throw std::runtime_error(done.error().text);
         return *done;
     };
     damaged_records_ += require(
@@ -315,9 +315,12 @@ void store::seal() {
     wake_.notify_one();
 }
 
-void store::finished(const std::expected<bool, std::string>& done) {
+void store::finished(const std::expected<bool, disk_error>& done) {
     if (!done) {
-        if (std::exchange(trouble_, done.error()) != done.error()) events_.on_trouble(trouble_);
+        if (done.error().final) return broken(done.error().text);
+        const bool news = trouble_ != done.error().text;
+        trouble_ = done.error().text;
+        if (news) events_.on_trouble(trouble_);
         return;
     }
     if (!std::exchange(trouble_, {}).empty()) events_.on_trouble({});
@@ -367,6 +370,7 @@ void store::write() {
             });
             lock.lock();
             if (done) break;
+            if (done.error().final) return;
             if (stopping_ || wake_.wait_for(lock, retry_interval, [this] { return stopping_; })) return;
         }
     }

@@ -26,7 +26,7 @@ public:
     virtual void on_pressure(bool high) = 0;
     // Entries that are damaged and were left out.
     virtual void on_damage(queue_number queue, position first, std::uint64_t count) = 0;
-    // The store can't be read: nothing that it says from now on is of use.
+    // The store can't be read, or what it has written may not be there: nothing that it says from now on is of use.
     virtual void on_broken(const std::string& why) = 0;
 
 protected:
@@ -76,7 +76,7 @@ private:
     void changed();
     void fill(batch& what) const;
     void seal();
-    void finished(const std::expected<bool, std::string>& done);
+    void finished(const std::expected<bool, disk_error>& done);
     void check_pressure();
     void broken(const std::string& why);
     void write();

@@ -115,18 +115,18 @@ TEST(store, forgets_transient_entries) {
 TEST(store, syncs_only_for_what_survives) {
     struct recorder final : engine {
         explicit recorder(std::vector<bool>& to) : durable(to) {}
-        std::expected<bool, std::string> apply(const batch& what) override {
+        std::expected<bool, disk_error> apply(const batch& what) override {
             durable.push_back(what.durable);
             return false;
         }
-        std::expected<read_entries, std::string> read(queue_number, position from, const read_limits&) override {
+        std::expected<read_entries, disk_error> read(queue_number, position from, const read_limits&) override {
             return read_entries{.end = from};
         }
-        std::expected<std::size_t, std::string> definitions(
+        std::expected<std::size_t, disk_error> definitions(
             const std::function<void(std::string_view, std::string_view)>&) override {
             return 0;
         }
-        std::expected<std::size_t, std::string> logs(
+        std::expected<std::size_t, disk_error> logs(
             const std::function<void(queue_number, const recovered_log&)>&) override {
             return 0;
         }
@@ -256,19 +256,19 @@ TEST(store, presses_back) {
 TEST(store, goes_on_after_a_failure) {
     struct failing final : engine {
         failing(std::unique_ptr<engine> to, int& left) : inner(std::move(to)), failures(left) {}
-        std::expected<bool, std::string> apply(const batch& what) override {
-            if (!what.logs.empty() && failures-- > 0) return std::unexpected(std::string("no room"));
+        std::expected<bool, disk_error> apply(const batch& what) override {
+            if (!what.logs.empty() && failures-- > 0) return std::unexpected(disk_error{.text = "no room"});
             return inner->apply(what);
         }
-        std::expected<read_entries, std::string> read(queue_number number, position from,
-                                                      const read_limits& limits) override {
+        std::expected<read_entries, disk_error> read(queue_number number, position from,
+                                                     const read_limits& limits) override {
             return inner->read(number, from, limits);
         }
-        std::expected<std::size_t, std::string> definitions(
+        std::expected<std::size_t, disk_error> definitions(
             const std::function<void(std::string_view, std::string_view)>& each) override {
             return inner->definitions(each);
         }
-        std::expected<std::size_t, std::string> logs(
+        std::expected<std::size_t, disk_error> logs(
             const std::function<void(queue_number, const recovered_log&)>& each) override {
             return inner->logs(each);
         }
@@ -290,6 +290,40 @@ TEST(store, goes_on_after_a_failure) {
     life second(folder.path());
     EXPECT_TRUE(second.disk->was_clean());
     EXPECT_THAT(bodies(*second.disk->open(queue, true)), ElementsAre("a", "b"));
+}
+
+// After a write that no other one can make good nothing is tried again and nothing confirmed, and the end is not in
+// good order.
+TEST(store, gives_up_after_a_failed_sync) {
+    struct failing final : engine {
+        std::expected<bool, disk_error> apply(const batch& what) override {
+            numbers.push_back(what.number);
+            return std::unexpected(disk_error{.text = "sync failed", .final = true});
+        }
+        std::expected<read_entries, disk_error> read(queue_number, position from, const read_limits&) override {
+            return read_entries{.end = from};
+        }
+        std::expected<std::size_t, disk_error> definitions(
+            const std::function<void(std::string_view, std::string_view)>&) override {
+            return 0;
+        }
+        std::expected<std::size_t, disk_error> logs(
+            const std::function<void(queue_number, const recovered_log&)>&) override {
+            return 0;
+        }
+        explicit failing(std::vector<commit_number>& to) : numbers(to) {}
+        std::vector<commit_number>& numbers;
+    };
+    std::vector<commit_number> numbers;
+    {
+        life only(std::make_unique<failing>(numbers));
+        const auto log = only.disk->open(queue, true);
+        log->put(make_entry(0, "m"));
+        while (only.seen.broken.empty()) ASSERT_TRUE(only.shard.run_one());
+        EXPECT_EQ(only.seen.broken, "sync failed");
+        EXPECT_EQ(only.disk->committed(), 0U);
+    }
+    EXPECT_THAT(numbers, ElementsAre(1U));
 }
 
 }  // namespace
