@@ -124,8 +124,8 @@ public:
         const auto* const held = std::get_if<std::string>(&value->get());
         if (held) return *held;
         if (name == "x-dead-letter-exchange")
-            fail_whole("invalid type '" + type_name(*value) + "' for arg '" + std::string(name) + "' in " +
-                       std::string(described_));
+            fail_whole(name, "invalid type '" + type_name(*value) + "' for arg '" + std::string(name) + "' in " +
+                                 std::string(described_));
         else
             fail(name, "{unacceptable_type," + type_name(*value) + "}");
         return std::nullopt;
@@ -150,18 +150,18 @@ public:
     bool has(std::string_view name) const { return arguments_.find(name) != nullptr; }
 
     void fail(std::string_view name, const std::string& why) {
-        fail_whole("invalid arg '" + std::string(name) + "' for " + std::string(described_) + ": " + why);
+        fail_whole(name, "invalid arg '" + std::string(name) + "' for " + std::string(described_) + ": " + why);
     }
-    void fail_whole(std::string why) {
-        if (problem_.empty()) problem_ = std::move(why);
+    void fail_whole(std::string_view name, std::string why) {
+        if (!problem_) problem_ = {reply_code::precondition_failed, std::move(why), std::string(name)};
     }
-    const std::string& problem() const { return problem_; }
+    const std::optional<refusal>& problem() const { return problem_; }
     std::string described() const { return std::string(described_); }
 
 private:
     const amqp::table& arguments_;
     const std::string_view described_;
-    std::string problem_;
+    std::optional<refusal> problem_;
 };
 
 // Its kind, and whether a queue of that kind may have such flags and arguments.
@@ -179,11 +179,11 @@ void read_kind(argument_reader& in, queue_settings& out, queue_flags flags) {
     }
     for (const known_argument& one : known_arguments)
         if ((one.kinds & bit) == 0 && in.has(one.name))
-            in.fail_whole("invalid arg '" + std::string(one.name) + "' for " + in.described() +
-                          " of queue type rabbit_" + kind + "_queue");
+            in.fail_whole(one.name, "invalid arg '" + std::string(one.name) + "' for " + in.described() +
+                                        " of queue type rabbit_" + kind + "_queue");
     if (out.kind == queue_kind::classic) return;
     const auto refuse_flag = [&](bool wrong, const char* name) {
-        if (wrong) in.fail_whole("invalid property '" + std::string(name) + "' for " + in.described());
+        if (wrong) in.fail_whole(name, "invalid property '" + std::string(name) + "' for " + in.described());
     };
     refuse_flag(!flags.durable, "non-durable");
     refuse_flag(flags.auto_delete, "auto-delete");
@@ -219,7 +219,7 @@ void read_classic(argument_reader& in) {
         constexpr std::uint64_t priority_max = 255;
         if (*priority > priority_max)
             in.fail("x-max-priority", "{max_value_exceeded," + std::to_string(*priority) + "}");
-        in.fail_whole("x-max-priority: this broker has no priority queues (" + in.described() + ")");
+        in.fail_whole("x-max-priority", "x-max-priority: this broker has no priority queues (" + in.described() + ")");
     }
     const auto mode = in.text("x-queue-mode");
     if (mode && *mode != "default" && *mode != "lazy")
@@ -237,7 +237,8 @@ void read_stream(argument_reader& in, queue_settings& out) {
     constexpr std::uint64_t segment_bytes_max = 3'000'000'000;
     if (const auto bytes = in.number("x-stream-max-segment-size-bytes")) {
         out.segment_bytes = *bytes;
-        if (*bytes > segment_bytes_max) in.fail_whole("Exceeded max value for x-stream-max-segment-size-bytes");
+        if (*bytes > segment_bytes_max)
+            in.fail_whole("x-stream-max-segment-size-bytes", "Exceeded max value for x-stream-max-segment-size-bytes");
     }
     in.number("x-initial-cluster-size", true);
 }
@@ -264,16 +265,18 @@ result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags 
     // RabbitMQ falls back to at-most-once unless the queue rejects what is too much.
     out.dead_letter_at_least_once =
         out.dead_letter_at_least_once && out.dead_letter_exchange && out.when_full == overflow::reject_publish;
-    if (!in.problem().empty()) return refuse(reply_code::precondition_failed, in.problem());
+    if (in.problem()) return std::unexpected(*in.problem());
     return out;
 }
 
 result<void> require_same(std::string_view name, std::string_view received, std::string_view current,
                           std::string_view described) {
     if (received == current) return {};
-    return refuse(reply_code::precondition_failed, "inequivalent arg '" + std::string(name) + "' for " +
-                                                       std::string(described) + ": received " + std::string(received) +
-                                                       " but current is " + std::string(current));
+    return std::unexpected(refusal{reply_code::precondition_failed,
+                                   "inequivalent arg '" + std::string(name) + "' for " + std::string(described) +
+                                       ": received " + std::string(received) + " but current is " +
+                                       std::string(current),
+                                   std::string(name)});
 }
 
 result<void> require_same(std::string_view name, bool received, bool current, std::string_view described) {

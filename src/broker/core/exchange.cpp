@@ -25,8 +25,9 @@ std::optional<exchange_kind> exchange_kind_of(std::string_view name) noexcept {
     return std::nullopt;
 }
 
-exchange::exchange(exchange_identity identity) : identity_(std::move(identity)), router_(make_router(identity_.kind)) {
-    alternate_ = amqp::as_string(identity_.arguments.find("alternate-exchange")).value_or(std::string_view());
+exchange::exchange(exchange_identity identity, std::string alternate)
+    : identity_(std::move(identity)), alternate_(std::move(alternate)), router_(make_router(identity_.kind)) {
+    if (const auto own = amqp::as_string(identity_.arguments.find("alternate-exchange"))) alternate_ = *own;
 }
 
 bool exchange::bind(binding made) {

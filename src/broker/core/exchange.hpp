@@ -73,7 +73,8 @@ struct exchange_identity {
 // Lives on the broker's shard, owned by its virtual host.
 class exchange {
 public:
-    explicit exchange(exchange_identity identity);
+    // `alternate`: a policy's, which counts unless the arguments name one.
+    explicit exchange(exchange_identity identity, std::string alternate = {});
 
     const exchange_identity& identity() const noexcept { return identity_; }
     const std::string& name() const noexcept { return identity_.name; }

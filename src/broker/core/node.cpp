@@ -16,9 +16,10 @@ node::node(storage& disk, const clock& time, random_source& random) : disk_(disk
 
 node::~node() = default;
 
-void node::start(const std::vector<std::string>& vhosts) {
+void node::start(const std::vector<std::string>& vhosts, const std::vector<policy>& policies) {
     for (const std::string& name : vhosts)
-        vhosts_.emplace(name, std::make_unique<vhost>(name, static_cast<vhost_home&>(*this)));
+        vhosts_.emplace(name,
+                        std::make_unique<vhost>(name, static_cast<vhost_home&>(*this), policy_list(policies, name)));
     std::vector<any_record> records;
     disk_.definitions([&](std::string_view key, std::string_view value) {
         if (key == numbers_end_key) std::from_chars(value.data(), value.data() + value.size(), numbers_end_);

@@ -29,7 +29,7 @@ public:
     node& operator=(const node&) = delete;
 
     // Makes these virtual hosts and takes up what the storage holds for them.
-    void start(const std::vector<std::string>& vhosts);
+    void start(const std::vector<std::string>& vhosts, const std::vector<policy>& policies = {});
 
     vhost* find_vhost(std::string_view name) const;
     const auto& vhosts() const noexcept { return vhosts_; }

@@ -33,7 +33,7 @@ void stream::recover() {
                              .bytes = known.bytes - std::min(known.bytes, bytes),
                              .last_ms = known.last_ms});
     bytes_ = known.bytes;
-    on_alarm();
+    around_.set_alarm(*this, around_.now_ms());
 }
 
 // The first offset; first, count, bytes, time of each segment that is closed.
@@ -114,13 +114,13 @@ void stream::on_committed(commit_number committed) {
     if (more) deliver();
 }
 
-void stream::retain() {
+void stream::retain(std::uint64_t slack_bytes) {
     const std::int64_t oldest_ms = settings().age_max ? around_.now_ms() - settings().age_max->count() : 0;
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     while (segments_.size() > 1) {
         const segment& oldest = segments_.front();
-        const bool too_large = settings().bytes_max && bytes_ > *settings().bytes_max;
+        const bool too_large = settings().bytes_max && bytes_ > *settings().bytes_max + slack_bytes;
         const bool too_old = oldest.last_ms < oldest_ms;
         if (!too_large && !too_old) break;
         // Nothing goes that a reader might still be given as new.
@@ -182,6 +182,8 @@ void stream::deliver() {
 void stream::on_alarm() {
     if (gone()) return;
     if (const std::int64_t at = expiry_ms(); at != 0 && at <= around_.now_ms()) return around_.remove_soon(*this);
+    // After a start a policy may have lowered the limit. What is over by less than a segment was kept before.
+    retain(settings().segment_bytes);
     around_.set_alarm(*this, expiry_ms());
 }
 

@@ -69,7 +69,7 @@ private:
     // False: it is none.
     bool read_note(std::string_view note);
     void count_in(std::uint64_t bytes, std::int64_t arrived_ms);
-    void retain();
+    void retain(std::uint64_t slack_bytes = 0);
 
     std::deque<stored_entry> recent_;
     std::size_t recent_bytes_ = 0;

@@ -35,11 +35,11 @@ std::string quoted(std::string_view kind, std::string_view name, std::string_vie
 
 }  // namespace
 
-vhost::vhost(std::string name, vhost_home& home) : name_(std::move(name)), home_(home) {
+vhost::vhost(std::string name, vhost_home& home, policy_list policies)
+    : name_(std::move(name)), home_(home), policies_(std::move(policies)) {
     const auto add = [this](std::string called, exchange_kind kind, bool internal = false) {
-        auto made = std::make_unique<exchange>(
-            exchange_identity{.name = called, .kind = kind, .durable = true, .internal = internal, .arguments = {}});
-        return exchanges_.emplace(std::move(called), std::move(made)).first->second.get();
+        return &make_exchange(
+            {.name = std::move(called), .kind = kind, .durable = true, .internal = internal, .arguments = {}});
     };
     default_exchange_ = add("", exchange_kind::direct);
     add("amq.direct", exchange_kind::direct);
@@ -51,6 +51,14 @@ vhost::vhost(std::string name, vhost_home& home) : name_(std::move(name)), home_
 }
 
 vhost::~vhost() = default;
+
+exchange& vhost::make_exchange(exchange_identity identity) {
+    const std::string name = identity.name;
+    const policy_settings* const said = name.empty() ? nullptr : policies_.of_exchange(name);
+    auto made =
+        std::make_unique<exchange>(std::move(identity), said ? said->alternate_exchange.value_or("") : std::string());
+    return *exchanges_.emplace(name, std::move(made)).first->second;
+}
 
 queue* vhost::look_up(std::string_view name) const {
     const auto at = queues_.find(name);
@@ -93,6 +101,8 @@ result<queue*> vhost::check_same(queue& known, const queue_request& wish, const 
 }
 
 std::shared_ptr<queue> vhost::make_queue(queue_identity identity) {
+    if (const policy_settings* const said = policies_.of_queue(identity.name, identity.settings.kind))
+        merge(identity.settings, identity.arguments, *said);
     auto log = home_.disk().open(identity.number, identity.flags.durable);
     if (identity.settings.kind == queue_kind::stream)
         return std::make_shared<stream>(std::move(identity), home_.around(), std::move(log));
@@ -110,7 +120,7 @@ result<queue*> vhost::declare(const queue_request& wish, owner_id who) {
         if (same) (*known)->touch();
         return same;
     }
-    if (!wish.name.empty() && name.starts_with(reserved_prefix))
+    if (!wish.name.empty() && name.starts_with(reserved_prefix) && who != 0)
         return refuse(reply_code::access_refused, "queue name '" + name + "' contains reserved prefix 'amq.*'");
     auto settings = read_arguments(wish.arguments, wish.flags, quoted("queue", name, name_));
     if (!settings) return std::unexpected(settings.error());
@@ -326,7 +336,7 @@ void vhost::restore(const queue_record& record) {
 }
 
 void vhost::restore(const exchange_record& record) {
-    exchanges_.emplace(record.identity.name, std::make_unique<exchange>(record.identity));
+    make_exchange(record.identity);
 }
 
 void vhost::restore(const binding_record& record) {

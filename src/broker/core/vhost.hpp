@@ -5,6 +5,7 @@
 #include "broker/core/dead_letter.hpp"
 #include "broker/core/definitions.hpp"
 #include "broker/core/exchange.hpp"
+#include "broker/core/policy.hpp"
 #include "broker/core/queue.hpp"
 
 #include <cstdint>
@@ -65,12 +66,12 @@ protected:
 // Lives on the broker's shard. Refusals are worded as RabbitMQ's.
 class vhost {
 public:
-    vhost(std::string name, vhost_home& home);
+    vhost(std::string name, vhost_home& home, policy_list policies);
     ~vhost();
 
     const std::string& name() const noexcept { return name_; }
 
-    // passive: it has to exist, nothing more. `who`: who asks; exclusive queues are seen by their owner alone.
+    // `who`: who asks; exclusive queues are seen by their owner alone. Nobody (0) may use reserved names.
     result<queue*> declare(const queue_request& wish, owner_id who);
     result<queue*> find_queue(std::string_view name, owner_id who);
     // The messages that went with it.
@@ -106,7 +107,9 @@ private:
 
     queue* look_up(std::string_view name) const;
     exchange* look_up_exchange(std::string_view name) const;
+    exchange& make_exchange(exchange_identity identity);
     result<queue*> check_same(queue& known, const queue_request& wish, const queue_settings& settings) const;
+    // The policies' part of its settings is added here.
     std::shared_ptr<queue> make_queue(queue_identity identity);
     result<destination> find_destination(const binding_request& wish, owner_id who);
     binding_record record_of(const exchange& source, const binding& one) const;
@@ -124,6 +127,7 @@ private:
 
     const std::string name_;
     vhost_home& home_;
+    const policy_list policies_;
     std::unordered_map<std::string, std::shared_ptr<queue>, string_hash, std::equal_to<>> queues_;
     std::unordered_map<std::string, std::unique_ptr<exchange>, string_hash, std::equal_to<>> exchanges_;
     exchange* default_exchange_ = nullptr;

@@ -18,9 +18,10 @@ void work_queue::recover() {
     paged_from_ = 0;
     paged_bytes_ = known.bytes;
     if (paged_count_ > 0) page_in(1);
-    // What has expired meanwhile goes when the alarm rings: its dead letters need queues and bindings that are not
-    // there yet.
+    // What has expired meanwhile, or is over a limit that a policy has lowered, goes when the alarm rings: its dead
+    // letters need queues and bindings that are not there yet.
     set_alarm();
+    if (over_limit(ready_count(), ready_bytes_ + paged_bytes_)) around_.set_alarm(*this, around_.now_ms());
 }
 
 bool work_queue::over_limit(std::uint64_t count, std::uint64_t bytes) const noexcept {
@@ -252,6 +253,7 @@ void work_queue::on_alarm() {
     if (gone()) return;
     if (const std::int64_t at = expiry_ms(); at != 0 && at <= around_.now_ms()) return around_.remove_soon(*this);
     drop_expired();
+    drop_over_limit();
     set_alarm();
 }
 
