@@ -24,5 +24,8 @@ std::string sha1(std::string_view octets) {
 std::string sha256(std::string_view octets) {
     return digest(EVP_sha256(), octets);
 }
+std::string sha512(std::string_view octets) {
+    return digest(EVP_sha512(), octets);
+}
 
 }  // namespace foz

@@ -9,5 +9,7 @@ namespace foz {
 std::string sha1(std::string_view octets);
 // 32 octets.
 std::string sha256(std::string_view octets);
+// 64 octets.
+std::string sha512(std::string_view octets);
 
 }  // namespace foz

@@ -110,6 +110,25 @@ result<void> channel::require(permission what, std::string_view kind, const std:
                                                   "'");
 }
 
+// What messages go on to without their publisher has to be writable, and what they are taken from readable.
+result<void> channel::may_declare(const amqp::exchange_declare& m) {
+    if (auto allowed = require(permission::configure, "exchange", m.exchange); !allowed) return allowed;
+    const auto next = amqp::as_string(m.arguments.find("alternate-exchange"));
+    if (!next || home_.home_vhost().exchanges().contains(m.exchange)) return {};
+    if (auto allowed = require(permission::read, "exchange", m.exchange); !allowed) return allowed;
+    return require(permission::write, "exchange", std::string(*next));
+}
+
+result<void> channel::may_declare(const amqp::queue_declare& m) {
+    // A name that is still to be made: permissions know it by its beginning.
+    const std::string name = m.queue.empty() ? "amq.gen-" : m.queue;
+    if (auto allowed = require(permission::configure, "queue", name); !allowed) return allowed;
+    const auto next = amqp::as_string(m.arguments.find("x-dead-letter-exchange"));
+    if (!next || home_.home_vhost().queues().contains(name)) return {};
+    if (auto allowed = require(permission::read, "queue", name); !allowed) return allowed;
+    return require(permission::write, "exchange", std::string(*next));
+}
+
 result<std::string> channel::named(const std::string& queue) const {
     if (!queue.empty()) return queue;
     if (last_queue_.empty()) return refuse(reply_code::not_found, "no previously declared queue");
@@ -129,7 +148,7 @@ result<void> channel::on(const amqp::exchange_declare& m) {
         const auto found = home_.home_vhost().find_exchange(m.exchange);
         if (!found) return std::unexpected(found.error());
     } else {
-        if (auto allowed = require(permission::configure, "exchange", m.exchange); !allowed) return allowed;
+        if (auto allowed = may_declare(m); !allowed) return allowed;
         const auto declared = home_.home_vhost().declare(exchange_request{.name = m.exchange,
                                                                           .type = m.type,
                                                                           .durable = m.durable,
@@ -181,7 +200,7 @@ result<void> channel::on(const amqp::queue_declare& m) {
         // By name alone: RabbitMQ does not take an empty one for the last declared queue here.
         found = home_.home_vhost().find_queue(m.queue, home_.owner());
     } else {
-        if (auto allowed = require(permission::configure, "queue", m.queue); !allowed) return allowed;
+        if (auto allowed = may_declare(m); !allowed) return allowed;
         found = home_.home_vhost().declare(
             queue_request{.name = m.queue,
                           .flags = {.durable = m.durable, .exclusive = m.exclusive, .auto_delete = m.auto_delete},

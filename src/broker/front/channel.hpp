@@ -129,6 +129,8 @@ private:
     void answer(bool no_wait, const amqp::method& m);
 
     result<void> require(permission what, std::string_view kind, const std::string& name);
+    result<void> may_declare(const amqp::exchange_declare& m);
+    result<void> may_declare(const amqp::queue_declare& m);
     result<void> check_publish(const exchange& to, const amqp::message& content);
     // The last declared queue when the name is empty.
     result<std::string> named(const std::string& queue) const;
