@@ -1,7 +1,11 @@
 #include "broker/embedded.hpp"
 
 #include "broker/core/node.hpp"
+#include "broker/definitions/json.hpp"
+#include "broker/definitions/kept.hpp"
+#include "broker/definitions/topology.hpp"
 #include "broker/front/server.hpp"
+#include "broker/operators.hpp"
 #include "broker/store/log_engine.hpp"
 #include "broker/store/sqlite_kv.hpp"
 #include "broker/store/store.hpp"
@@ -53,12 +57,6 @@ std::unique_ptr<engine> open_store(const embedded_options& settings) try {
     throw std::runtime_error(settings.data + " can't be read: " + why.what());
 }
 
-user_settings guest(net::shard& home) {
-    std::uint32_t salt = static_cast<std::uint32_t>(home.random().below(std::uint64_t{1} << 32));
-    return {
-        .name = "guest", .password_hash = hash_password("guest", salt), .loopback_only = true, .vhosts = {{"*", {}}}};
-}
-
 void tell(const queue& one, snapshot& out) {
     const queue_identity& is = one.identity();
     const bool keeps = is.settings.kind == queue_kind::stream;
@@ -107,20 +105,22 @@ struct embedded::parts final : store_events {
           lock(settings.data),
           disk(
               open_store(settings), [&home](std::function<void()> work) { home.post(std::move(work)); }, *this),
+          defined(settings, disk, home.random()),
           model(disk, home.time(), home.random()),
           door(home, model,
                {.listen = {.address = settings.address, .port = settings.port, .reuse_port = false},
                 .limits = {},
-                .users = {guest(home)},
+                .users = defined.users(settings),
                 .version = settings.version}) {
         if (disk.damaged_records() > 0)
             say(std::to_string(disk.damaged_records()) + " records in " + settings.data +
                 " are damaged and were left out: queues, exchanges or bindings may be missing");
         if (!disk.was_clean())
             say("the broker has not ended in good order: messages that were there before are marked as redelivered");
-        model.start(settings.vhosts);
+        model.start(defined.whole().vhosts, defined.policies());
         if (!failure.empty()) throw std::runtime_error(failure);
         disk.erase_unopened();
+        defined.declare_in(model);
         if (const auto opened = door.listen(); !opened) throw std::runtime_error(opened.error());
         listening = true;
     }
@@ -158,6 +158,7 @@ struct embedded::parts final : store_events {
     bool listening = false;
     const folder_lock lock;
     store disk;
+    const operators_definitions defined;
     node model;
     server door;
 };
@@ -193,6 +194,28 @@ snapshot embedded::look() const {
 
 std::size_t embedded::connections() const noexcept {
     return parts_->door.connections();
+}
+
+std::string embedded::export_definitions() const {
+    definition_set all = parts_->defined.whole();
+    collect_topology(parts_->model, all);
+    return to_json(all);
+}
+
+std::string export_definitions(const std::string& folder) {
+    if (!std::filesystem::exists(sqlite_file(folder)))
+        throw std::runtime_error(folder + " is no folder of a broker's data");
+    const folder_lock lock(folder);
+    const auto disk = open_store({.data = folder});
+    decltype(disk->definitions({})) damaged;
+    const auto records = [&](const auto& each) { damaged = disk->definitions(each); };
+    definition_set all = kept_definitions(records, topology::with);
+    if (!damaged) throw std::runtime_error(folder + " can't be read: " + damaged.error().text);
+    if (*damaged > 0)
+        throw std::runtime_error(std::to_string(*damaged) + " records in " + folder +
+                                 " are damaged: the definitions are not whole");
+    if (all.vhosts.empty()) all.vhosts.emplace_back("/");
+    return to_json(all);
 }
 
 }  // namespace foz::broker

@@ -84,7 +84,7 @@ public:
     // Small records that are replaced whole: exchanges, queues, bindings.
     virtual void put_definition(std::string key, std::string value) = 0;
     virtual void remove_definition(std::string key) = 0;
-    // At start: each of them, in the order of their keys.
+    // At start, until erase_unopened(): each of them, in the order of their keys.
     virtual void definitions(const std::function<void(std::string_view key, std::string_view value)>& each) = 0;
 
     // The log with that number; a new one when there is none. One that is not durable is empty after a start.

@@ -268,7 +268,7 @@ void store::remove_definition(std::string key) {
 }
 
 void store::definitions(const std::function<void(std::string_view key, std::string_view value)>& each) {
-    for (const auto& [key, value] : std::exchange(definitions_, {})) each(key, value);
+    for (const auto& [key, value] : definitions_) each(key, value);
 }
 
 // What is not durable has no definition: at the next start it is erase_unopened() that finds its log.
@@ -288,6 +288,7 @@ std::unique_ptr<queue_log> store::open(queue_number number, bool) {
 void store::erase_unopened() {
     for (const auto& [number, one] : known_) changes_of(number).erased = true;
     known_.clear();
+    definitions_.clear();
 }
 
 commit_number store::pending_commit() const noexcept {

@@ -163,8 +163,10 @@ TEST(policy, a_stream_is_shortened_by_whole_segments) {
     r.commit();
     restart(r, {made("p", "", 0, {{"max-length-bytes", 2'000}, {"stream-max-segment-size-bytes", 500}})});
     // What is there is one segment; only a segment that is full goes.
-    for (int i = 0; i < 100; ++i) r.publish("s", std::string(100, 'x'));
-    r.commit();
+    for (int i = 0; i < 100; ++i) {
+        r.publish("s", std::string(100, 'x'));
+        r.commit();
+    }
     const std::uint64_t left = r.disk.logs.at(r.find("s").identity().number).entries.size();
     EXPECT_GT(left, 10u);
     EXPECT_LT(left, 30u);

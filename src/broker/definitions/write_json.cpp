@@ -1,0 +1,146 @@
+#include "base/json.hpp"
+#include "base/utf8.hpp"
+#include "broker/definitions/json.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <type_traits>
+#include <utility>
+
+namespace foz::broker {
+namespace {
+
+std::string quoted(std::string_view text) {
+    if (is_utf8(text)) return json_string(text);
+    // The protocol lets names and values be any octets.
+    std::string replaced;
+    for (const char octet : text) {
+        if (static_cast<unsigned char>(octet) < 0x80)
+            replaced += octet;
+        else
+            replaced += "\xef\xbf\xbd";
+    }
+    return json_string(replaced);
+}
+
+const char* word(bool value) {
+    return value ? "true" : "false";
+}
+
+std::string number(double value) {
+    if (!std::isfinite(value)) return "null";
+    char digits[32];
+    const auto [end, failure] = std::to_chars(digits, digits + sizeof(digits), value);
+    std::string out(digits, end);
+    // It stays what it is when it is read again.
+    if (out.find_first_of(".e") == std::string::npos) out += ".0";
+    return out;
+}
+
+std::string to_json(const amqp::table& of);
+
+std::string to_json(const amqp::field_value& of) {
+    return std::visit(
+        []<class T>(const T& held) -> std::string {
+            if constexpr (std::is_same_v<T, std::monostate>) {
+                return "null";
+            } else if constexpr (std::is_same_v<T, bool>) {
+                return word(held);
+            } else if constexpr (std::is_integral_v<T>) {
+                return std::to_string(held);
+            } else if constexpr (std::is_floating_point_v<T>) {
+                return number(held);
+            } else if constexpr (std::is_same_v<T, amqp::decimal>) {
+                return number(held.value / std::pow(10.0, held.scale));
+            } else if constexpr (std::is_same_v<T, std::string>) {
+                return quoted(held);
+            } else if constexpr (std::is_same_v<T, amqp::byte_array>) {
+                return quoted(held.octets);
+            } else if constexpr (std::is_same_v<T, amqp::timestamp>) {
+                return std::to_string(held.seconds);
+            } else if constexpr (std::is_same_v<T, amqp::field_array>) {
+                std::string all;
+                for (const amqp::field_value& one : held) all += (all.empty() ? "" : ", ") + to_json(one);
+                return "[" + all + "]";
+            } else {
+                return to_json(held);
+            }
+        },
+        of.get());
+}
+
+std::string to_json(const amqp::table& of) {
+    std::string all;
+    for (const amqp::table_entry& one : of)
+        all += (all.empty() ? "" : ", ") + quoted(one.key) + ": " + to_json(one.value);
+    return "{" + all + "}";
+}
+
+std::string to_json(const user_definition& one) {
+    std::string tags;
+    for (const std::string& tag : one.tags) tags += (tags.empty() ? "" : ", ") + quoted(tag);
+    return "{\"name\": " + quoted(one.name) + ", \"password_hash\": " + quoted(one.password_hash) +
+           ", \"hashing_algorithm\": " + quoted(to_string(one.algorithm)) + ", \"tags\": [" + tags +
+           "], \"limits\": {}}";
+}
+
+std::string to_json(const permission_definition& one) {
+    return "{\"user\": " + quoted(one.user) + ", \"vhost\": " + quoted(one.vhost) +
+           ", \"configure\": " + quoted(one.rules.configure) + ", \"write\": " + quoted(one.rules.write) +
+           ", \"read\": " + quoted(one.rules.read) + "}";
+}
+
+std::string to_json(const policy& one) {
+    return "{\"vhost\": " + quoted(one.vhost) + ", \"name\": " + quoted(one.name) +
+           ", \"pattern\": " + quoted(one.pattern) + ", \"apply-to\": " + quoted(to_string(one.apply_to)) +
+           ", \"priority\": " + std::to_string(one.priority) + ", \"definition\": " + to_json(one.definition) + "}";
+}
+
+std::string to_json(const exchange_definition& one) {
+    return "{\"name\": " + quoted(one.is.name) + ", \"vhost\": " + quoted(one.vhost) +
+           ", \"type\": " + quoted(one.is.type) + ", \"durable\": " + word(one.is.durable) +
+           ", \"auto_delete\": " + word(one.is.auto_delete) + ", \"internal\": " + word(one.is.internal) +
+           ", \"arguments\": " + to_json(one.is.arguments) + "}";
+}
+
+std::string to_json(const queue_definition& one) {
+    const auto type = amqp::as_string(one.is.arguments.find("x-queue-type")).value_or("classic");
+    return "{\"name\": " + quoted(one.is.name) + ", \"vhost\": " + quoted(one.vhost) + ", \"type\": " + quoted(type) +
+           ", \"durable\": " + word(one.is.flags.durable) + ", \"auto_delete\": " + word(one.is.flags.auto_delete) +
+           ", \"arguments\": " + to_json(one.is.arguments) + "}";
+}
+
+std::string to_json(const binding_definition& one) {
+    return "{\"source\": " + quoted(one.is.source) + ", \"vhost\": " + quoted(one.vhost) +
+           ", \"destination\": " + quoted(one.is.destination) + ", \"destination_type\": \"" +
+           (one.is.to_exchange ? "exchange" : "queue") + "\", \"routing_key\": " + quoted(one.is.routing_key) +
+           ", \"arguments\": " + to_json(one.is.arguments) + "}";
+}
+
+template <class T>
+std::string section(const char* name, const std::vector<T>& all) {
+    std::vector<std::string> lines;
+    for (const T& one : all) {
+        if constexpr (std::is_same_v<T, std::string>)
+            lines.push_back("{\"name\": " + quoted(one) + "}");
+        else
+            lines.push_back(to_json(one));
+    }
+    std::ranges::sort(lines);  // each begins with its name
+    std::string out = "  \"" + std::string(name) + "\": [";
+    for (const std::string& line : lines) out += (&line == lines.data() ? "\n    " : ",\n    ") + line;
+    return out + (lines.empty() ? "]" : "\n  ]");
+}
+
+}  // namespace
+
+std::string to_json(const definition_set& all) {
+    return "{\n" + section("vhosts", all.vhosts) + ",\n" + section("users", all.users) + ",\n" +
+           section("permissions", all.permissions) + ",\n" +
+           section("policies", all.policies.value_or(std::vector<policy>())) + ",\n" +
+           section("exchanges", all.exchanges) + ",\n" + section("queues", all.queues) + ",\n" +
+           section("bindings", all.bindings) + "\n}\n";
+}
+
+}  // namespace foz::broker
