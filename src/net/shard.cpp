@@ -62,10 +62,14 @@ void shard::run() {
     while (!stopped_.load(std::memory_order_relaxed)) {
         turn_over_ = false;
         if (context_.run_one() == 0) break;
-        for (int i = 1; i < handlers_per_turn && !turn_over_ && context_.poll_one() != 0; ++i) {
-        }
-        end_turn();
+        turn();
     }
+}
+
+void shard::turn() {
+    for (int i = 1; i < handlers_per_turn && !turn_over_ && context_.poll_one() != 0; ++i) {
+    }
+    end_turn();
 }
 
 void shard::stop() {

@@ -65,6 +65,8 @@ public:
     void run();
     // From any thread.
     void stop();
+    // One turn: what is ready, then its end; waits for nothing. For those who own the time (tests, simulations).
+    void turn();
 
 private:
     void take_mail();

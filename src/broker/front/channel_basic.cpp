@@ -157,7 +157,7 @@ result<publish_outcome> channel::route(const message_ref& what, bool mandatory) 
 
 result<void> channel::on(const amqp::tx_select&) {
     if (confirms_) return refuse(reply_code::precondition_failed, "cannot switch from confirm to tx mode");
-    if (!transaction_) transaction_.emplace();
+    if (!transaction_) transaction_ = transaction{};
     answer(false, amqp::tx_select_ok{});
     return {};
 }

@@ -1,7 +1,7 @@
 // A client's octets whole and in pieces must do the same to the application and get the same octets back; the first
 // octet of the input chooses the pieces.
+#include "net/tests/memory_stream.hpp"
 #include "ws/conn/connection.hpp"
-#include "ws/conn/tests/memory_stream.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -32,7 +32,7 @@ struct subject final : ws::application, ws::connection::owner {
     };
 
     // What `octets` do when they come `step` at a time.
-    subject(std::string_view octets, std::size_t step) : wire(std::make_shared<ws::memory_stream>(home)) {
+    subject(std::string_view octets, std::size_t step) : wire(std::make_shared<net::memory_stream>(home)) {
         listed = std::make_shared<ws::connection>(wire, *this, static_cast<ws::connection::owner&>(*this), options);
         listed->start();
         for (std::size_t i = 0; i < octets.size(); i += step) wire->receive(octets.substr(i, step));
@@ -59,7 +59,7 @@ struct subject final : ws::application, ws::connection::owner {
     foz::clock time;
     net::shard home{0, time, system_random()};
     ws::connection_options options{.limits = {.message_bytes_max = 1024, .fragments_max = 8}};
-    std::shared_ptr<ws::memory_stream> wire;
+    std::shared_ptr<net::memory_stream> wire;
     std::shared_ptr<ws::connection> listed;
     std::string log;
 };

@@ -1,8 +1,8 @@
 // What a hostile or unlucky peer and a careless application can do to a connection, without sockets and without
 // waiting.
+#include "net/tests/memory_stream.hpp"
 #include "ws/codec/writer.hpp"
 #include "ws/conn/connection.hpp"
-#include "ws/conn/tests/memory_stream.hpp"
 
 #include <functional>
 
@@ -64,7 +64,7 @@ struct rig final : application, connection::owner {
     ~rig() { drop(); }
 
     void begin() {
-        wire = std::make_shared<memory_stream>(home);
+        wire = std::make_shared<net::memory_stream>(home);
         listed = std::make_shared<connection>(wire, *this, *this, options);
         listed->start();
     }
@@ -97,7 +97,7 @@ struct rig final : application, connection::owner {
     manual_clock time;
     net::shard home{0, time, system_random()};
     connection_options options;
-    std::shared_ptr<memory_stream> wire;
+    std::shared_ptr<net::memory_stream> wire;
     std::shared_ptr<connection> listed;
     connection* socket = nullptr;
     std::vector<std::string> log;

@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
-namespace foz::ws {
+namespace foz::net {
 
-class memory_stream final : public net::stream {
+class memory_stream final : public stream {
 public:
-    explicit memory_stream(net::shard& home, net::stream_options options = {}) : stream(home, {}, options) {}
+    explicit memory_stream(shard& home, stream_options options = {}) : stream(home, {}, options) {}
 
     // The peer sends. The octets lie in memory of their own size, so that a sanitizer sees every step outside.
     void receive(std::string_view octets) {
@@ -50,4 +50,4 @@ private:
     bool finished_ = false;
 };
 
-}  // namespace foz::ws
+}  // namespace foz::net
