@@ -60,7 +60,6 @@ void shard::end_turn() {
 
 void shard::run() {
     while (!stopped_.load(std::memory_order_relaxed)) {
-        turn_over_ = false;
         if (context_.run_one() == 0) break;
         turn();
     }
@@ -70,6 +69,7 @@ void shard::turn() {
     for (int i = 1; i < handlers_per_turn && !turn_over_ && context_.poll_one() != 0; ++i) {
     }
     end_turn();
+    turn_over_ = false;
 }
 
 void shard::stop() {
