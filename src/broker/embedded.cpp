@@ -15,6 +15,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <malloc.h>
 #include <stdexcept>
 #include <sys/file.h>
 #include <system_error>
@@ -55,6 +56,15 @@ std::unique_ptr<engine> open_store(const embedded_options& settings) try {
     return std::make_unique<log_engine>(open_sqlite(settings.data));
 } catch (const kv_failure& why) {
     throw std::runtime_error(settings.data + " can't be read: " + why.what());
+}
+
+// A turn's messages come and go: the allocator is not to give their memory back to the kernel and fetch it again each
+// time (a sixth of the processor's time with 16 KB messages).
+void keep_freed_memory() {
+    constexpr int kept_bytes = 4 << 20;
+    constexpr int mapped_bytes = 1 << 20;  // from here on an allocation is a mapping of its own
+    mallopt(M_TRIM_THRESHOLD, kept_bytes);
+    mallopt(M_MMAP_THRESHOLD, mapped_bytes);
 }
 
 void tell(const queue& one, snapshot& out) {
@@ -164,7 +174,9 @@ struct embedded::parts final : store_events {
 };
 
 embedded::embedded(net::shard& home, embedded_options options)
-    : parts_(std::make_unique<parts>(home, std::move(options))) {}
+    : parts_(std::make_unique<parts>(home, std::move(options))) {
+    keep_freed_memory();
+}
 
 embedded::~embedded() = default;
 

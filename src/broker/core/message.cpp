@@ -1,6 +1,5 @@
 #include "broker/core/message.hpp"
 
-#include "amqp/codec/property_view.hpp"
 #include "amqp/codec/wire.hpp"
 
 #include <charconv>
@@ -37,7 +36,12 @@ std::expected<message_ref, amqp::wire_error> message::make(const message_parts& 
         if (!part.empty()) std::memcpy(at, part.data(), part.size());
         at += part.size();
     }
-    if (const auto looked = self.look(); !looked) return std::unexpected(looked.error());
+    if (parts.scanned) {
+        self.measure();
+        self.remember(*parts.scanned, parts.properties);
+    } else if (const auto looked = self.look(); !looked) {
+        return std::unexpected(looked.error());
+    }
     return made;
 }
 
@@ -49,23 +53,32 @@ std::optional<message_ref> message::from_octets(std::string_view octets) {
     return made;
 }
 
-std::expected<void, amqp::wire_error> message::look() {
+void message::measure() noexcept {
     exchange_size_ = static_cast<std::uint8_t>(data()[0]);
     key_size_ = static_cast<std::uint8_t>(data()[1]);
     properties_size_ = amqp::load_big_endian<std::uint32_t>(data() + 2);
+}
+
+std::expected<void, amqp::wire_error> message::look() {
+    measure();
     if (head_size + exchange_size_ + key_size_ + std::uint64_t{properties_size_} > size_)
         return std::unexpected(amqp::wire_error::truncated);
     const auto seen = amqp::scan_properties(properties());
     if (!seen) return std::unexpected(seen.error());
-    if (!seen->headers.empty()) {
-        headers_at_ = static_cast<std::uint32_t>(seen->headers.data() - data());
-        headers_size_ = static_cast<std::uint32_t>(seen->headers.size());
-    }
-    persistent_ = seen->delivery_mode == 2;
-    priority_ = seen->priority.value_or(0);
-    const auto expires = seen->expiration ? parse_expiration(*seen->expiration) : std::nullopt;
-    expiration_ms_ = expires ? expires->count() : -1;
+    remember(*seen, properties());
     return {};
+}
+
+void message::remember(const amqp::property_view& seen, std::string_view of) noexcept {
+    if (!seen.headers.empty()) {
+        const auto before = (properties().data() - data()) + (seen.headers.data() - of.data());
+        headers_at_ = static_cast<std::uint32_t>(before);
+        headers_size_ = static_cast<std::uint32_t>(seen.headers.size());
+    }
+    persistent_ = seen.delivery_mode == 2;
+    priority_ = seen.priority.value_or(0);
+    const auto expires = seen.expiration ? parse_expiration(*seen.expiration) : std::nullopt;
+    expiration_ms_ = expires ? expires->count() : -1;
 }
 
 std::optional<std::chrono::milliseconds> parse_expiration(std::string_view text) {

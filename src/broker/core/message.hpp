@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amqp/codec/error.hpp"
+#include "amqp/codec/property_view.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -18,6 +19,7 @@ struct message_parts {
     std::string_view routing_key;  // at most 255 octets
     std::string_view properties;   // flags and list as they came (AMQP 0-9-1 §4.2.6.1)
     std::string_view body;
+    const amqp::property_view* scanned = nullptr;  // the same properties, when they were looked at before
 };
 
 class message;
@@ -78,7 +80,10 @@ private:
 
     message() = default;
     static message_ref allocate(std::size_t size);
+    void measure() noexcept;
     std::expected<void, amqp::wire_error> look();
+    // `seen`: views into `of`, which has the same octets as properties().
+    void remember(const amqp::property_view& seen, std::string_view of) noexcept;
     const char* data() const noexcept { return reinterpret_cast<const char*>(this + 1); }
     char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
 

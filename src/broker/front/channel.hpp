@@ -123,7 +123,8 @@ private:
     result<void> on(const amqp::tx_rollback& m);
     result<void> publish(const amqp::basic_publish& m, amqp::message& content);
     // To its exchange, with a return when it has to be.
-    result<publish_outcome> route(const message_ref& what, bool mandatory);
+    result<publish_outcome> route(exchange& to, const message_ref& what, bool mandatory);
+    result<void> perform(const postponed& one);
     template <class Method>
     result<void> on(const Method&);  // what no client sends
     void answer(bool no_wait, const amqp::method& m);

@@ -128,22 +128,21 @@ result<void> channel::publish(const amqp::basic_publish& m, amqp::message& conte
     auto made = message::make({.exchange = m.exchange,
                                .routing_key = m.routing_key,
                                .properties = content.encoded_properties,
-                               .body = content.body});
+                               .body = content.body,
+                               .scanned = &content.scanned});
     if (!made) return refuse(reply_code::internal_error, std::string(amqp::to_string(made.error())));
     if (transaction_) {
         transaction_->work.push_back({.what = std::move(*made), .mandatory = m.mandatory});
         return {};
     }
-    const auto put = route(*made, m.mandatory);
+    const auto put = route(**to, *made, m.mandatory);
     if (!put) return std::unexpected(put.error());
     if (confirms_) confirm(home_.model().disk().pending_commit(), put->rejected);
     return {};
 }
 
-result<publish_outcome> channel::route(const message_ref& what, bool mandatory) {
-    const auto to = home_.home_vhost().find_exchange(what->exchange());
-    if (!to) return std::unexpected(to.error());
-    const auto put = home_.home_vhost().publish(**to, what);
+result<publish_outcome> channel::route(exchange& to, const message_ref& what, bool mandatory) {
+    const auto put = home_.home_vhost().publish(to, what);
     if (!put || put->routed || !mandatory) return put;
     amqp::basic_return back;
     back.reply_code = static_cast<std::uint16_t>(reply_code::no_route);
@@ -153,6 +152,15 @@ result<publish_outcome> channel::route(const message_ref& what, bool mandatory) 
     home_.send(number_, back);
     write_content(what->properties(), {.what = what});
     return put;
+}
+
+result<void> channel::perform(const postponed& one) {
+    if (!one.what) return settle_now(one.tag, one.multiple, one.how);
+    const auto to = home_.home_vhost().find_exchange(one.what->exchange());
+    if (!to) return std::unexpected(to.error());
+    const auto put = route(**to, one.what, one.mandatory);
+    if (!put) return std::unexpected(put.error());
+    return {};
 }
 
 result<void> channel::on(const amqp::tx_select&) {
@@ -165,14 +173,8 @@ result<void> channel::on(const amqp::tx_select&) {
 result<void> channel::on(const amqp::tx_commit&) {
     if (!transaction_) return refuse(reply_code::precondition_failed, "channel is not transactional");
     const std::vector<postponed> work = std::exchange(transaction_->work, {});
-    for (const postponed& one : work) {
-        result<void> done;
-        if (!one.what)
-            done = settle_now(one.tag, one.multiple, one.how);
-        else if (const auto put = route(one.what, one.mandatory); !put)
-            done = std::unexpected(put.error());
-        if (!done) return done;
-    }
+    for (const postponed& one : work)
+        if (const auto done = perform(one); !done) return done;
     transaction_->committing = true;
     transaction_->commit = home_.model().disk().pending_commit();
     home_.published();
