@@ -22,7 +22,7 @@ namespace {
 using namespace foz;
 
 constexpr std::uint16_t channel = 1;
-constexpr std::size_t batch_octets = 128 << 10;
+constexpr std::size_t batch_octets = 512 << 10;
 
 struct session {
     int socket;
