@@ -25,5 +25,6 @@ void add_topology(CLI::App& app, run_command& chosen);
 void add_broker(CLI::App& app, run_command& chosen);
 void add_talk(CLI::App& app, run_command& chosen);  // pub, sub, request
 void add_doctor(CLI::App& app, run_command& chosen);
+void add_top(CLI::App& app, run_command& chosen);
 
 }  // namespace foz::cli

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
     foz::cli::add_topology(app, chosen);
     foz::cli::add_talk(app, chosen);
     foz::cli::add_doctor(app, chosen);
+    foz::cli::add_top(app, chosen);
     try {
         check_subcommands(app, argc, argv);
         app.parse(argc, argv);

@@ -1,10 +1,10 @@
 // foz pub | sub | request
 #include "base/json.hpp"
 #include "cli/commands.hpp"
+#include "cli/durations.hpp"
 #include "cli/talking.hpp"
 #include "ops/broker/probe.hpp"
 
-#include <charconv>
 #include <memory>
 #include <string>
 
@@ -14,20 +14,6 @@ namespace foz::cli {
 namespace {
 
 constexpr const char* server_group = "Server";
-
-std::chrono::milliseconds parse_time(const std::string& name, const std::string& text) {
-    std::int64_t count = 0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
-    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    const bool known = unit == "ms" || unit == "s" || unit == "m" || unit == "h" || unit == "d";
-    if (failure != std::errc() || count < 0 || count > 1'000'000'000 || !known)
-        throw wrong_usage(name + ": a time like 500ms, 10s, 5m, 2h or 1d is expected, not " + text);
-    if (unit == "ms") return std::chrono::milliseconds(count);
-    if (unit == "s") return std::chrono::seconds(count);
-    if (unit == "m") return std::chrono::minutes(count);
-    if (unit == "h") return std::chrono::hours(count);
-    return std::chrono::hours(24 * count);
-}
 
 CLI::Option* add_time(CLI::App& command, const std::string& flag, std::optional<std::chrono::milliseconds>& to,
                       const std::string& help) {

@@ -19,13 +19,17 @@ test('wrong usage: exit 2 and what is wrong', async () => {
     [['serve', '--listen', 'nonsense'], 'foz: --listen: ADDRESS:PORT is expected, not nonsense'],
     [['serve', '--listen', 'localhost:80'], 'foz: --listen: localhost is not an IP address'],
     [['serve', '--log-level', 'laud'], 'foz: --log-level: '],
+    [['top', '--admin', 'nonsense'], 'foz: --admin: HOST:PORT is expected, not nonsense'],
+    [['top', '--sort', 'colour'], 'foz: --sort: one of name, ready, '],
+    [['top', '--interval', '1ms'], 'foz: --interval: '],
+    [['top', '--interval', 'soon'], 'foz: --interval: '],
   ]) {
     const { code, output } = await run(foz, args);
     assert.equal(code, 2, output);
     assert.ok(output.includes(text), output);
   }
   for (const command of [[], ['serve'], ['config'], ['config', 'check'], ['config', 'show'], ['config', 'doc'],
-    ['topology'], ['topology', 'show'], ['topology', 'apply'], ['topology', 'export'], ['doctor']]) {
+    ['topology'], ['topology', 'show'], ['topology', 'apply'], ['topology', 'export'], ['doctor'], ['top']]) {
     const { code, output } = await run(foz, [...command, '--help']);
     assert.equal(code, 0);
     const examples = output.split('or example:\n')[1];
