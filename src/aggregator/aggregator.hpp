@@ -38,7 +38,7 @@ protected:
 
 struct aggregator_counters {
     std::uint64_t outbound = 0;                 // messages read for clients
-    std::array<std::uint64_t, 5> dropped = {};  // of these, by drop_reason
+    std::array<std::uint64_t, 6> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
 };
 

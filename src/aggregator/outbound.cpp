@@ -3,12 +3,17 @@
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
 #include "base/json.hpp"
+#include "base/utf8.hpp"
 #include "contract/names.hpp"
 #include "contract/receivers.hpp"
 #include "primus/packet.hpp"
 #include "ws/codec/writer.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <expected>
+
 namespace foz::aggregator {
 namespace {
 
@@ -21,11 +26,16 @@ std::optional<std::uint64_t> life_ms(const amqp::basic_properties& properties) {
     return ms;
 }
 
+// The last moment that wall_time can hold; what a worker says is not trusted to be before it.
+constexpr std::uint64_t latest_ms = static_cast<std::uint64_t>(
+    std::chrono::floor<std::chrono::milliseconds>(wall_time::max().time_since_epoch()).count());
+
 // Streams know no expiration, so it is counted from the message's own timestamp, which has only seconds.
 std::optional<std::uint64_t> end_of_life_ms(const amqp::basic_properties& properties) {
     const auto life = life_ms(properties);
     if (!life || !properties.timestamp) return std::nullopt;
-    return *properties.timestamp * 1000 + 999 + *life;
+    const std::uint64_t said_ms = std::min(*properties.timestamp, latest_ms / 1000) * 1000 + 999;
+    return std::min(said_ms + std::min(*life, latest_ms), latest_ms);
 }
 
 shared_octets text_frame(std::string_view json) {
@@ -93,12 +103,18 @@ void add_routes(outbound& made, envelope::message_event& event, addressing to) {
     if (to.broadcast) add(envelope::via::broadcast, {});
 }
 
-std::optional<outbound_answer> read_answer(const amqp::basic_properties& properties, const amqp::table& headers) {
+std::expected<outbound_answer, drop_reason> read_answer(const amqp::basic_properties& properties,
+                                                        const amqp::table& headers) {
     using kind = outbound_answer::kind;
     auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
-    if (!correlation) return std::nullopt;
+    if (!correlation) return std::unexpected(drop_reason::no_receiver);
+    if (!is_utf8(correlation->request)) return std::unexpected(drop_reason::not_utf8);
     outbound_answer made{.to = std::move(*correlation), .deadline = {}};
-    if (const auto code = amqp::as_string(headers.find(contract::header_error))) {
+    if (const auto* const error = headers.find(contract::header_error)) {
+        // An error whose code can't be read must not pass for a good answer.
+        const auto code = amqp::as_string(error);
+        if (!code) return std::unexpected(drop_reason::bad_header);
+        if (!is_utf8(*code)) return std::unexpected(drop_reason::not_utf8);
         made.what = kind::service_error;
         made.code = *code;
     }
@@ -112,9 +128,10 @@ std::optional<outbound_answer> read_answer(const amqp::basic_properties& propert
     if (type == contract::type_done) made.what = kind::done;
     if (type == contract::type_extend) {
         const auto until = amqp::as_int64(headers.find(contract::header_deadline));
-        if (!until) return std::nullopt;
+        if (!until) return std::unexpected(drop_reason::bad_header);
         made.what = kind::extend;
-        made.deadline = std::chrono::milliseconds(*until);
+        made.deadline =
+            std::chrono::milliseconds(std::clamp<std::int64_t>(*until, 0, static_cast<std::int64_t>(latest_ms)));
     }
     return made;
 }
@@ -138,6 +155,8 @@ std::string_view to_text(drop_reason reason) noexcept {
         case drop_reason::bad_header:
             return "a foz-* header has the wrong type, or a question to a client lacks its one receiver, its "
                    "correlation_id, its expiration or its timestamp";
+        case drop_reason::not_utf8:
+            return "its type, message_id, routing key or a foz-* header is not UTF-8";
         case drop_reason::no_receiver:
             return "neither foz-* headers nor a correlation_id of ours";
         case drop_reason::expired:
@@ -178,11 +197,16 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
     auto to = read_addressing(headers);
     if (!to) return dropped(drop_reason::bad_header);
     if (to->empty()) {
-        made.answer = read_answer(properties, headers);
-        if (!made.answer) return dropped(drop_reason::no_receiver);
+        auto answer = read_answer(properties, headers);
+        if (!answer) return dropped(answer.error());
+        made.answer = *std::move(answer);
         made.answer->body = body;
         return result;
     }
+    // Short strings are UTF-8 (AMQP 0-9-1 §4.2.5.3), which no broker checks. In a text frame anything else would end the
+    // socket of everybody who gets it (RFC 6455 §8.1), and again at each resume.
+    if (!is_utf8(type) || !is_utf8(message_id) || !is_utf8(made.topic) || !std::ranges::all_of(to->groups, is_utf8))
+        return dropped(drop_reason::not_utf8);
     if (properties.reply_to) {
         made.question = read_question(properties, *to);
         if (!made.question) return dropped(drop_reason::bad_header);

@@ -70,7 +70,7 @@ struct outbound {
 using shared_outbound = std::shared_ptr<const outbound>;
 
 // Why a message reaches nobody; each has its counter.
-enum class drop_reason { not_json, expired, no_receiver, bad_header, ours };
+enum class drop_reason { not_json, expired, no_receiver, bad_header, not_utf8, ours };
 // For people; empty when nobody needs to hear of it.
 std::string_view to_text(drop_reason reason) noexcept;
 

@@ -90,6 +90,59 @@ TEST(outbound, what_reaches_nobody_has_a_reason) {
     }
 }
 
+// A text frame that is not UTF-8 would end the socket of whoever gets it.
+TEST(outbound, what_is_not_utf8_reaches_nobody) {
+    const std::string latin1 = "caf\xe9";
+    sample good;
+    good.properties.headers = amqp::table{{"foz-broadcast", true}};
+    sample type = good, id = good, topic = good, group = good, groups = good, error, answer;
+    type.properties.type = latin1;
+    id.properties.message_id = latin1;
+    topic.routing_key = "chat." + latin1;
+    group.properties.headers = amqp::table{{"foz-multicast", latin1}};
+    groups.properties.headers = amqp::table{{"foz-multicast", amqp::field_array{"a", latin1}}};
+    error.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    error.properties.headers = amqp::table{{"foz-error", latin1}};
+    answer.properties.correlation_id = contract::to_string({client_id("c1"), {}, latin1});
+    EXPECT_FALSE(good.make().dropped);
+    for (sample* wrong : {&type, &id, &topic, &group, &groups, &error, &answer})
+        EXPECT_EQ(wrong->make().dropped, drop_reason::not_utf8);
+}
+
+TEST(outbound, an_error_or_a_deadline_of_the_wrong_type_is_no_answer) {
+    sample s;
+    s.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    ASSERT_TRUE(s.make().message.answer);
+    s.properties.headers = amqp::table{{"foz-error", 5}};
+    EXPECT_EQ(s.make().dropped, drop_reason::bad_header);
+    s.properties.headers = amqp::table{{"foz-deadline", "tomorrow"}};
+    s.properties.type = "foz.extend";
+    EXPECT_EQ(s.make().dropped, drop_reason::bad_header);
+}
+
+TEST(outbound, times_beyond_the_clock_are_its_end) {
+    sample s;
+    s.properties.reply_to = "q";
+    s.properties.correlation_id = "c";
+    s.properties.headers = amqp::table{{"foz-direct", "someone"}};
+    s.properties.expiration = "18446744073709551615";
+    for (const std::uint64_t timestamp : {std::uint64_t{1'700'000'000'000}, UINT64_MAX}) {  // milliseconds, a mistake
+        s.properties.timestamp = timestamp;
+        const auto made = s.make();
+        ASSERT_TRUE(made.message.question);
+        EXPECT_GT(made.message.question->expires, s.now);
+    }
+    sample extend;
+    extend.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    extend.properties.type = "foz.extend";
+    for (const std::int64_t until : {INT64_MIN, INT64_MAX}) {
+        extend.properties.headers = amqp::table{{"foz-deadline", until}};
+        const auto made = extend.make();
+        ASSERT_TRUE(made.message.answer);
+        EXPECT_EQ(wall_time(made.message.answer->deadline) > extend.now, until > 0);
+    }
+}
+
 TEST(outbound, an_expired_message_is_not_delivered) {
     sample s;
     s.properties.headers = amqp::table{{"foz-broadcast", true}};

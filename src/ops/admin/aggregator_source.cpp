@@ -76,6 +76,7 @@ metric dropped() {
                 to.sample({{"reason", "expired"}}, of(drop_reason::expired));
                 to.sample({{"reason", "no_receiver"}}, of(drop_reason::no_receiver));
                 to.sample({{"reason", "bad_header"}}, of(drop_reason::bad_header));
+                to.sample({{"reason", "not_utf8"}}, of(drop_reason::not_utf8));
             }};
 }
 
