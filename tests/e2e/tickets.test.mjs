@@ -101,12 +101,13 @@ test('the same message twice opens one ticket, also when the worker was killed i
   await service.kill();
   service = await tickets(['--database', file]);
   await send('ann/1');
-  await until(() => answers.length === 3, 'the new worker answers');
+  // The killed one may have answered and not yet acknowledged: then the same is said once more.
+  await until(() => answers.length >= 3, 'the new worker answers');
   const first = answers[0].ticket;
-  for (const answer of answers) assert.deepEqual(answer, { ticket: first }, 'what was said the first time');
   await send('ann/2');
-  await until(() => answers.length === 4, 'another message is another ticket');
-  assert.equal(Number(answers[3].ticket.id.slice(2)), Number(first.id.slice(2)) + 1);
+  const other = await until(() => answers.find(({ ticket }) => ticket.id !== first.id), 'another message is another ticket');
+  assert.equal(Number(other.ticket.id.slice(2)), Number(first.id.slice(2)) + 1);
+  for (const answer of answers) if (answer !== other) assert.deepEqual(answer, { ticket: first }, 'what was said the first time');
 });
 
 test('two workers on one database, one of them killed again and again: each ticket is there once', async () => {
