@@ -85,8 +85,10 @@ void reader::acknowledge() {
 }
 
 void reader::deliver(const amqp::delivery& message, std::optional<std::uint64_t> offset) {
+    // An answer (through the default exchange, as any RPC) that nobody waited for any more is said again when its
+    // request is sent again, under the same id; who has it already ignores it.
     const auto& id = message.properties.message_id;
-    if (id && !recent_.insert(*id)) return;
+    if (id && !message.exchange.empty() && !recent_.insert(*id)) return;
     sink_.on_outbound(channel_, message, offset);
 }
 

@@ -84,6 +84,27 @@ test('a resend gets the original\'s outcome and is not done again', async () => 
   await node.stop();
 });
 
+test('an answer that came too late comes again, under the same message id, when its request is sent again', async () => {
+  const node = await worker('IN_CHAT', async (message, body, channel) => {
+    if (late) await late;
+    reply(channel, message, 'here', { messageId: message.properties.messageId + '/0' });
+    channel.ack(message);
+  });
+  const ann = await connect(foz.url);
+  await ann.consume();
+  let done;
+  let late = new Promise((resolve) => { done = resolve; });
+  assert.equal((await ann.ask(request('chat', { id: 'slow', timeout_ms: 100 }))).error.code, 'timeout');
+  late = undefined;
+  done();
+  // What was said after the late answer has been heard, so the answer has gone by.
+  const bob = await connect(foz.url);
+  assert.equal((await bob.ask(request('chat', { id: 'next' }))).message, 'here');
+  assert.deepEqual(await ann.ask(request('chat', { id: 'slow', timeout_ms: 2000 })), { event: 'answer', id: 'slow', message: 'here' });
+  [ann, bob].forEach((one) => one.close());
+  await node.stop();
+});
+
 test('no service: requests wait for a while, then they are refused before they are published', async () => {
   const ann = await connect(foz.url);
   // The worker of the test before has just gone.
