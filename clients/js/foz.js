@@ -207,7 +207,7 @@ export function client(primus, options) {
   function onConsuming(event) {
     for (const name of Object.keys(event.channels || {})) {
       const state = channels.get(name);
-      if (state && !state.position && !state.from) state.position = event.channels[name].position || null;
+      if (state && !state.position) state.position = event.channels[name].position || null;
     }
     const pending = consuming.get(event.id);
     if (!pending) return;

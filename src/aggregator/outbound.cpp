@@ -203,8 +203,8 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
         made.answer->body = body;
         return result;
     }
-    // Short strings are UTF-8 (AMQP 0-9-1 §4.2.5.3), which no broker checks. In a text frame anything else would end the
-    // socket of everybody who gets it (RFC 6455 §8.1), and again at each resume.
+    // Short strings are UTF-8 (AMQP 0-9-1 §4.2.5.3), which no broker checks. In a text frame anything else would end
+    // the socket of everybody who gets it (RFC 6455 §8.1), and again at each resume.
     if (!is_utf8(type) || !is_utf8(message_id) || !is_utf8(made.topic) || !std::ranges::all_of(to->groups, is_utf8))
         return dropped(drop_reason::not_utf8);
     if (properties.reply_to) {

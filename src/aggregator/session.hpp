@@ -83,10 +83,15 @@ private:
     std::optional<client_error> read_consume(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> read_from(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> resolve_channels(const envelope::envelope& asked, std::vector<std::size_t>& out) const;
+    std::optional<client_error> read_kinds(const envelope::envelope& asked, interest& out) const;
     std::optional<client_error> read_interest(const envelope::envelope& asked, interest& out) const;
     bool is_me(std::string_view receiver) const;
     void hear(std::size_t channel, const interest& wanted);
-    void send_consuming(const reply_context& context);
+    // `from`: where the channels that this consume resumes will begin.
+    void send_consuming(const reply_context& context, const std::map<std::size_t, envelope::resume_from>& from = {});
+    // Where who comes back has missed nothing of what this socket is about to get.
+    std::optional<envelope::position> place_of(std::size_t channel,
+                                               const std::map<std::size_t, envelope::resume_from>& from) const;
     // foz.opened and foz.closed, for channels whose services want to know.
     void tell_presence(std::size_t channel, bool here);
 

@@ -62,19 +62,25 @@ bool session::is_me(std::string_view receiver) const {
            receiver.substr(contract::session_prefix.size()) == subscriber::session.view();
 }
 
+// The kinds that a distribution names.
+std::optional<client_error> session::read_kinds(const envelope::envelope& asked, interest& out) const {
+    out.broadcast = asked.to.broadcast;
+    for (const std::string_view group : asked.to.multicast) out.groups.emplace(group);
+    for (const std::string_view receiver : asked.to.direct) {
+        if (!is_me(receiver))
+            return client_error{error_code::forbidden, "only one's own direct messages can be consumed",
+                                "distribution.direct"};
+        out.direct = true;
+    }
+    return {};
+}
+
 std::optional<client_error> session::read_interest(const envelope::envelope& asked, interest& out) const {
     if (asked.to.empty()) {
         out.broadcast = out.direct = true;
         out.groups.insert(client.str());  // everyone is a member of the group of one's own name
-    } else {
-        out.broadcast = asked.to.broadcast;
-        for (const std::string_view group : asked.to.multicast) out.groups.emplace(group);
-        for (const std::string_view receiver : asked.to.direct) {
-            if (!is_me(receiver))
-                return client_error{error_code::forbidden, "only one's own direct messages can be consumed",
-                                    "distribution.direct"};
-            out.direct = true;
-        }
+    } else if (auto error = read_kinds(asked, out)) {
+        return error;
     }
     for (const std::string_view pattern : asked.consume_target) out.topics.emplace(pattern);
     out.all_topics = out.topics.empty();
@@ -170,7 +176,7 @@ void session::complete(const pending_consume& what) {
     if (what.error) return send_error(*what.error, what.context);
     for (const std::size_t channel : what.channels) hear(channel, what.wanted);
     // From here on live messages wait: the answer comes first, then the past, then the present.
-    send_consuming(what.context);
+    send_consuming(what.context, what.from);
     for (const auto& [channel, from] : what.from) resume(channel, from);
 }
 
@@ -184,7 +190,8 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
     std::vector<std::size_t> channels;
     interest left;
     if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
-    for (const std::string_view group : asked.to.multicast) left.groups.emplace(group);
+    if (!asked.to.empty())
+        if (const auto error = read_kinds(asked, left)) return send_error(*error, context);
     for (const std::string_view pattern : asked.consume_target) left.topics.emplace(pattern);
     for (const std::size_t channel : channels) {
         auto& heard = hub_.heard_on(channel);
@@ -195,7 +202,17 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
     send_consuming(context);
 }
 
-void session::send_consuming(const reply_context& context) {
+std::optional<envelope::position> session::place_of(std::size_t channel,
+                                                    const std::map<std::size_t, envelope::resume_from>& from) const {
+    if (const auto begins = from.find(channel); begins != from.end()) {
+        if (begins->second.what != envelope::resume_from::kind::at) return {};
+        return begins->second.where;
+    }
+    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) return behind->second.last;
+    return hub_.position(channel);
+}
+
+void session::send_consuming(const reply_context& context, const std::map<std::size_t, envelope::resume_from>& from) {
     const auto& all = hub_.config().channels;
     std::vector<envelope::consuming_channel> heard;
     // The event refers to names that have to stay where they are.
@@ -206,7 +223,7 @@ void session::send_consuming(const reply_context& context) {
         if (!has) continue;
         const auto& topics = names.emplace_back(has->topics.begin(), has->topics.end());
         const auto& groups = names.emplace_back(has->groups.begin(), has->groups.end());
-        heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = hub_.position(i)});
+        heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = place_of(i, from)});
     }
     std::string json;
     envelope::append(json,

@@ -51,11 +51,13 @@ void channel_subscriptions::add(subscriber& who, const interest& what) {
 }
 
 void channel_subscriptions::remove(subscriber& who, const interest& what) {
-    if (what.size() == 0) return remove(who);
+    if (what.size() == 0 && !what.broadcast && !what.direct) return remove(who);
     const auto at = interests_.find(&who);
     if (at == interests_.end()) return;
     interest& sum = at->second;
     unlink(who, sum);
+    sum.broadcast &= !what.broadcast;
+    sum.direct &= !what.direct;
     for (const auto& group : what.groups) sum.groups.erase(group);
     for (const auto& topic : what.topics) sum.topics.erase(topic);
     const bool nothing_left =

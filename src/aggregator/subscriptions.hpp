@@ -50,8 +50,8 @@ public:
 
     // Joins the interest to what the subscriber has: a union.
     void add(subscriber& who, const interest& what);
-    // Takes the named groups and topics away; with neither, everything. A subscriber that loses its last topic leaves
-    // the channel: no topic at all would mean every topic.
+    // Takes the named kinds, groups and topics away; with none, everything. A subscriber that loses its last topic
+    // leaves the channel: no topic at all would mean every topic.
     void remove(subscriber& who, const interest& what);
     void remove(subscriber& who);
 

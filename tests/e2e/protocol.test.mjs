@@ -224,6 +224,54 @@ test('a message that its service can not handle becomes a dead letter, and its c
   ann.close();
 });
 
+test('only the kinds that a distribution names are heard; leaving takes kinds, groups and topics away', async () => {
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createConfirmChannel();
+  const [ann, end] = [await connect(foz.url), await connect(foz.url)];
+  await end.consume();
+  let round = 0;
+  // What ann hears of one message of each kind.
+  const hears = async () => {
+    const begin = ann.heard.length;
+    const say = (kind, headers, topic = 't') => channel.publish('OUTBOUND', 'chat.' + topic, Buffer.from(JSON.stringify(kind)), { headers });
+    say('broadcast', { 'foz-broadcast': true });
+    say('direct', { 'foz-direct': ann.client });
+    say('session', { 'foz-direct': 'session:' + ann.session });
+    for (const group of ['g', 'h', ann.client]) say(group === ann.client ? 'own' : group, { 'foz-multicast': group });
+    say('elsewhere', { 'foz-broadcast': true }, 'u.v');
+    say('end ' + (round += 1), { 'foz-direct': end.client });
+    await until(() => end.messages().includes('end ' + round), 'the last message is heard');
+    // On another shard than ann's, perhaps: one more turn of hers.
+    await ann.ask({ packet_action: 'consume', channel: 'tickets' });
+    return ann.heard.slice(begin).map((event) => event.message).join(' ');
+  };
+  const own = { direct: [ann.client] };
+  const rows = [
+    ['consume', { distribution: { broadcast: true } }, 'broadcast elsewhere'],
+    ['consume', { distribution: { multicast: ['g'] } }, 'broadcast g elsewhere'],
+    ['consume', { distribution: { multicast: ['h'], ...own } }, 'broadcast direct session g h elsewhere'],
+    ['leave', { distribution: { broadcast: true } }, 'direct session g h'],
+    ['leave', { distribution: { multicast: ['g'] } }, 'direct session h'],
+    ['leave', { distribution: own }, 'h'],
+    ['leave', { distribution: { multicast: ['h'] } }, ''],
+    // Absent, all false and empty: everything that is addressed to this client.
+    ['consume', { distribution: { broadcast: false, multicast: [], direct: [] }, consume_target: ['t'] }, 'broadcast direct session own'],
+    ['consume', { consume_target: 'u.#' }, 'broadcast direct session own elsewhere'],
+    ['leave', { consume_target: ['t'] }, 'direct session elsewhere'],
+    ['consume', {}, 'broadcast direct session own elsewhere'],
+    ['leave', {}, ''],
+  ];
+  for (const [packet_action, rest, expected] of rows) {
+    const set = await ann.ask({ packet_action, channel: 'chat', ...rest });
+    assert.equal(set.event, 'consuming');
+    assert.equal(await hears(), expected, packet_action + ' ' + JSON.stringify(rest));
+  }
+  const stranger = await ann.ask({ packet_action: 'leave', channel: 'chat', distribution: { direct: [end.client] } });
+  assert.deepEqual([stranger.error.code, stranger.error.field], ['forbidden', 'distribution.direct']);
+  await connection.close();
+  [ann, end].forEach((one) => one.close());
+});
+
 test('leaving ends what was consumed', async () => {
   const ann = await connect(foz.url);
   await ann.consume();

@@ -58,6 +58,24 @@ test('the position of a consume on a quiet channel is one to come back to', asyn
   back.close();
 });
 
+test('the outcome of a consume never names a place beyond what is still to come', async () => {
+  const ann = await connect(foz.url);
+  const { channels } = await ann.consume();
+  for (const text of ['p', 'q', 'r']) await say(ann, text);
+  await until(() => texts(ann).length === 3, 'all is said');
+  const offset = (position) => Number(position.split('.')[1]);
+  const [first, , third] = ann.events('message').map((m) => m.position);
+  const back = await connect(foz.url);
+  const place = (set) => set.channels.chat.position;
+  assert.equal(place(await back.consume({ from: first })), first, 'its socket may die before the next message comes');
+  await until(() => texts(back).length === 2, 'what was missed comes');
+  assert.ok(offset(place(await back.consume({ consume_target: ['x'] }))) >= offset(third), 'up to date');
+  const all = await connect(foz.url);
+  for (const from of ['first', { since_ms: 0 }]) assert.equal(place(await all.consume({ from })), undefined);
+  assert.notEqual(channels.chat.position, first);
+  [ann, back, all].forEach((one) => one.close());
+});
+
 test('on another aggregator, which was not there then, many at once and each from its own place', async () => {
   const ann = await connect(foz.url);
   const bob = await connect(foz.url);
