@@ -139,6 +139,57 @@ test('the handshake: bound sockets, consume at once, unknown channels, secrets, 
   }
 });
 
+test('a bound socket by its path or by what the stock client adds to the URL', async () => {
+  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/chat?consume=chat');
+  const [first] = await once(socket, 'message');
+  assert.deepEqual(Object.keys(JSON.parse(first).channels), ['chat']);
+  socket.send('{"packet_action":"publish","type":"echo","id":"p","ack":"answer","message":1}');
+  assert.deepEqual(JSON.parse((await once(socket, 'message'))[0]), { event: 'answer', id: 'p', message: 1 });
+  socket.send('{"packet_action":"publish","channel":"tickets","message":1}');
+  assert.equal(JSON.parse((await once(socket, 'message'))[0]).error.code, 'channel_mismatch');
+  socket.terminate();
+  const ann = await connect(foz.url, { query: '&channel=chat' });
+  ann.primus.on('outgoing::url', (url) => { url.query = url.query.replace('channel=chat', 'channel=tickets'); });
+  assert.deepEqual((await ann.ask({ packet_action: 'publish', type: 'echo', message: 2 })).message, 2);
+  ann.primus.socket.terminate();
+  await until(() => ann.opened === 2, 'it is back');
+  assert.equal((await ann.consume()).error.code, 'channel_mismatch', 'the new URL has bound it to tickets');
+  ann.close();
+});
+
+test('a browser is known by its cookie, and only to pages of the same origin', async () => {
+  const who = async (headers) => {
+    const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?hello=1', { headers });
+    const upgraded = once(socket, 'upgrade');
+    const [welcome] = await once(socket, 'message');
+    const [response] = await upgraded;
+    socket.terminate();
+    return { client: JSON.parse(welcome).client, cookie: response.headers['set-cookie']?.[0] };
+  };
+  const first = await who({ origin: foz.url });
+  assert.match(first.cookie, /^foz_resume=[A-Za-z0-9_-]{22,64}; Path=\/primus; HttpOnly; SameSite=Strict$/);
+  const cookie = first.cookie.split(';')[0];
+  assert.deepEqual(await who({ origin: foz.url, cookie }), { client: first.client, cookie: undefined });
+  for (const headers of [{ cookie }, { cookie, origin: 'https://evil.example' }, { origin: foz.url, cookie: 'foz_resume=short' }])
+    assert.notEqual((await who(headers)).client, first.client, JSON.stringify(headers));
+});
+
+test('secrets of the query are in no log', async () => {
+  const own = await serve(['--log-level', 'debug']);
+  const resume = secret();
+  const ann = await connect(own.url, { resume });
+  ann.close();
+  for (const query of ['token=tokenthatissecret', 'resume=' + resume + '!', 'channel=no&token=tokenthatissecret'])
+    assert.equal((await fetch(own.url + '/primus/?' + query)).status, 426);
+  const socket = new WebSocket(own.url.replace('http', 'ws') + '/primus/?token=tokenthatissecret&resume=' + resume);
+  socket.on('error', () => {});
+  await once(socket, 'unexpected-response');
+  socket.terminate();
+  await own.stop();
+  assert.ok(own.output.includes('stopping'), own.output);
+  for (const word of [resume, 'tokenthatissecret']) assert.ok(!own.output.includes(word), own.output);
+});
+
 test('HTTP: the library, the specification, health, the page, and what is not there', async () => {
   const get = async (path, options) => {
     const response = await fetch(foz.url + path, options);
