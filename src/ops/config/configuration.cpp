@@ -5,6 +5,7 @@
 #include "ops/config/nearest.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -105,6 +106,8 @@ amqp::url embedded_url(const endpoint& where, const std::string& vhost) {
 }
 
 void configuration_reader::read_file(const std::string& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) return problem(path, "can't be read: it is a folder");
     std::ifstream in(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(in), {}};
     if (!in.good() && !in.eof()) return problem(path, "can't be read");

@@ -128,7 +128,8 @@ TEST(configuration, a_broken_file_names_the_line) {
                 ElementsAre(testing::AllOf(HasSubstr("foz.toml:3: "), HasSubstr("chat"))));
     configuration_reader reader;
     reader.read_file("/nowhere/foz.toml");
-    EXPECT_THAT(reader.problems(), ElementsAre("/nowhere/foz.toml: can't be read"));
+    reader.read_file("/");
+    EXPECT_THAT(reader.problems(), ElementsAre("/nowhere/foz.toml: can't be read", "/: can't be read: it is a folder"));
 }
 
 TEST(configuration, all_problems_are_told) {
