@@ -10,8 +10,9 @@
 #include "broker/store/sqlite_kv.hpp"
 #include "broker/store/store.hpp"
 #include "broker/store/wal_check.hpp"
+#include "broker/watermarks.hpp"
 
-#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -19,12 +20,13 @@
 #include <stdexcept>
 #include <sys/file.h>
 #include <system_error>
-#include <tuple>
 #include <unistd.h>
 #include <utility>
 
 namespace foz::broker {
 namespace {
+
+constexpr std::chrono::milliseconds watch_interval{1'000};
 
 // Two processes on one folder would destroy it.
 class folder_lock {
@@ -67,44 +69,6 @@ void keep_freed_memory() {
     mallopt(M_MMAP_THRESHOLD, mapped_bytes);
 }
 
-void tell(const queue& one, snapshot& out) {
-    const queue_identity& is = one.identity();
-    const bool keeps = is.settings.kind == queue_kind::stream;
-    out.queues.push_back({.vhost = is.vhost,
-                          .name = is.name,
-                          .kind = is.settings.kind,
-                          .flags = is.flags,
-                          .arguments = is.arguments,
-                          .ready = keeps ? one.message_count() : one.ready_count(),
-                          .unacknowledged = one.unacked_count(),
-                          .bytes = one.message_bytes(),
-                          .consumers = one.consumer_count(),
-                          .counters = one.counters()});
-}
-
-void tell(const vhost& of, snapshot& out) {
-    for (const auto& [name, one] : of.queues()) tell(*one, out);
-    for (const auto& [name, one] : of.exchanges()) {
-        if (name.empty()) continue;
-        const exchange_identity& is = one->identity();
-        out.exchanges.push_back({.vhost = of.name(),
-                                 .name = is.name,
-                                 .type = std::string(to_string(is.kind)),
-                                 .durable = is.durable,
-                                 .auto_delete = is.auto_delete,
-                                 .internal = is.internal,
-                                 .arguments = is.arguments});
-        for (const binding& bound : one->bindings())
-            out.bindings.push_back(
-                {.vhost = of.name(),
-                 .source = is.name,
-                 .to_exchange = bound.to.to_exchange != nullptr,
-                 .destination = bound.to.to_exchange ? bound.to.to_exchange->name() : bound.to.to_queue->name(),
-                 .routing_key = bound.routing_key,
-                 .arguments = bound.arguments});
-    }
-}
-
 }  // namespace
 
 // What the store says comes here before model and door are there: at a start it may find damage.
@@ -133,11 +97,13 @@ struct embedded::parts final : store_events {
         defined.declare_in(model);
         if (const auto opened = door.listen(); !opened) throw std::runtime_error(opened.error());
         listening = true;
+        watch();
     }
 
     void on_committed() override { door.on_committed(); }
     void on_trouble(const std::string& why) override {
-        door.block(!why.empty(), why.empty() ? "" : "the disk can't be written: " + why);
+        trouble = why.empty() ? "" : "the disk can't be written: " + why;
+        block();
         say(why.empty() ? "the disk can be written again: publishers go on"
                         : settings.data + " can't be written, publishers wait: " + why);
     }
@@ -150,6 +116,20 @@ struct embedded::parts final : store_events {
         failure = settings.data + " can't be read: " + why;
         // Out of the shard's loop, to whoever runs it: not out of what is on the stack.
         if (listening) shard.post([text = failure] { throw std::runtime_error(text); });
+    }
+
+    // Publishers wait while the disk fails, or while there is too little room.
+    void block() {
+        const std::string& why = trouble.empty() ? low : trouble;
+        door.block(!why.empty(), why);
+    }
+    void watch() {
+        const std::string now = judge(measure(settings.data), limits);
+        timer.start(shard.wheel(), watch_interval);
+        if (now == low) return;
+        low = now;
+        say(low.empty() ? "there is room again: publishers go on" : low + ": publishers wait");
+        block();
     }
 
     void say(const std::string& line) const {
@@ -171,6 +151,10 @@ struct embedded::parts final : store_events {
     const operators_definitions defined;
     node model;
     server door;
+    const watermark_limits limits = settled(settings.limits);
+    std::string trouble;  // of the store's writing
+    std::string low;      // what there is too little of
+    net::wheel_timer timer{this, [](parts& self) { self.watch(); }};
 };
 
 embedded::embedded(net::shard& home, embedded_options options)
@@ -189,18 +173,10 @@ void embedded::shut_down() {
 }
 
 snapshot embedded::look() const {
-    snapshot out{.version = parts_->settings.version,
-                 .blocked = parts_->door.blocked(),
-                 .waiting_bytes = parts_->disk.waiting_bytes()};
-    for (const auto& [name, one] : parts_->model.vhosts()) {
-        out.vhosts.push_back(name);
-        tell(*one, out);
-    }
-    parts_->door.tell(out.connections, out.consumers);
-    // In an order that stays the same from one look to the next.
-    std::ranges::sort(out.queues, {}, [](const queue_info& one) { return std::tie(one.vhost, one.name); });
-    std::ranges::sort(out.exchanges, {}, [](const exchange_info& one) { return std::tie(one.vhost, one.name); });
-    std::ranges::sort(out.connections, {}, &connection_info::peer);
+    snapshot out = look_at(parts_->model, parts_->door);
+    out.version = parts_->settings.version;
+    out.waiting_bytes = parts_->disk.waiting_bytes();
+    out.definitions = export_definitions();
     return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "broker/definitions/definition_set.hpp"
 #include "broker/snapshot.hpp"
+#include "broker/watermarks.hpp"
 #include "net/shard.hpp"
 
 #include <cstdint>
@@ -26,6 +27,7 @@ struct embedded_options {
     // are defined. Neither kept nor exported. No name: nobody.
     std::string inside_user{};
     std::string inside_password{};
+    watermark_limits limits{};
     std::string version;
     // What whoever runs it should know, one line each. Called on the shard.
     std::function<void(const std::string&)> notice;

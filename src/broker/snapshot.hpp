@@ -11,6 +11,9 @@
 
 namespace foz::broker {
 
+class node;
+class server;
+
 struct queue_info {
     std::string vhost;
     std::string name;
@@ -53,6 +56,10 @@ struct snapshot {
     std::vector<consumer_info> consumers;
     std::string blocked;            // why publishers wait; empty: they don't
     std::size_t waiting_bytes = 0;  // of messages that are being written
+    std::string definitions;        // RabbitMQ's JSON
 };
+
+// On the broker's shard. Without version, waiting_bytes and definitions.
+snapshot look_at(const node& model, const server& door);
 
 }  // namespace foz::broker

@@ -1,106 +1,98 @@
-// foz broker
+// foz broker, foz broker export
 #include "broker/embedded.hpp"
 #include "cli/commands.hpp"
+#include "cli/configured.hpp"
+#include "cli/embedded_options.hpp"
 #include "net/runtime.hpp"
-#include "ops/config/configuration.hpp"
+#include "ops/admin/admin.hpp"
+#include "ops/admin/broker_source.hpp"
+#include "ops/log.hpp"
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <spdlog/spdlog.h>
 
 namespace foz::cli {
 namespace {
 
-struct broker_flags {
-    std::string data = "foz-data";
-    std::string listen = "127.0.0.1:5672";
-    std::vector<std::string> vhosts;
-    std::string definitions;
-};
+constexpr std::chrono::milliseconds look_interval{50};
 
 // Ends once the clients have been told and are gone.
 class broker_process {
 public:
-    broker_process(net::runtime& cores, broker::embedded_options options)
+    broker_process(net::runtime& cores, broker::embedded_options options, const std::string& admin_listen)
         : cores_(cores),
           broker_(cores.at(0), std::move(options)),
-          signals_(cores.at(0).context(), SIGINT, SIGTERM),
-          timer_(cores.at(0).context()) {
-        signals_.async_wait([this](boost::system::error_code failure, int) {
-            if (failure) return;
-            broker_.shut_down();
-            wait();
-        });
+          source_([this](auto done) { look(std::move(done)); }, cores.at(0).time()),
+          signals_(cores.at(0).context(), SIGINT, SIGTERM) {
+        if (admin_listen.empty()) return;
+        admin_.emplace(cores.at(0), *ops::parse_endpoint(admin_listen), std::vector<ops::source*>{&source_},
+                       FOZ_VERSION);
+        spdlog::info("admin: port {}", admin_->port());
+        admin_->start();
     }
 
     std::uint16_t port() const { return broker_.port(); }
 
+    void run() {
+        signals_.async_wait([this](boost::system::error_code failure, int) {
+            if (failure) return;
+            if (admin_) admin_->set_stopping();
+            broker_.shut_down();
+            stop_when_empty();
+        });
+        cores_.run();
+    }
+
 private:
-    void wait() {
+    void look(std::function<void(broker::snapshot)> done) {
+        cores_.at(0).post([this, done = std::move(done)] { done(broker_.look()); });
+    }
+    void stop_when_empty() {
         if (broker_.connections() == 0) return cores_.stop();
-        timer_.expires_after(std::chrono::milliseconds(20));
-        timer_.async_wait([this](boost::system::error_code) { wait(); });
+        timer_.start(cores_.at(0).wheel(), look_interval);
     }
 
     net::runtime& cores_;
     broker::embedded broker_;
+    ops::broker_source source_;
+    std::optional<ops::admin> admin_;
     boost::asio::signal_set signals_;
-    boost::asio::steady_timer timer_;
+    net::wheel_timer timer_{this, [](broker_process& self) { self.stop_when_empty(); }};
 };
 
-int run_broker(const broker_flags& flags) {
-    const auto where = ops::parse_endpoint(flags.listen);
-    if (!where) throw wrong_usage("--listen: " + where.error());
+int run_broker(const configured& from) {
+    ops::configuration_reader reader;
+    const ops::configuration all = from.read(reader);
+    require_good(reader);
+    ops::set_up_log(all.log_format, all.log_level);
+    for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(1);
-    broker_process process(
-        cores, {.data = flags.data,
-                .address = where->address,
-                .port = where->port,
-                .vhosts = flags.vhosts,
-                .definitions_file = flags.definitions,
-                .version = FOZ_VERSION,
-                .notice = [](const std::string& line) { std::fprintf(stderr, "foz: %s\n", line.c_str()); }});
-    std::fprintf(stderr, "ready: amqp://%s:%u/ data in %s\n", where->address.c_str(), unsigned{process.port()},
-                 flags.data.c_str());
-    cores.run();
+    broker_process process(cores, embedded_options(all), all.admin_listen);
+    ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
+    where.port = process.port();
+    const amqp::url to = ops::embedded_url(where, "/");
+    spdlog::info("ready: amqp://{}:{}/ data in {}", to.host, to.port, all.embedded.data);
+    process.run();
     return 0;
 }
 
-}  // namespace
-
-void add_broker(CLI::App& app, run_command& chosen) {
-    CLI::App* const command = app.add_subcommand("broker", "A single-node AMQP 0-9-1 broker");
-    const auto flags = std::make_shared<broker_flags>();
-    command->add_option("--data", flags->data, "Folder of its data; foz-data unless said")->type_name("FOLDER");
-    command->add_option("--listen", flags->listen, "127.0.0.1:5672 unless said")->type_name("ADDRESS:PORT");
-    command->add_option("--vhost", flags->vhosts, "A virtual host; may be repeated; / unless there is another one")
-        ->type_name("NAME")
-        ->allow_extra_args(false);
-    command->add_option("--definitions", flags->definitions, "Users, permissions, policies, queues: RabbitMQ's JSON")
-        ->type_name("FILE");
-    command->footer(
-        "Clients on this machine log in as guest with the password guest, unless definitions name users. For example:\n"
-        "  foz broker --data /var/lib/foz\n"
-        "  foz broker --listen 127.0.0.1:5673 --vhost / --vhost test\n"
-        "  foz broker --data /var/lib/foz --definitions definitions.json\n"
-        "  foz broker export --data /var/lib/foz > definitions.json");
-    command->callback([&chosen, flags, command] {
-        if (command->get_subcommands().empty()) chosen = [flags] { return run_broker(*flags); };
-    });
-
-    CLI::App* const exported = command->add_subcommand("export", "Print the definitions of a broker that is stopped");
-    const auto folder = std::make_shared<std::string>("foz-data");
-    exported->add_option("--data", *folder, "Folder of its data; foz-data unless said")->type_name("FOLDER");
+void add_export(CLI::App& command, run_command& chosen) {
+    CLI::App* const exported = command.add_subcommand("export", "Print the definitions of a broker that is stopped");
+    const auto folder = std::make_shared<std::string>(ops::embedded_settings().data);
+    exported->add_option("--data", *folder, "Folder of its data")->type_name("FOLDER")->capture_default_str();
     exported->footer(
-        "In RabbitMQ's format. Moving to RabbitMQ:\n"
+        "In RabbitMQ's format; a running broker tells the same at /api/definitions. For example:\n"
         "  foz broker export --data /var/lib/foz > definitions.json\n"
-        "  rabbitmqctl import_definitions definitions.json");
+        "  foz broker export --data /var/lib/foz | rabbitmqctl import_definitions");
     exported->callback([&chosen, folder] {
         chosen = [folder] {
             const std::string json = broker::export_definitions(*folder);
@@ -108,6 +100,22 @@ void add_broker(CLI::App& app, run_command& chosen) {
             return 0;
         };
     });
+}
+
+}  // namespace
+
+void add_broker(CLI::App& app, run_command& chosen) {
+    CLI::App* const command = app.add_subcommand("broker", "A single-node AMQP 0-9-1 broker");
+    const auto from = std::make_shared<configured>(*command, std::vector<std::string>{"embedded", "admin", "log"},
+                                                   std::map<std::string, std::string>{{"--amqp-listen", "--listen"}});
+    command->footer(
+        "Clients on this machine log in as guest with the password guest, unless definitions name users. For example:\n"
+        "  foz broker --data /var/lib/foz --definitions definitions.json\n"
+        "  foz broker --listen 127.0.0.1:5673 --vhost / --vhost test");
+    command->callback([&chosen, from, command] {
+        if (command->get_subcommands().empty()) chosen = [from] { return run_broker(*from); };
+    });
+    add_export(*command, chosen);
 }
 
 }  // namespace foz::cli

@@ -12,7 +12,8 @@
 
 namespace foz::cli {
 
-configured::configured(CLI::App& command, const std::vector<std::string>& sections) {
+configured::configured(CLI::App& command, const std::vector<std::string>& sections,
+                       const std::map<std::string, std::string>& shorter) {
     command.add_option("--config", file_, "TOML file; variables and flags are stronger")
         ->envname("FOZ_CONFIG")
         ->type_name("FILE");
@@ -22,15 +23,17 @@ configured::configured(CLI::App& command, const std::vector<std::string>& sectio
             sections.empty() || std::find(sections.begin(), sections.end(), one.section) != sections.end();
         if (one.flag.empty() || !wanted) continue;
         flag& made = flags_.emplace_back(flag{.what = &one, .option = nullptr});
+        const auto other = shorter.find(one.flag);
+        const std::string name = other == shorter.end() ? one.flag : other->second + "," + one.flag;
         if (one.type == ops::value_type::boolean) {
-            made.option = command.add_flag(one.flag, made.on, one.help);
+            made.option = command.add_flag(name, made.on, one.help);
             continue;
         }
         if (one.type == ops::value_type::list) {
-            made.option = command.add_option(one.flag, made.texts, one.help)->allow_extra_args(false);
+            made.option = command.add_option(name, made.texts, one.help)->allow_extra_args(false);
             made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
         } else {
-            made.option = command.add_option(one.flag, made.text, one.help);
+            made.option = command.add_option(name, made.text, one.help);
             made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
         }
         const std::string words =

@@ -5,6 +5,7 @@
 #include "ops/config/keys.hpp"
 
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,10 @@ namespace foz::cli {
 
 class configured {
 public:
-    // Adds --config and the flags of the keys in these sections; all of them when none is named.
-    explicit configured(CLI::App& command, const std::vector<std::string>& sections = {});
+    // Adds --config and the flags of the keys in these sections; all of them when none is named. `shorter`: other names
+    // of flags that need not be told apart here.
+    explicit configured(CLI::App& command, const std::vector<std::string>& sections = {},
+                        const std::map<std::string, std::string>& shorter = {});
     configured(const configured&) = delete;
     configured& operator=(const configured&) = delete;
 

@@ -1,12 +1,15 @@
 // foz serve
 #include "aggregator/aggregator.hpp"
+#include "base/random.hpp"
 #include "cli/broker_thread.hpp"
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
+#include "cli/embedded_options.hpp"
 #include "net/runtime.hpp"
 #include "ops/admin/admin.hpp"
 #include "ops/admin/aggregator_source.hpp"
 #include "ops/admin/broker_source.hpp"
+#include "ops/broker/topology_text.hpp"
 #include "ops/log.hpp"
 
 #include <memory>
@@ -95,16 +98,29 @@ private:
     bool stopping_ = false;
 };
 
-// The broker inside, when no other one is named; the configuration then says where it listens.
+// What the configuration says of retention, for the broker that is ours; over AMQP it can't be said.
+std::vector<broker::policy> policies_of(const ops::configuration& all) {
+    std::vector<broker::policy> out;
+    for (ops::retention_policy& one : ops::retention_policies(all.server.channels))
+        out.push_back({.vhost = all.embedded.vhosts.front(),
+                       .name = std::move(one.name),
+                       .pattern = std::move(one.pattern),
+                       .apply_to = broker::policy_target::streams,
+                       .priority = one.priority,
+                       .definition = std::move(one.definition)});
+    return out;
+}
+
+// The broker inside, when no other one is named; the configuration then says how it is reached.
 std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtime& cores) {
     if (!all.uses_embedded()) return nullptr;
-    ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
-    broker::embedded_options options{.data = all.embedded.data,
-                                     .address = where.address,
-                                     .port = where.port,
-                                     .vhosts = all.embedded.vhosts,
-                                     .version = FOZ_VERSION,
-                                     .notice = [](const std::string& text) { spdlog::warn("broker: {}", text); }};
+    broker::embedded_options options = embedded_options(all);
+    options.definitions.policies = policies_of(all);
+    options.inside_user = "foz-serve";
+    options.inside_password = system_random().token();
+    amqp::url to = all.server.publish_urls.front();
+    to.user = options.inside_user;
+    to.password = options.inside_password;
     std::unique_ptr<broker_thread> made;
     try {
         made = std::make_unique<broker_thread>(std::move(options), [&cores](const std::string& why) {
@@ -115,10 +131,9 @@ std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtim
         throw std::runtime_error("the embedded broker: " + std::string(error.what()) +
                                  " (--broker URL uses another broker, --amqp-listen and --data another place)");
     }
-    where.port = made->port();
-    const amqp::url to = ops::embedded_url(where, all.embedded.vhosts.front());
+    to.port = made->port();
     all.server.consume_urls = all.server.publish_urls = {to};
-    spdlog::info("broker: {}, data in {}", to.redacted(), all.embedded.data);
+    spdlog::info("broker: amqp://{}:{}, data in {}", to.host, to.port, all.embedded.data);
     return made;
 }
 

@@ -48,7 +48,7 @@ export class Broker {
     this.ready = new Promise((resolve, reject) => {
       this.child.stderr.on('data', (text) => {
         this.output += text;
-        const found = /^ready: amqp:\/\/127\.0\.0\.1:(\d+)/m.exec(this.output);
+        const found = / ready: amqp:\/\/127\.0\.0\.1:(\d+)/.exec(this.output);
         if (found) resolve(this.port = Number(found[1]));
       });
       this.ended.then((end) => reject(new Error('the broker ended with ' + end + ': ' + this.output)));
@@ -71,7 +71,7 @@ export class Broker {
 
   // What it has said, apart from being ready.
   get said() {
-    return this.output.split('\n').filter((line) => line && !line.startsWith('ready:'));
+    return this.output.split('\n').filter((line) => line && !line.includes(' ready: amqp://'));
   }
 }
 

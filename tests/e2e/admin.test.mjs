@@ -12,7 +12,7 @@ before(async () => {
     '--admin-listen', '127.0.0.1:0']);
   await foz.until('ready: ');
   url = 'http://127.0.0.1:' + foz.output.match(/admin: port (\d+)/)[1];
-  connection = await amqplib.connect('amqp://' + foz.output.match(/broker: amqp:\/\/[^@]+@([^/]+)\//)[1],
+  connection = await amqplib.connect('amqp://' + foz.output.match(/broker: amqp:\/\/([^,]+),/)[1],
     { clientProperties: { connection_name: 'the test "ü"' } });
   channel = await connection.createConfirmChannel();
 });

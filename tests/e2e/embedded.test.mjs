@@ -16,7 +16,7 @@ async function serve(data, { listen = '127.0.0.1:0', amqp = '127.0.0.1:0' } = {}
   const self = await start(process.env.FOZ, ['serve', '--data', data, '--listen', listen, '--amqp-listen', amqp, '--threads', '2']);
   await self.until('ready: ');
   self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
-  self.broker = 'amqp://' + self.output.match(/broker: amqp:\/\/[^@]+@([^/]+)\//)[1];
+  self.broker = 'amqp://' + self.output.match(/broker: amqp:\/\/([^,]+),/)[1];
   return self;
 }
 

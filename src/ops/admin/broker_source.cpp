@@ -242,6 +242,7 @@ std::optional<std::string> broker_source::page(std::string_view name) const {
     if (name == "connections") return connections(*last_);
     if (name == "consumers") return consumers(*last_);
     if (name == "vhosts") return vhosts(*last_);
+    if (name == "definitions") return last_->definitions;
     return std::nullopt;
 }
 

@@ -24,7 +24,8 @@ public:
     std::string not_ready() const override { return last_ ? "" : "starting"; }
     void expose(exposition& to) const override;
     void overview(json_writer& to) const override;
-    // queues, exchanges, bindings, connections, consumers, vhosts: as RabbitMQ's management API names what it tells.
+    // queues, exchanges, bindings, connections, consumers, vhosts, definitions: as RabbitMQ's management API names what
+    // it tells.
     std::optional<std::string> page(std::string_view name) const override;
 
 private:

@@ -39,31 +39,6 @@ std::string to_words(const amqp::table& of) {
     return all;
 }
 
-struct policy {
-    std::string name;
-    std::string pattern;
-    amqp::table definition;
-};
-
-// Retention of the streams. RabbitMQ takes the age in seconds with a unit.
-std::vector<policy> policies(std::span<const channel_settings> channels) {
-    std::vector<policy> all;
-    for (const channel_settings& channel : channels) {
-        amqp::table limits;
-        if (channel.retention_bytes > 0)
-            limits.set("max-length-bytes", static_cast<std::int64_t>(channel.retention_bytes));
-        if (channel.retention_age.count() > 0)
-            limits.set("max-age", std::to_string(channel.retention_age.count()) + "s");
-        if (limits.empty()) continue;
-        // A stream is shortened by whole segments: one must not be as long as all that is to be kept.
-        if (channel.retention_bytes > 0)
-            limits.set("stream-max-segment-size-bytes", static_cast<std::int64_t>(std::clamp<std::uint64_t>(
-                                                            channel.retention_bytes / 8, 1'000'000, 500'000'000)));
-        all.push_back({"foz-" + channel.name, "^" + channel.out_queue() + "$", std::move(limits)});
-    }
-    return all;
-}
-
 std::string row(const std::string& name, const std::string& rest) {
     return "  " + name + std::string(name.size() < 14 ? 14 - name.size() : 0, ' ') + "  " + rest + "\n";
 }
@@ -75,6 +50,26 @@ std::string list(const std::vector<std::string>& items) {
 }
 
 }  // namespace
+
+std::vector<retention_policy> retention_policies(std::span<const channel_settings> channels) {
+    std::vector<retention_policy> all;
+    for (const channel_settings& channel : channels) {
+        amqp::table limits;
+        if (channel.retention_bytes > 0)
+            limits.set("max-length-bytes", static_cast<std::int64_t>(channel.retention_bytes));
+        if (channel.retention_age.count() > 0)
+            limits.set("max-age", std::to_string(channel.retention_age.count()) + "s");
+        if (limits.empty()) continue;
+        // A stream is shortened by whole segments: one must not be as long as all that is to be kept.
+        if (channel.retention_bytes > 0)
+            limits.set("stream-max-segment-size-bytes", static_cast<std::int64_t>(std::clamp<std::uint64_t>(
+                                                            channel.retention_bytes / 8, 1'000'000, 500'000'000)));
+        all.push_back({.name = "foz-" + channel.name,
+                       .pattern = "^" + channel.out_queue() + "$",
+                       .definition = std::move(limits)});
+    }
+    return all;
+}
 
 std::string describe(std::span<const channel_settings> channels) {
     const contract::topology all = contract::make_topology(channels);
@@ -90,9 +85,9 @@ std::string describe(std::span<const channel_settings> channels) {
     for (const auto& one : all.bindings)
         text += row(one.queue, "from " + one.exchange + ", " +
                                    (one.routing_key.empty() ? to_words(one.arguments) : one.routing_key));
-    const auto limits = policies(channels);
+    const auto limits = retention_policies(channels);
     if (!limits.empty()) text += "policies (AMQP can't set them: import what `foz topology export` prints)\n";
-    for (const policy& one : limits) text += row(one.pattern, to_words(one.definition));
+    for (const retention_policy& one : limits) text += row(one.pattern, to_words(one.definition));
     return text;
 }
 
@@ -113,10 +108,10 @@ std::string definitions(std::span<const channel_settings> channels, const std::s
                            ", \"destination\": " + json_string(one.queue) +
                            ", \"destination_type\": \"queue\", \"routing_key\": " + json_string(one.routing_key) +
                            ", \"arguments\": " + to_json(one.arguments) + "}");
-    for (const policy& one : policies(channels))
-        limits.push_back(
-            "{\"name\": " + json_string(one.name) + ", " + in_vhost + ", \"pattern\": " + json_string(one.pattern) +
-            ", \"apply-to\": \"queues\", \"priority\": 10, \"definition\": " + to_json(one.definition) + "}");
+    for (const retention_policy& one : retention_policies(channels))
+        limits.push_back("{\"name\": " + json_string(one.name) + ", " + in_vhost +
+                         ", \"pattern\": " + json_string(one.pattern) + ", \"apply-to\": \"queues\", \"priority\": " +
+                         std::to_string(one.priority) + ", \"definition\": " + to_json(one.definition) + "}");
     return "{\n  \"vhosts\": [{\"name\": " + json_string(vhost) + "}],\n  \"exchanges\": " + list(exchanges) +
            ",\n  \"queues\": " + list(queues) + ",\n  \"bindings\": " + list(bindings) +
            ",\n  \"policies\": " + list(limits) + "\n}\n";

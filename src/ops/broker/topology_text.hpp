@@ -5,8 +5,20 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 namespace foz::ops {
+
+// What limits a stream: over AMQP it can't be declared.
+struct retention_policy {
+    std::string name;
+    std::string pattern;
+    int priority = 10;
+    amqp::table definition;
+};
+
+// RabbitMQ takes the age in seconds with a unit.
+std::vector<retention_policy> retention_policies(std::span<const contract::channel_settings> channels);
 
 // One line for each exchange, queue, binding and policy.
 std::string describe(std::span<const contract::channel_settings> channels);

@@ -21,6 +21,9 @@ struct embedded_settings {
     std::string data = "foz-data";
     std::string listen = "127.0.0.1:5672";
     std::vector<std::string> vhosts{"/"};
+    std::string definitions;         // a file
+    std::uint64_t memory_bytes = 0;  // 0: two fifths of the machine's
+    std::uint64_t disk_free_bytes = 50'000'000;
 };
 
 // Everything, checked. Defaults stand here and in aggregator::settings and contract::channel_settings, nowhere else.

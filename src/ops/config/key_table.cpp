@@ -291,6 +291,15 @@ std::vector<key> embedded_keys() {
         as_flag(list("embedded", "vhosts", &e::vhosts, "NAME",
                      "virtual hosts; foz itself uses the first one (as a flag: repeatable)"),
                 "--vhost"),
+        as_flag(with_flaw(text("embedded", "definitions", &e::definitions, "FILE",
+                               "users, permissions, policies, exchanges, queues: RabbitMQ's JSON, applied at every "
+                               "start"),
+                          no_file),
+                "--definitions"),
+        number("embedded", "memory_bytes", &e::memory_bytes, {0, std::int64_t(1) << 50}, "octets",
+               "resident memory above which publishers wait; 0: two fifths of the machine's"),
+        number("embedded", "disk_free_bytes", &e::disk_free_bytes, {0, std::int64_t(1) << 50}, "octets",
+               "free disk below which publishers wait"),
     };
 }
 
