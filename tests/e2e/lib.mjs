@@ -79,7 +79,8 @@ export async function closeAll() {
 }
 
 // A broker of our own, of the kind that this run is about, that may be killed and started again with the same data.
-export async function ownBroker() {
+// `more`: flags of foz broker.
+export async function ownBroker(more = []) {
   const folder = mkdtempSync(tmpdir() + '/foz-broker-');
   const rabbitmq = (command) =>
     execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', [command, folder], { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -92,7 +93,7 @@ export async function ownBroker() {
       return;
     }
     const listen = self.url ? new URL(self.url).host : '127.0.0.1:0';
-    child = await start(process.env.FOZ, ['broker', '--data', folder, '--listen', listen]);
+    child = await start(process.env.FOZ, ['broker', '--data', folder, '--listen', listen, ...more]);
     await child.until('ready: ');
     self.url = child.output.match(/ready: (amqp:\/\/[^/]+)\//)[1];
   };

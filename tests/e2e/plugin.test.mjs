@@ -71,6 +71,26 @@ test('the aggregator is killed with messages in flight: each arrives once, in on
   await server.stop();
 });
 
+test('who has consumed from now and has heard nothing yet comes back to where now was', async () => {
+  let server = await serve();
+  const listen = new URL(server.url).host;
+  const client = plugged(server.url);
+  const where = room('quiet');
+  const set = await client.foz.consume('chat', { topics: ['room.' + where], from: 'now' });
+  assert.ok(set.channels.chat.position);
+  await server.kill();
+  const other = await serve();
+  const speaker = await connect(other.url);
+  assert.equal((await speaker.publish('say', { room: where, text: '7' })).event, 'answer');
+  server = await serve(['--listen', listen]);
+  await until(() => numbers(client, where).length === 1, 'what was said meanwhile is heard');
+  assert.deepEqual(client.gaps, []);
+  client.close();
+  speaker.close();
+  await server.stop();
+  await other.stop();
+});
+
 test('sockets that are cut again and again lose nothing', async () => {
   const server = await serve();
   const where = room('cut');

@@ -4,24 +4,36 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { closeAll, amqplib, broker, connect, secret, serve, until, WebSocket } from './lib.mjs';
+import { closeAll, amqplib, broker, connect, onFoz, ownBroker, secret, serve, until, WebSocket } from './lib.mjs';
+
+// A broker that keeps little of OUT_TICKETS. The size of a stream's segments is fixed when it is declared.
+async function limited() {
+  const definition = { 'max-length-bytes': 20000, 'stream-max-segment-size-bytes': 5000 };
+  if (onFoz) {
+    const file = process.env.FOZ_OUT + '/slow-definitions.json';
+    writeFileSync(file, JSON.stringify({ policies: [{ vhost: '/', name: 'short', pattern: '^OUT_TICKETS$', 'apply-to': 'queues',
+      priority: 10, definition }] }));
+    return (await ownBroker(['--definitions', file])).url;
+  }
+  execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', ['ctl', process.env.FOZ_TEST_NODE, '-q', 'set_policy',
+    '-p', new URL(broker).pathname.slice(1), 'short', '^OUT_TICKETS$', JSON.stringify(definition),
+    '--priority', '10', '--apply-to', 'queues']);
+  return broker;
+}
 
 let foz, connection, channel;
 before(async () => {
   const file = process.env.FOZ_OUT + '/slow.toml';
   writeFileSync(file, '[limits]\nresume_entries = 20\nqueue_bytes = 600000\nrecent_bytes = 65536\n');
-  // The size of a stream's segments is fixed when it is declared.
-  execFileSync(process.env.FOZ_ROOT + '/scripts/rabbitmq', ['ctl', process.env.FOZ_TEST_NODE, '-q', 'set_policy',
-    '-p', new URL(broker).pathname.slice(1), 'short', '^OUT_TICKETS$',
-    '{"max-length-bytes":20000,"stream-max-segment-size-bytes":5000}', '--priority', '10', '--apply-to', 'queues']);
-  foz = await serve(['--config', file]);
-  connection = await amqplib.connect(broker);
+  const url = await limited();
+  foz = await serve(['--config', file], url);
+  connection = await amqplib.connect(url);
   channel = await connection.createConfirmChannel();
 });
 after(async () => {
-  await closeAll();
   await connection.close();
   await foz.stop();
+  await closeAll(); // the broker too, when it is ours
 });
 
 const say = (name, body) => channel.publish('OUTBOUND', name, Buffer.from(JSON.stringify(body)),
