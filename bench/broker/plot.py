@@ -10,9 +10,15 @@ SERIES = (("foz", "Foz", "#c2410c"), ("rabbitmq", "RabbitMQ", "#2563eb"), ("rabb
 WIDTH, LEFT, RIGHT, TOP, ROW, FOOT = 900, 210, 30, 78, 34, 46
 
 
+def rates(runs):
+    """Nothing for a server that stood still in one of them."""
+    found = report.values(runs, report.rate)
+    return found if runs and len(found) == len(runs) else []
+
+
 def svg(result):
     rows = list(result["scenarios"].values())
-    numbers = [x for one in rows for runs in one["runs"].values() for x in report.values(runs, report.rate)]
+    numbers = [x for one in rows for runs in one["runs"].values() for x in rates(runs)]
     low = 10 ** math.floor(math.log10(min(numbers, default=1)))
     high = 10 ** math.ceil(math.log10(max(numbers, default=10)))
     bottom = TOP + ROW * len(rows)
@@ -37,7 +43,7 @@ def svg(result):
         out.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(one["title"])}</text>')
         out.append(f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="#f3f4f6"/>')
         for key, _, colour in reversed(SERIES):
-            found = report.values(one["runs"].get(key), report.rate)
+            found = rates(one["runs"].get(key))
             if found:
                 out += [f'<line x1="{x(min(found)):.1f}" y1="{y}" x2="{x(max(found)):.1f}" y2="{y}" stroke="{colour}" stroke-width="3" stroke-opacity="0.45"/>',
                         f'<circle cx="{x(median(found)):.1f}" cy="{y}" r="5" fill="{colour}"/>']

@@ -8,7 +8,8 @@ NA = "n/a"
 
 
 def values(runs, of):
-    return [of(run) for run in runs or [] if "failed" not in run]
+    """Of those in which anything moved."""
+    return [of(run) for run in runs or [] if "failed" not in run and (run["delivered"] or run["published"])]
 
 
 def rate(run):
@@ -44,8 +45,8 @@ def cell(runs):
     if runs and not numbers:
         return "failed"
     mark = "°" if numbers and median(values(runs, idle)) > NOT_SATURATED else ""
-    failed = len(runs or []) - len(numbers)
-    return spread(numbers) + mark + (f", {failed} failed" if failed else "")
+    still = len(runs or []) - len(numbers)
+    return spread(numbers) + mark + (f", {still} of {len(runs)} stood still" if still else "")
 
 
 def times(ours, theirs, of):
@@ -54,7 +55,7 @@ def times(ours, theirs, of):
 
 
 def throughput(result):
-    lines = ["| deliveries a second | Foz | RabbitMQ | garagemq | limit | Foz : RabbitMQ | the same, for each second of the server's processor |",
+    lines = ["| deliveries a second | Foz | RabbitMQ | garagemq | limit | Foz : RabbitMQ | … per processor second |",
              "|---|---|---|---|---|---|---|"]
     for one in result["scenarios"].values():
         runs = one["runs"]
@@ -103,6 +104,13 @@ def life(result):
     return lines
 
 
+def share_of_core(result):
+    """What the servers had of their core while it was not idle: less than all of it when others were at work there."""
+    shares = [run["server_cpu"] / max(run["seconds"] - run["core_idle"], 0.01) for one in result["scenarios"].values()
+              for runs in one["runs"].values() for run in runs if "failed" not in run]
+    return median(shares) if shares else 0
+
+
 def markdown(result):
     rounds = result["rounds"]
     backlog_rounds = max((len(one) for one in result["backlog"].values()), default=0)
@@ -111,6 +119,7 @@ def markdown(result):
             f"{result['machine']['kernel']}): RabbitMQ {versions.get('rabbitmq', NA)}, garagemq {versions.get('garagemq', NA)}. "
             f"{rounds} rounds, the servers in turn, {result['seconds']} s each: median (minimum–maximum). "
             f"The backlog was run {'once' if backlog_rounds == 1 else f'{backlog_rounds} times'}. "
+            f"The servers had {share_of_core(result):.0%} of their core (median), other processes the rest. "
             f"°: the server's core was idle for more than {NOT_SATURATED:.0%} of the time, so the server was not saturated.")
     return "\n".join([said, "", *throughput(result), "", "Memory is resident memory, in brackets the part that is no view of a file.",
                       "", *life(result)])
