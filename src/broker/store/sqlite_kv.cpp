@@ -33,9 +33,12 @@ constexpr std::array<const char*, statements> texts{"SELECT k, v FROM % WHERE k 
 
 constexpr int writing_cache_kib = 4'096;
 constexpr int reading_cache_kib = 1'024;
-// Pages in the write-ahead log before they are moved to the database: 8 MB.
-constexpr int wal_pages_max = 1'024;
+// Pages in the write-ahead log before they are moved to the database: 4 MB; a start reads them.
+constexpr int wal_pages_max = 512;
 
+// Pages: 8 MB that are free, 16 MB that are used.
+constexpr std::int64_t shrink_free_min = 1'024;
+constexpr std::int64_t shrink_used_max = 2'048;
 constexpr std::uintmax_t header_size = 512;
 
 // A database connection with its statements. For one thread at a time.
@@ -48,7 +51,7 @@ public:
             check(code);
             for (const char* const setting :
                  {"page_size=8192", "synchronous=NORMAL", "journal_mode=WAL", "wal_autocheckpoint=0",
-                  "journal_size_limit=33554432", "secure_delete=OFF", "cell_size_check=ON", "mmap_size=0"})
+                  "journal_size_limit=8388608", "secure_delete=OFF", "cell_size_check=ON", "mmap_size=0"})
                 run("PRAGMA " + std::string(setting));
             run("PRAGMA cache_size=-" + std::to_string(cache_kib));
             sqlite3_wal_hook(handle_, on_wal, this);
@@ -74,6 +77,13 @@ public:
         throw kv_failure(sqlite3_errmsg(handle_), extended == SQLITE_IOERR_FSYNC || code == SQLITE_CORRUPT);
     }
     void run(const std::string& text) const { check(sqlite3_exec(handle_, text.c_str(), nullptr, nullptr, nullptr)); }
+    std::int64_t number(const char* text) {
+        sqlite3_stmt* made = nullptr;
+        check(sqlite3_prepare_v2(handle_, text, -1, &made, nullptr));
+        const std::int64_t value = sqlite3_step(made) == SQLITE_ROW ? sqlite3_column_int64(made, 0) : 0;
+        sqlite3_finalize(made);
+        return value;
+    }
     // Whether a commit waits for the disk.
     void set_durable(bool durable) {
         if (std::exchange(durable_, durable) != durable)
@@ -196,6 +206,14 @@ public:
     explicit sqlite_kv(const std::string& file)
         : writing_(file, writing_cache_kib), reading_((writing_.run(schema), file), reading_cache_kib) {}
 
+    ~sqlite_kv() override {
+        try {
+            shrink();
+        } catch (const kv_failure&) {
+            // It stays as large as it is.
+        }
+    }
+
     std::unique_ptr<kv_change> change(bool durable) override {
         writing_.set_durable(durable);
         return std::make_unique<transaction>(writing_, "BEGIN IMMEDIATE");
@@ -210,6 +228,15 @@ public:
     }
 
 private:
+    // Gives a large file back when little is left in it: what that costs depends on the little.
+    void shrink() {
+        const std::int64_t pages = writing_.number("PRAGMA page_count");
+        const std::int64_t free = writing_.number("PRAGMA freelist_count");
+        if (free < shrink_free_min || pages - free > shrink_used_max) return;
+        writing_.run("PRAGMA synchronous=FULL");
+        writing_.run("VACUUM");
+    }
+
     connection writing_;
     connection reading_;
 };

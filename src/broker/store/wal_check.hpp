@@ -6,7 +6,7 @@
 
 namespace foz::broker {
 
-// One line, or nothing: then all that was committed will be found. `file`: of the database.
-std::string check_wal(const std::string& file);
+// One line, or nothing: then all that was committed will be found. `database`: its file.
+std::string check_wal(const std::string& database);
 
 }  // namespace foz::broker
