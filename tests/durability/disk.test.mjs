@@ -277,3 +277,22 @@ test('publishers that are faster than the disk wait; memory is bounded, and othe
   if (!process.env.FOZ_SANITIZE) assert.ok(most < 130, `resident ${most} MB`);
   console.log(`resident at most ${most.toFixed(0)} MB, others waited ${longest.toFixed(0)} ms at most`);
 });
+
+test('many queues with a backlog share the memory', { timeout: 120_000 }, async () => {
+  const data = folder();
+  const broker = await begin(data);
+  const connection = await broker.connect();
+  const channel = await connection.createConfirmChannel();
+  const queues = 150;
+  const each = 100;
+  const size = 10_000;
+  for (let q = 0; q < queues; ++q) await channel.assertQueue('q' + q, { durable: q % 2 === 0 });
+  for (let i = 0; i < each; ++i) {
+    for (let q = 0; q < queues; ++q) channel.sendToQueue('q' + q, bodyOf('p', i, size), { persistent: true });
+    await channel.waitForConfirms();
+  }
+  const most = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${broker.child.pid}/status`, 'latin1'))[1]) / 1000;
+  if (!process.env.FOZ_SANITIZE) assert.ok(most < 130, `resident ${most} MB`);
+  console.log(`${(queues * each * size / 1e6).toFixed(0)} MB in ${queues} queues, resident at most ${most.toFixed(0)} MB`);
+  for (const q of [0, 1, queues - 1]) checkOrder(await drain(broker, 'q' + q, size));
+});

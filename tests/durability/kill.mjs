@@ -21,6 +21,7 @@ const ledgers = {
   classic: new Ledger('classic'),
   slow: new Ledger('slow', { ordered: true }),
   stream: new Ledger('stream'),
+  short: new Ledger('short'), // a stream that keeps its newest segments alone
 };
 const all = Object.values(ledgers);
 const publishers = [
@@ -29,7 +30,7 @@ const publishers = [
   { name: 'classic-a', exchange: '', key: 'classic', to: ['classic'], window: 100, transient: 0.2 },
   { name: 'slow-a', exchange: '', key: 'slow', to: ['slow'], window: 20 },
   { name: 'stream-a', exchange: '', key: 'stream', to: ['stream'], window: 50 },
-  { name: 'all-a', exchange: 'all', key: '', to: ['quorum', 'classic', 'slow', 'stream'], window: 20 },
+  { name: 'all-a', exchange: 'all', key: '', to: ['quorum', 'classic', 'slow', 'stream', 'short'], window: 20 },
 ];
 for (const one of publishers) one.next = 0;
 const sizeOf = () => (random.chance(0.9) ? 30 + random.below(200) : random.chance(0.9) ? random.below(5_000) + 30 : 30 + random.below(150_000));
@@ -45,6 +46,8 @@ async function declare(connection) {
   await channel.assertQueue('classic', { durable: true });
   await channel.assertQueue('slow', { durable: true });
   await channel.assertQueue('stream', { durable: true, arguments: { 'x-queue-type': 'stream', 'x-stream-max-segment-size-bytes': 300_000 } });
+  await channel.assertQueue('short', { durable: true, arguments: {
+    'x-queue-type': 'stream', 'x-stream-max-segment-size-bytes': 200_000, 'x-max-length-bytes': 600_000 } });
   await channel.assertQueue('proof', { durable: true, maxLength: 1 });
   await channel.assertExchange('all', 'fanout', { durable: true });
   for (const name of Object.keys(ledgers)) await channel.bindQueue(name, 'all', '');
@@ -132,18 +135,18 @@ async function consume(broker, name, state, { prefetch, requeue = 0, hold = 0 })
   });
 }
 
-async function readStream(broker, state, from) {
+async function readStream(broker, name, state, from) {
   const connection = await broker.connect();
   state.connections.push(connection);
   const channel = await connection.createChannel();
   channel.on('error', () => {});
   await channel.prefetch(200);
   const sights = new Map();
-  await channel.consume('stream', (message) => {
+  await channel.consume(name, (message) => {
     if (!message) return;
     const offset = Number(message.properties.headers['x-stream-offset']);
-    ledgers.stream.read(message.content, offset, sights);
-    lastOffset = Math.max(lastOffset, offset);
+    ledgers[name].read(message.content, offset, sights);
+    if (name === 'stream') lastOffset = Math.max(lastOffset, offset);
     try { channel.ack(message); } catch { /* the connection is gone */ }
   }, { arguments: { 'x-stream-offset': from } });
 }
@@ -166,7 +169,8 @@ async function clients(broker, state) {
     consume(broker, 'classic', state, { prefetch: 20, requeue: 0.02 }),
     consume(broker, 'classic', state, { prefetch: 20, hold: 0.1 }),
     consume(broker, 'slow', state, { prefetch: 10, hold: 0.9 }),
-    readStream(broker, state, lastOffset < 0 || random.chance(0.05) ? 'first' : lastOffset),
+    readStream(broker, 'stream', state, lastOffset < 0 || random.chance(0.05) ? 'first' : lastOffset),
+    readStream(broker, 'short', state, 'first'),
   ]);
   return control;
 }
@@ -205,16 +209,19 @@ async function drain() {
   const state = { over: false, draining: true, connections: [], idle: [] };
   lastOffset = -1;
   const control = await clients(broker, state);
-  const end = ledgers.stream.published('end', life, { size: 30 });
   const confirming = await control.createConfirmChannel();
-  await new Promise((resolve) => confirming.sendToQueue('stream', bodyOf('end', life, 30), { persistent: true }, resolve));
+  const ends = ['stream', 'short'].map((name) => {
+    confirming.sendToQueue(name, bodyOf('end', life, 30), { persistent: true });
+    return ledgers[name].published('end', life, { size: 30 });
+  });
   const channel = await control.createChannel();
   await until(async () => {
     for (const name of ['quorum', 'classic', 'slow']) if ((await channel.checkQueue(name)).messageCount > 0) return false;
-    return end.offset !== undefined && state.idle.every((one) => one());
+    return ends.every((one) => one.offset !== undefined) && state.idle.every((one) => one());
   }, 'the queues are empty', 120);
   for (const name of ['quorum', 'classic', 'slow']) ledgers[name].checkDrained();
   ledgers.stream.checkRead();
+  ledgers.short.checkRead({ retained: true });
   state.over = true;
   const code = await broker.kill('SIGTERM');
   if (code !== 0) throw new Error('the broker ended with ' + code + ': ' + broker.output);

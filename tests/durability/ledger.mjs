@@ -110,6 +110,7 @@ export class Ledger {
     if (record.offset !== undefined && record.offset !== offset) this.say(record, `was at offset ${record.offset}, is at ${offset}`);
     this.offsets.set(offset, record);
     record.offset = offset;
+    record.read = this.life;
     if (record.sequence <= (sights.get(record.publisher) ?? -1)) this.say(record, 'came out of order');
     sights.set(record.publisher, record.sequence);
     if (sights.offset !== undefined && offset !== sights.offset + 1)
@@ -118,9 +119,12 @@ export class Ledger {
     return record;
   }
 
-  checkRead() {
-    for (const records of this.records.values())
-      for (const record of records)
-        if (record?.confirmed && record.offset === undefined) this.say(record, 'was confirmed and is lost');
+  // After it was read from its first entry to its end. `retained`: what is older than that entry may be gone.
+  checkRead({ retained = false } = {}) {
+    for (const records of this.records.values()) {
+      const first = retained ? records.findIndex((record) => record?.read === this.life) : 0;
+      for (const record of first < 0 ? [] : records.slice(first))
+        if (record?.confirmed && record.read !== this.life) this.say(record, 'was confirmed and is lost');
+    }
   }
 }

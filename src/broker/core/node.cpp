@@ -10,6 +10,11 @@ namespace {
 constexpr std::string_view numbers_end_key = "n";
 constexpr queue_number numbers_block = 1024;
 
+// Of messages that wait in queues, while a log could have them: of all queues together, and the bounds of one's share.
+constexpr std::size_t queue_memory = 64 << 20;
+constexpr std::size_t queue_memory_min = 64 << 10;
+constexpr std::size_t queue_memory_max = 4 << 20;
+
 }  // namespace
 
 node::node(storage& disk, const clock& time, random_source& random) : disk_(disk), time_(time), random_(random) {}
@@ -105,6 +110,12 @@ void node::remove_unused() {
         if (!gone || gone->gone() || gone->consumer_count() > 0) continue;
         if (vhost* const home = find_vhost(gone->identity().vhost)) home->remove(*gone);
     }
+}
+
+std::size_t node::memory_share() const {
+    std::size_t queues = 1;
+    for (const auto& [name, home] : vhosts_) queues += home->queues().size();
+    return std::clamp(queue_memory / queues, queue_memory_min, queue_memory_max);
 }
 
 void node::await_commit(queue& waiting, commit_number commit) {

@@ -56,6 +56,7 @@ private:
     void set_alarm(queue& whose, std::int64_t at_ms) override;
     void remove_soon(queue& gone) override;
     const storage& disk() const override { return disk_; }
+    std::size_t memory_share() const override;
     void await_commit(queue& waiting, commit_number commit) override;
 
     storage& disk_;

@@ -68,6 +68,8 @@ public:
     // Deletes the queue as soon as nothing of it is being called.
     virtual void remove_soon(queue& gone) = 0;
     virtual const storage& disk() const = 0;
+    // What one queue may keep in memory of what its log has too, or could have.
+    virtual std::size_t memory_share() const = 0;
     // queue::on_committed is called after that commit.
     virtual void await_commit(queue& waiting, commit_number commit) = 0;
 

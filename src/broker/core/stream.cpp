@@ -95,7 +95,7 @@ accepted stream::publish(const message_ref& what) {
     }
     recent_bytes_ += what->bytes();
     recent_.push_back(std::move(made));
-    while (recent_bytes_ > recent_bytes && recent_.front().at < visible_end_) {
+    while (recent_bytes_ > page_bytes && recent_bytes_ > around_.memory_share() && recent_.front().at < visible_end_) {
         recent_bytes_ -= recent_.front().what->bytes();
         recent_.pop_front();
     }

@@ -14,7 +14,7 @@ namespace foz::broker {
 // Retention drops whole segments; the newest one always stays.
 class stream final : public queue {
 public:
-    static constexpr std::size_t recent_bytes = 4 << 20;
+    static constexpr std::size_t recent_bytes = 4 << 20;  // at most
 
     using queue::queue;
 

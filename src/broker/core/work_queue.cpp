@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t page_count = 512;
 constexpr std::size_t page_bytes = 1 << 20;
+// Below it nobody is asked.
+constexpr std::size_t window_bytes_min = 64 << 10;
 
 }  // namespace
 
@@ -63,7 +65,8 @@ accepted work_queue::publish(const message_ref& what) {
 
 void work_queue::append(entry made) {
     const std::size_t bytes = made.what->body().size();
-    const bool window_full = ready_bytes_ >= window_bytes || ready_.size() >= window_count;
+    const bool window_full =
+        ready_.size() >= window_count || (ready_bytes_ >= window_bytes_min && ready_bytes_ >= around_.memory_share());
     if (log_ && (paged_count_ > 0 || window_full)) {
         if (!made.stored)
             log_->put({.at = made.at, .what = made.what, .arrived_ms = made.arrived_ms, .transient = true});
@@ -82,7 +85,7 @@ bool work_queue::transient(const message& what) const noexcept {
 
 void work_queue::page_in(std::size_t count_max) {
     if (paged_count_ == 0) return;
-    log_page page = log_->read(paged_from_, count_max, page_bytes);
+    log_page page = log_->read(paged_from_, count_max, std::min(page_bytes, around_.memory_share()));
     paged_count_ -= std::min(paged_count_, page.entries.size() + page.lost);
     paged_from_ = page.end;
     for (stored_entry& one : page.entries) {

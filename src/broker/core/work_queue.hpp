@@ -7,11 +7,10 @@
 
 namespace foz::broker {
 
-// Ready entries are in memory up to `window_bytes`; what comes behind them is in the log alone and is read as those
+// Ready entries are in memory up to its share of it; what comes behind them is in the log alone and is read as those
 // before it go. An entry that comes back goes to its old place.
 class work_queue final : public queue {
 public:
-    static constexpr std::size_t window_bytes = 4 << 20;
     static constexpr std::size_t window_count = 16'384;
 
     using queue::queue;
