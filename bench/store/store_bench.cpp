@@ -188,6 +188,8 @@ int main(int argc, char** argv) {
     auto disk = open_engine(wish.engine, wish.folder, {.bytes = wish.chunk_kib << 10, .span = 2'048});
     std::printf(", \"open_ms\": %.1f, \"open_rss_mb\": %.1f", seconds_since(opening) * 1e3,
                 static_cast<double>(proc_value("/proc/self/status", "VmRSS:")) / 1e3);
+    while (disk->apply({}).value_or(false)) {
+    }  // what it does when nobody waits
     if (wish.work == "backlog")
         backlog(*disk, wish);
     else if (wish.work == "through")

@@ -62,8 +62,12 @@ public:
     // A durable one is on disk when commit() returns; any other one is so with the next durable one.
     virtual std::unique_ptr<kv_change> change(bool durable) = 0;
     virtual std::unique_ptr<kv_look> look() = 0;
-    // On the thread of the changes, between them: what would make one of them wait if it were left to it.
-    virtual void tidy() {}
+    // On the thread of the changes, between them: what would make one of them wait if it were left to it. `idle`:
+    // nobody waits now. True: there is something for such a time.
+    virtual bool tidy(bool idle) {
+        (void)idle;
+        return false;
+    }
 };
 
 }  // namespace foz::broker

@@ -24,7 +24,7 @@ log_engine::log_engine(std::unique_ptr<kv> records, const chunk_limits& limits)
 }
 
 std::expected<bool, disk_error> log_engine::apply(const batch& what) try {
-    records_->tidy();
+    const bool later = records_->tidy(what.empty());
     const auto before = std::pair(last_chunk_, trimmed_);
     const auto in = records_->change(what.durable);
     bool more = false;
@@ -42,7 +42,7 @@ std::expected<bool, disk_error> log_engine::apply(const batch& what) try {
         std::tie(last_chunk_, trimmed_) = before;
         throw;
     }
-    return more;
+    return more || later;
 } catch (const kv_failure& why) {
     return std::unexpected(disk_error{.text = why.what(), .final = why.final()});
 }

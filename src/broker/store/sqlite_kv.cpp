@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <sqlite3.h>
 #include <string>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -36,6 +37,8 @@ constexpr int reading_cache_kib = 1'024;
 // Pages in the write-ahead log before they are moved to the database: 4 MB; a start reads them.
 constexpr int wal_pages_max = 512;
 
+constexpr off_t wal_size = 6 << 20;
+constexpr std::size_t wal_growth = 256 << 10;
 // Pages: 8 MB that are free, 16 MB that are used.
 constexpr std::int64_t shrink_free_min = 1'024;
 constexpr std::int64_t shrink_used_max = 2'048;
@@ -204,7 +207,9 @@ private:
 class sqlite_kv final : public kv {
 public:
     explicit sqlite_kv(const std::string& file)
-        : writing_(file, writing_cache_kib), reading_((writing_.run(schema), file), reading_cache_kib) {}
+        : wal_file_(file + "-wal"),
+          writing_(file, writing_cache_kib),
+          reading_((writing_.run(schema), file), reading_cache_kib) {}
 
     ~sqlite_kv() override {
         try {
@@ -219,15 +224,31 @@ public:
         return std::make_unique<transaction>(writing_, "BEGIN IMMEDIATE");
     }
     std::unique_ptr<kv_look> look() override { return std::make_unique<transaction>(reading_, "BEGIN"); }
-    void tidy() override {
-        if (writing_.wal_pages() < wal_pages_max) return;
+    bool tidy(bool idle) override {
+        if (idle && !std::exchange(wal_grown_, true)) grow_wal();
+        if (writing_.wal_pages() < wal_pages_max) return !wal_grown_;
         // Syncs before it takes anything out of the log, whatever the commits did.
         const int code =
             sqlite3_wal_checkpoint_v2(writing_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
         if (code != SQLITE_BUSY) writing_.check(code);
+        return !wal_grown_;
     }
 
 private:
+    // A sync of blocks that were written before costs a fraction of one that has a file's growth to record, above all
+    // while others use the disk. SQLite takes the zeros behind its last frame for the end, which they are.
+    void grow_wal() const {
+        const int wal = ::open(wal_file_.c_str(), O_WRONLY | O_CLOEXEC);
+        if (wal < 0) return;
+        struct stat is{};
+        const std::string zeros(wal_growth, '\0');
+        if (::fstat(wal, &is) == 0) {
+            for (off_t at = is.st_size; at < wal_size; at += static_cast<off_t>(zeros.size()))
+                if (::pwrite(wal, zeros.data(), zeros.size(), at) < 0) break;  // no room: it does without
+            ::fdatasync(wal);
+        }
+        ::close(wal);
+    }
     // Gives a large file back when little is left in it: what that costs depends on the little.
     void shrink() {
         const std::int64_t pages = writing_.number("PRAGMA page_count");
@@ -237,6 +258,8 @@ private:
         writing_.run("VACUUM");
     }
 
+    const std::string wal_file_;
+    bool wal_grown_ = false;
     connection writing_;
     connection reading_;
 };
