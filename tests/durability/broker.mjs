@@ -35,11 +35,12 @@ const children = new Set();
 process.on('exit', () => { for (const one of children) one.kill('SIGKILL'); });
 
 export class Broker {
-  // `wrap`: a program with arguments that runs it.
-  constructor(data, { wrap = [] } = {}) {
+  // `wrap`: a program with arguments that runs it. Without `watermark` it goes on until the disk is really full.
+  constructor(data, { wrap = [], watermark = 0 } = {}) {
     const [program, ...args] = [...wrap, foz, 'broker', '--data', data, '--listen', '127.0.0.1:0'];
     this.output = '';
-    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, FOZ_EMBEDDED_DISK_FREE_BYTES: String(watermark) } });
     children.add(this.child);
     this.ended = once(this.child, 'exit').then(([code, signal]) => {
       children.delete(this.child);
