@@ -10,6 +10,7 @@ namespace foz::broker {
 namespace {
 
 constexpr std::chrono::milliseconds retry_interval{500};
+constexpr int last_tidying_max = 64;  // batches, of a few milliseconds each
 // Among the definitions; the model's keys begin with letters. It is there while no process uses the store, and was left
 // by one that had written everything.
 constexpr std::string_view clean_key("\0clean", 6);
@@ -238,7 +239,8 @@ store::~store() {
     fill(*open_);
     open_->durable = true;
     open_->definitions.insert_or_assign(std::string(clean_key), std::string());
-    (void)disk_->apply(*open_);
+    auto done = disk_->apply(*open_);
+    for (int i = 0; i < last_tidying_max && done.value_or(false); ++i) done = disk_->apply(batch{});
 }
 
 log_changes& store::changes_of(queue_number queue) {
