@@ -85,7 +85,8 @@ struct embedded::parts final : store_events {
                {.listen = {.address = settings.address, .port = settings.port, .reuse_port = false},
                 .limits = {},
                 .users = defined.users(settings),
-                .version = settings.version}) {
+                .version = settings.version,
+                .tls = settings.tls}) {
         if (disk.damaged_records() > 0)
             say(std::to_string(disk.damaged_records()) + " records in " + settings.data +
                 " are damaged and were left out: queues, exchanges or bindings may be missing");
@@ -166,6 +167,10 @@ embedded::~embedded() = default;
 
 std::uint16_t embedded::port() const noexcept {
     return parts_->door.port();
+}
+
+std::uint16_t embedded::tls_port() const noexcept {
+    return parts_->door.tls_port();
 }
 
 void embedded::shut_down() {

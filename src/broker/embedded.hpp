@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/definitions/definition_set.hpp"
+#include "broker/front/tls_options.hpp"
 #include "broker/snapshot.hpp"
 #include "broker/watermarks.hpp"
 #include "net/shard.hpp"
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct embedded_options {
     std::string data;  // a folder, made when it is not there
     std::string address = "127.0.0.1";
     std::uint16_t port = 5672;          // 0: the kernel chooses
+    std::optional<tls_options> tls{};   // amqps beside it; with client_ca_file EXTERNAL: the common name is the user
     std::vector<std::string> vhosts{};  // besides those of the definitions and of the folder; "/" when there are none
     // Applied at every start, to what the folder holds: a file in RabbitMQ's format, and what whoever runs the broker
     // has to say itself (lay_over() says what of it replaces what). What is declared differently is an error.
@@ -44,6 +47,7 @@ public:
     ~embedded();
 
     std::uint16_t port() const noexcept;
+    std::uint16_t tls_port() const noexcept;  // 0: there is none
     // Tells the clients; they are gone within two seconds.
     void shut_down();
     std::size_t connections() const noexcept;

@@ -41,6 +41,7 @@ public:
     }
 
     std::uint16_t port() const { return broker_.port(); }
+    std::uint16_t tls_port() const { return broker_.tls_port(); }
 
     void run() {
         signals_.async_wait([this](boost::system::error_code failure, int) {
@@ -80,6 +81,8 @@ int run_broker(const configured& from) {
     ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
     where.port = process.port();
     const amqp::url to = ops::embedded_url(where, "/");
+    if (const std::uint16_t tls_port = process.tls_port(); tls_port != 0)
+        spdlog::info("tls: amqps://{}:{}/", ops::parse_endpoint(all.embedded.tls_listen)->address, tls_port);
     spdlog::info("ready: amqp://{}:{}/ data in {}", to.host, to.port, all.embedded.data);
     process.run();
     return 0;
@@ -106,8 +109,13 @@ void add_export(CLI::App& command, run_command& chosen) {
 
 void add_broker(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("broker", "A single-node AMQP 0-9-1 broker");
-    const auto from = std::make_shared<configured>(*command, std::vector<std::string>{"embedded", "admin", "log"},
-                                                   std::map<std::string, std::string>{{"--amqp-listen", "--listen"}});
+    const auto from =
+        std::make_shared<configured>(*command, std::vector<std::string>{"embedded", "admin", "log"},
+                                     std::map<std::string, std::string>{{"--amqp-listen", "--listen"},
+                                                                        {"--amqp-tls-listen", "--tls-listen"},
+                                                                        {"--amqp-tls-certificate", "--tls-certificate"},
+                                                                        {"--amqp-tls-key", "--tls-key"},
+                                                                        {"--amqp-tls-ca", "--tls-ca"}});
     command->footer(
         "Clients on this machine log in as guest with the password guest, unless definitions name users. For example:\n"
         "  foz broker --data /var/lib/foz --definitions definitions.json\n"

@@ -64,11 +64,13 @@ std::optional<login> read_login(const amqp::connection_start_ok& said) {
 
 }  // namespace
 
-connection::connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list)
+connection::connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list,
+                       std::optional<std::string> certified)
     : stream_(std::move(stream)),
       shared_(shared),
       list_(list),
       owner_(shared.model.new_owner()),
+      certified_(std::move(certified)),
       parser_(amqp::role::server, handshake_frame_max),
       frame_max_(shared.limits.frame_max),
       channel_max_(shared.limits.channel_max) {}
@@ -260,7 +262,7 @@ void connection::start_handshake() {
     offer.version_major = 0;
     offer.version_minor = 9;
     offer.server_properties = server_properties(shared_.version);
-    offer.mechanisms = "PLAIN AMQPLAIN";
+    offer.mechanisms = certified_ ? "PLAIN AMQPLAIN EXTERNAL" : "PLAIN AMQPLAIN";
     offer.locales = "en_US";
     send(0, offer);
 }
@@ -311,14 +313,8 @@ void connection::on_start_ok(const amqp::connection_start_ok& said) {
     name_ = text("connection_name");
     client_ = text("product");
     if (const std::string version = text("version"); !version.empty()) client_ += " " + version;
-    if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
-        return fail({amqp::reply_code::command_invalid, "unknown authentication mechanism '" + said.mechanism + "'"},
-                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
-    const auto who = read_login(said);
-    if (!who)
-        return fail({amqp::reply_code::syntax_error, "the response of " + said.mechanism + " can't be read"},
-                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
-    user_ = shared_.known.authenticate(who->user, who->password, stream_->remote().address().is_loopback());
+    log_in(said);
+    if (state_ != state::start_ok_due) return;
     if (!user_) return refuse_login(said.mechanism);
     state_ = state::tune_ok_due;
     amqp::connection_tune wish;
@@ -326,6 +322,23 @@ void connection::on_start_ok(const amqp::connection_start_ok& said) {
     wish.frame_max = frame_max_;
     wish.heartbeat = static_cast<std::uint16_t>(shared_.limits.heartbeat.count());
     send(0, wish);
+}
+
+void connection::log_in(const amqp::connection_start_ok& said) {
+    const bool loopback = stream_->remote().address().is_loopback();
+    // The certificate says who it is; RFC 4422 §A lets the client ask for another identity, which RabbitMQ ignores too.
+    if (said.mechanism == "EXTERNAL" && certified_) {
+        user_ = shared_.known.find(*certified_, loopback);
+        return;
+    }
+    if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
+        return fail({amqp::reply_code::command_invalid, "unknown authentication mechanism '" + said.mechanism + "'"},
+                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
+    const auto who = read_login(said);
+    if (!who)
+        return fail({amqp::reply_code::syntax_error, "the response of " + said.mechanism + " can't be read"},
+                    amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
+    user_ = shared_.known.authenticate(who->user, who->password, loopback);
 }
 
 void connection::refuse_login(const std::string& mechanism) {

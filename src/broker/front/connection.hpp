@@ -56,7 +56,9 @@ class connection final : private net::stream_handler,
                          public net::turn_listener,
                          public std::enable_shared_from_this<connection> {
 public:
-    connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list);
+    // `certified`: who the peer is by its certificate, which was verified.
+    connection(std::shared_ptr<net::stream> stream, front_context& shared, connection_owner& list,
+               std::optional<std::string> certified = {});
     ~connection() override;
 
     void start();
@@ -114,6 +116,8 @@ private:
     bool on_channel_frame(const amqp::frame& received);
     void on_method(amqp::method& received);
     void on_start_ok(const amqp::connection_start_ok& said);
+    // Fails the connection when there is no such user.
+    void log_in(const amqp::connection_start_ok& said);
     void on_tune_ok(const amqp::connection_tune_ok& said);
     void on_open(const amqp::connection_open& said);
     void refuse_login(const std::string& mechanism);
@@ -129,6 +133,7 @@ private:
     front_context& shared_;
     connection_owner& list_;
     const owner_id owner_;
+    const std::optional<std::string> certified_;
     state state_ = state::header_due;
     amqp::frame_parser parser_;
     amqp::content_assembler own_assembler_;  // of channel 0

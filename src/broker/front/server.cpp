@@ -4,6 +4,23 @@
 #include <utility>
 
 namespace foz::broker {
+namespace {
+
+constexpr std::size_t handshakes_max = 1'000;  // under way at a time
+
+// A TLS handshake that is under way; keeps itself until it has ended.
+struct tls_handshake {
+    tls_handshake(net::tcp::socket socket, boost::asio::ssl::context& context) : stream(std::move(socket), context) {}
+
+    boost::asio::ssl::stream<net::tcp::socket> stream;
+    net::wheel_timer limit{this, [](tls_handshake& self) {
+                               net::error_code ignored;
+                               self.stream.lowest_layer().close(ignored);
+                           }};
+};
+
+}  // namespace
+
 server::server(net::shard& home, node& model, server_options options)
     : home_(home),
       model_(model),
@@ -18,24 +35,57 @@ server::server(net::shard& home, node& model, server_options options)
 server::~server() {
     model_.on_next_due({});
     listener_.reset();
+    tls_listener_.reset();
     const auto left = std::move(connections_);
     connections_.clear();
     for (const auto& [key, one] : left) one->forsake();
 }
 
 std::expected<void, std::string> server::listen() {
-    auto opened =
-        net::listener::open(home_, options_.listen, [this](net::tcp::socket socket) { accept(std::move(socket)); });
+    auto opened = net::listener::open(home_, options_.listen, [this](net::tcp::socket socket) {
+        add(net::stream::plain(home_, std::move(socket), stream_limits()), std::nullopt);
+    });
     if (!opened) return std::unexpected(opened.error());
     listener_ = std::move(*opened);
+    if (!options_.tls) return {};
+    auto context = net::make_tls_context({.certificate_file = options_.tls->certificate_file,
+                                          .key_file = options_.tls->key_file,
+                                          .client_ca_file = options_.tls->client_ca_file});
+    if (!context) return std::unexpected(context.error());
+    tls_ = std::move(*context);
+    auto secure =
+        net::listener::open(home_, {.address = options_.tls->address, .port = options_.tls->port, .reuse_port = false},
+                            [this](net::tcp::socket socket) { accept_tls(std::move(socket)); });
+    if (!secure) return std::unexpected(secure.error());
+    tls_listener_ = std::move(*secure);
     return {};
 }
 
-void server::accept(net::tcp::socket socket) {
-    net::stream_options limits{.high_watermark_bytes = options_.limits.queued_bytes_max,
-                               .low_watermark_bytes = options_.limits.queued_bytes_max / 4};
-    const auto made = std::make_shared<connection>(net::stream::plain(home_, std::move(socket), limits), shared_,
-                                                   static_cast<connection_owner&>(*this));
+net::stream_options server::stream_limits() const noexcept {
+    return {.high_watermark_bytes = options_.limits.queued_bytes_max,
+            .low_watermark_bytes = options_.limits.queued_bytes_max / 4};
+}
+
+void server::accept_tls(net::tcp::socket socket) {
+    if (handshakes_ >= handshakes_max) return;  // they say nothing and keep their sockets
+    const auto handshake = std::make_shared<tls_handshake>(std::move(socket), *tls_);
+    ++handshakes_;
+    handshake->limit.start(home_.wheel(), options_.limits.handshake_timeout);
+    handshake->stream.async_handshake(boost::asio::ssl::stream_base::server,
+                                      [this, handshake, alive = std::weak_ptr(self_)](net::error_code failure) {
+                                          handshake->limit.cancel();
+                                          if (alive.expired()) return;
+                                          --handshakes_;
+                                          if (failure || !tls_listener_) return;
+                                          auto certified = net::verified_common_name(handshake->stream.native_handle());
+                                          add(net::stream::tls(home_, std::move(handshake->stream), stream_limits()),
+                                              std::move(certified));
+                                      });
+}
+
+void server::add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified) {
+    const auto made = std::make_shared<connection>(std::move(stream), shared_, static_cast<connection_owner&>(*this),
+                                                   std::move(certified));
     connections_.emplace(made.get(), made);
     made->block(blocked_, blocked_reason_);
     made->hold(store_behind_);
@@ -68,6 +118,7 @@ void server::hold(bool store_behind) {
 
 void server::shut_down() {
     listener_.reset();
+    tls_listener_.reset();
     const auto all = connections_;
     for (const auto& [key, one] : all) one->shut_down();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/front/connection.hpp"
+#include "broker/front/tls_options.hpp"
 #include "net/listener.hpp"
 #include "net/tls.hpp"
 
@@ -24,6 +25,7 @@ struct server_options {
     connection_limits limits;
     std::vector<user_settings> users;
     std::string version;
+    std::optional<tls_options> tls{};  // a second listener
 };
 
 // Lives on the broker's shard. The node outlives it.
@@ -36,6 +38,7 @@ public:
     // Binds and listens; the error is one line.
     std::expected<void, std::string> listen();
     std::uint16_t port() const noexcept { return listener_->port(); }
+    std::uint16_t tls_port() const noexcept { return tls_listener_ ? tls_listener_->port() : 0; }
     std::size_t connections() const noexcept { return connections_.size(); }
 
     void tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const;
@@ -53,7 +56,9 @@ public:
 
 private:
     void on_gone(connection& gone) override;
-    void accept(net::tcp::socket socket);
+    void accept_tls(net::tcp::socket socket);
+    void add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified);
+    net::stream_options stream_limits() const noexcept;
     // Until the node's next alarm.
     void wait();
 
@@ -63,6 +68,9 @@ private:
     const users known_;
     front_context shared_;
     std::unique_ptr<net::listener> listener_;
+    std::optional<boost::asio::ssl::context> tls_;
+    std::unique_ptr<net::listener> tls_listener_;
+    std::size_t handshakes_ = 0;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     bool blocked_ = false;
     bool store_behind_ = false;

@@ -276,6 +276,14 @@ void configuration_reader::check_together(configuration& all) {
                 std::string(consume ? "publish_urls" : "consume_urls") + " is missing; or say urls for both");
     }
     if (all.embedded.vhosts.empty()) problem(about("embedded.vhosts"), "at least one virtual host expected");
+    const embedded_settings& inside = all.embedded;
+    if (!inside.tls_listen.empty() && (inside.tls_certificate.empty() || inside.tls_key.empty()))
+        problem(about("embedded.tls_listen"), "amqps needs embedded.tls_certificate and embedded.tls_key");
+    if (inside.tls_listen.empty())
+        for (const auto& [name, text] : {std::pair("tls_certificate", &inside.tls_certificate),
+                                         std::pair("tls_key", &inside.tls_key), std::pair("tls_ca", &inside.tls_ca)})
+            if (!text->empty())
+                problem(about("embedded." + std::string(name)), "without embedded.tls_listen there is no amqps");
     if (all.tls_certificate.empty() != all.tls_key.empty()) {
         const bool key_missing = all.tls_key.empty();
         problem(about(key_missing ? "listen.tls_certificate" : "listen.tls_key"),

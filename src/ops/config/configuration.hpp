@@ -20,6 +20,10 @@ struct key;
 struct embedded_settings {
     std::string data = "foz-data";
     std::string listen = "127.0.0.1:5672";
+    std::string tls_listen;  // empty: no amqps
+    std::string tls_certificate;
+    std::string tls_key;
+    std::string tls_ca;
     std::vector<std::string> vhosts{"/"};
     std::string definitions;         // a file
     std::uint64_t memory_bytes = 0;  // 0: two fifths of the machine's
