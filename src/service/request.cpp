@@ -95,11 +95,26 @@ void request::reply(std::string_view json) {
     out.said.push_back(std::move(p));
 }
 
+namespace {
+
+// What can't be passed on as it is must not cost the caller its answer: an aggregator drops a code that is not UTF-8,
+// and one that fills a content header, which can't span frames, can't be published at all.
+std::string_view speakable(std::string_view code) {
+    constexpr std::size_t octets_max = 255;
+    if (!is_utf8(code)) return "?";
+    if (code.size() <= octets_max) return code;
+    std::size_t end = octets_max;
+    while (end > 0 && (static_cast<unsigned char>(code[end]) & 0xc0) == 0x80) --end;  // not inside a character
+    return code.substr(0, end);
+}
+
+}  // namespace
+
 void request::reply_error(std::string_view code, std::string_view text) {
     state_->out = {};
     state_->refused = true;
-    reply("{\"code\":" + json_string(is_utf8(code) ? code : "?") +
-          ",\"message\":" + json_string(is_utf8(text) ? text : "?") + "}");
+    code = speakable(code);
+    reply("{\"code\":" + json_string(code) + ",\"message\":" + json_string(is_utf8(text) ? text : "?") + "}");
     if (state_->out.said.empty()) return;
     auto& headers = state_->out.said.back().properties.headers;
     if (!headers) headers.emplace();

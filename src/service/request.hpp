@@ -12,7 +12,7 @@
 namespace foz::service {
 
 // Thrown by a handler: the caller gets this error, and the message is done with. `code` is the service's own word for
-// programs (such as "no_such_room"), `text` is for people.
+// programs (such as "no_such_room": UTF-8, of which 255 octets are told), `text` is for people.
 class error : public std::runtime_error {
 public:
     error(std::string code, const std::string& text) : std::runtime_error(text), code_(std::move(code)) {}

@@ -58,6 +58,29 @@ TEST(worker, an_error_answers_the_caller_and_takes_back_what_was_said) {
     EXPECT_EQ(amqp::as_string(all[0].properties.headers->find(contract::header_error)), "no_such_room");
 }
 
+TEST(worker, an_error_code_that_can_not_be_passed_on_answers_the_caller_all_the_same) {
+    const channels names;
+    worker w(options(names));
+    w.on(names.a(), "long", [](request&) {
+        std::string code = "x";  // so that the 255th octet is inside a character
+        for (int i = 0; i < 100'000; ++i) code += "\xc3\xa4";
+        throw error(code, "long");
+    });
+    w.on(names.a(), "octets", [](request&) { throw error("caf\xe9", "no \xff text"); });
+    peer p(names);
+    const running r(w);
+    p.send(names.a(), "long", "1", "m1");
+    p.send(names.a(), "octets", "1", "m2");
+    const auto all = p.hear(2);
+    ASSERT_EQ(all.size(), 2u);
+    std::string kept = "x";
+    for (int i = 0; i < 127; ++i) kept += "\xc3\xa4";
+    EXPECT_EQ(amqp::as_string(all[0].properties.headers->find(contract::header_error)), kept);
+    EXPECT_EQ(all[0].properties.correlation_id, "c-m1");
+    EXPECT_EQ(amqp::as_string(all[1].properties.headers->find(contract::header_error)), "?");
+    EXPECT_EQ(all[1].body, R"({"code":"?","message":"?"})");
+}
+
 TEST(worker, a_failing_handler_sees_the_message_again_until_it_is_a_dead_letter) {
     const channels names;
     worker w(options(names));
