@@ -13,4 +13,8 @@ void set_up_log(const std::string& format, const std::string& level);
 // '?'.
 std::string json_line(std::string_view time, std::string_view level, std::string_view text);
 
+// The text as one line that no terminal takes for anything else: control characters become \n, \t or \xNN. What workers
+// and clients name their messages is in the log, and must not look like lines of ours.
+std::string escape_controls(std::string_view text);
+
 }  // namespace foz::ops

@@ -39,5 +39,13 @@ TEST(log, json_lines_are_escaped_and_valid_utf8) {
     EXPECT_EQ(json_line("now", "info", "\xff!"), "{\"time\":\"now\",\"level\":\"info\",\"msg\":\"?!\"}");
 }
 
+TEST(log, control_characters_are_escaped_and_other_text_is_kept) {
+    EXPECT_EQ(escape_controls("id\nforged\r\t\x1b[2J\x7f"), "id\\nforged\\r\\t\\x1b[2J\\x7f");
+    EXPECT_EQ(escape_controls("\xc2\x9b"
+                              "2J"),
+              "\\x9b2J");
+    EXPECT_EQ(escape_controls("\xc3\xa4 \xc2\xa0 \xc2"), "\xc3\xa4 \xc2\xa0 \xc2");
+}
+
 }  // namespace
 }  // namespace foz::ops
