@@ -143,6 +143,7 @@ int serve(const configured& from) {
     require_good(reader);
     ops::set_up_log(all.log_format, all.log_level);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
+    if (const std::string in_vain = reader.embedded_in_vain(all); !in_vain.empty()) spdlog::warn("{}", in_vain);
     net::runtime cores(all.threads);
     const std::unique_ptr<broker_thread> inside = start_broker(all, cores);
     return serving(cores, std::move(all.server), all.admin_listen, inside.get()).run();

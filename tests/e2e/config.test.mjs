@@ -1,10 +1,10 @@
 // One file, variables and flags; the admin port; logs for machines.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { broker, closeAll, connect, run, start, until } from './lib.mjs';
+import { amqplib, broker, closeAll, connect, run, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(tmpdir(), 'foz-config-'));
@@ -144,6 +144,19 @@ test('without a broker it is alive and not ready, and says why', async () => {
   await self.stop();
 });
 
+test('what is said of the embedded broker while another one is named is told to be useless, in one line', async () => {
+  const data = join(folder, 'unused');
+  const self = await configured(usual, ['--data', data, '--amqp-listen', '127.0.0.1:0'], { FOZ_EMBEDDED_MEMORY_BYTES: '1' });
+  const told = self.output.split('\n').filter((line) => line.includes('without effect'));
+  assert.equal(told.length, 1, self.output);
+  for (const name of ['--data', '--amqp-listen', 'FOZ_EMBEDDED_MEMORY_BYTES']) assert.ok(told[0].includes(name), told[0]);
+  assert.ok(!existsSync(data));
+  await self.stop();
+  const plain = await configured(usual);
+  assert.ok(!plain.output.includes('without effect'), plain.output);
+  await plain.stop();
+});
+
 test('an admin port that is taken is named', async () => {
   const first = await configured(usual);
   const { code, output } = await run(foz, ['serve', '--broker', broker, '--listen', '127.0.0.1:0',
@@ -163,6 +176,19 @@ test('JSON logs: each line is an object with time, level and msg', async () => {
   }
   assert.ok(lines.some((line) => line.level === 'info' && line.msg.startsWith('ready: http://127.0.0.1:')));
   assert.ok(lines.some((line) => line.msg.startsWith('stopping: ')));
+});
+
+test('a message id of a worker can not forge a line of the log', async () => {
+  const self = await configured(usual);
+  const connection = await amqplib.connect(broker);
+  const channel = await connection.createChannel();
+  channel.publish('OUTBOUND', 'chat', Buffer.from('not JSON'),
+    { headers: { 'foz-broadcast': true }, messageId: 'id\n[2026-01-01 00:00:00.000] [foz] [info] forged\x1b[2J end' });
+  await self.until('forged\\x1b[2J end');
+  const [line] = self.output.split('\n').filter((one) => one.includes('forged'));
+  assert.match(line, /message id id\\n\[2026-01-01/);
+  await connection.close();
+  await self.stop();
 });
 
 test('a log level leaves out what is below it', async () => {

@@ -296,6 +296,14 @@ void configuration_reader::check_together(configuration& all) {
                     " would be let in; say allow_anonymous (--allow-anonymous) if that is meant");
 }
 
+std::string configuration_reader::embedded_in_vain(const configuration& all) const {
+    if (all.uses_embedded()) return "";
+    std::string said;
+    for (const auto& [path, where] : origins_)
+        if (path.starts_with("embedded.")) said += (said.empty() ? "" : ", ") + about(path);
+    return said.empty() ? "" : said + ": without effect, a broker is named and the embedded one is not started";
+}
+
 std::string configuration_reader::origin(const std::string& path) const {
     const auto at = origins_.find(path);
     return at == origins_.end() ? std::string() : at->second;

@@ -75,6 +75,9 @@ public:
 
     const std::vector<std::string>& problems() const noexcept { return problems_; }
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+    // After finish(): what was said of the embedded broker while another one is used, as one warning; else empty. Only
+    // for who would start either.
+    std::string embedded_in_vain(const configuration& all) const;
     // Of the problems, whether one is a flag's: that is wrong usage.
     bool flag_is_wrong() const noexcept { return flag_is_wrong_; }
     // Where the value of a key was said ("foz.toml:12", "FOZ_LISTEN", "--listen"), or empty for a default. `path` is
