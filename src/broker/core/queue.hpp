@@ -135,8 +135,12 @@ public:
     virtual result<std::optional<entry>> get(bool no_ack) = 0;
     virtual result<std::size_t> purge() = 0;
     virtual void ack(const entry& settled) = 0;
-    // Back to where it was, to be delivered again. Several may come back before one deliver().
+    // To be delivered again: its consumer has gone. A classic queue puts it back in its old place, a quorum queue
+    // behind what has come back before, in front of all others. Several may come back before one deliver().
     virtual void give_back(entry returned) = 0;
+    // The same, but its consumer does not want it now: a quorum queue without a delivery limit puts it at its end, lest
+    // it be in the way for ever.
+    virtual void requeue(entry returned) { give_back(std::move(returned)); }
     virtual void reject(entry rejected) = 0;
     // Hands out what there is to those who can take it.
     virtual void deliver() = 0;

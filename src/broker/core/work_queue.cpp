@@ -51,7 +51,7 @@ accepted work_queue::publish(const message_ref& what) {
         made.stored = true;
         log_->put({.at = made.at, .what = what, .arrived_ms = made.arrived_ms});
     }
-    if (ready_.empty() && paged_count_ == 0) {
+    if (ready_count() == 0) {
         if (consumer* const taker = next_taker()) {
             hand_to(*taker, std::move(made));
             return accepted::yes;
@@ -103,13 +103,15 @@ void work_queue::page_in(std::size_t count_max) {
 }
 
 entry* work_queue::head() {
+    if (!returned_.empty()) return &returned_.front();
     if (ready_.empty()) page_in(page_count);
     return ready_.empty() ? nullptr : &ready_.front();
 }
 
 entry work_queue::pop_head() {
-    entry taken = std::move(ready_.front());
-    ready_.pop_front();
+    std::deque<entry>& from = returned_.empty() ? ready_ : returned_;
+    entry taken = std::move(from.front());
+    from.pop_front();
     ready_bytes_ -= taken.what->body().size();
     return taken;
 }
@@ -199,20 +201,38 @@ void work_queue::ack(const entry& settled) {
     forget(settled);
 }
 
-void work_queue::give_back(entry returned) {
-    if (gone()) return;
+bool work_queue::come_back(entry& returned) {
     --unacked_count_;
     ++counters_.returned;
     returned.redelivered = true;
     ++returned.returns;
-    if (quorum() && settings().delivery_limit && returned.returns > *settings().delivery_limit) {
-        forget(returned);
-        return around_.dead_letter(*this, std::move(returned), death::delivery_limit);
-    }
-    if (quorum() && returned.stored) log_->returned(returned.at, returned.returns);
+    if (!quorum() || !settings().delivery_limit || returned.returns <= *settings().delivery_limit) return true;
+    forget(returned);
+    around_.dead_letter(*this, std::move(returned), death::delivery_limit);
+    return false;
+}
+
+void work_queue::give_back(entry returned) {
+    if (gone() || !come_back(returned)) return;
     ready_bytes_ += returned.what->body().size();
-    const auto place = std::ranges::upper_bound(ready_, returned.at, {}, &entry::at);
-    ready_.insert(place, std::move(returned));
+    if (quorum()) {
+        if (returned.stored) log_->returned(returned.at, returned.returns);
+        returned_.push_back(std::move(returned));
+    } else {
+        ready_.insert(std::ranges::upper_bound(ready_, returned.at, {}, &entry::at), std::move(returned));
+    }
+}
+
+void work_queue::requeue(entry returned) {
+    if (!quorum() || settings().delivery_limit) return give_back(std::move(returned));
+    if (gone() || !come_back(returned)) return;
+    forget(returned);
+    returned.at = next_++;
+    log_->put(
+        {.at = returned.at, .what = returned.what, .arrived_ms = returned.arrived_ms, .returns = returned.returns});
+    log_->returned(returned.at, returned.returns);
+    returned.stored = true;
+    append(std::move(returned));
 }
 
 void work_queue::reject(entry rejected) {
@@ -279,6 +299,7 @@ void work_queue::on_consumer_left(consumer& who) {
 }
 
 void work_queue::drop_all() {
+    returned_.clear();
     ready_.clear();
     ready_bytes_ = paged_bytes_ = paged_count_ = unacked_count_ = 0;
     active_ = nullptr;

@@ -17,7 +17,7 @@ public:
 
     void recover() override;
     accepted publish(const message_ref& what) override;
-    std::size_t ready_count() const noexcept override { return ready_.size() + paged_count_; }
+    std::size_t ready_count() const noexcept override { return returned_.size() + ready_.size() + paged_count_; }
     std::size_t unacked_count() const noexcept override { return unacked_count_; }
     std::uint64_t message_count() const noexcept override { return ready_count() + unacked_count_; }
     std::uint64_t message_bytes() const noexcept override { return ready_bytes_ + paged_bytes_; }
@@ -26,6 +26,7 @@ public:
     result<std::size_t> purge() override;
     void ack(const entry& settled) override;
     void give_back(entry returned) override;
+    void requeue(entry returned) override;
     void reject(entry rejected) override;
     void deliver() override;
     void on_alarm() override;
@@ -45,6 +46,8 @@ private:
     entry* head();
     entry pop_head();
     void append(entry made);
+    // Counts the return; false when it was one too many and the entry has gone.
+    bool come_back(entry& returned);
     // So many entries at most, and at least one if there is one.
     void page_in(std::size_t count_max);
     // The message does not survive the process: it is in the log only to keep memory small.
@@ -55,6 +58,8 @@ private:
     void drop_over_limit();
     void set_alarm();
 
+    // Of a quorum queue: what came back, in that order; it goes out before everything else.
+    std::deque<entry> returned_;
     std::deque<entry> ready_;  // by position
     std::size_t ready_bytes_ = 0;
     // Entries that are in the log alone: all from paged_from_ on.

@@ -68,9 +68,10 @@ void channel::release() {
     // First all consumers leave, so that nothing comes back to us.
     auto leaving = std::move(subscriptions_);
     subscriptions_.clear();
+    by_number_.clear();
     for (const auto& [tag, one] : leaving) one->from->cancel(*one);
     std::vector<std::shared_ptr<queue>> touched;
-    for (unacked_entry& one : unacked_) settle(one, outcome::requeue, touched);
+    for (unacked_entry& one : unacked_) settle(one, outcome::give_back, touched);
     unacked_.clear();
     unacked_count_ = 0;
     deliver_again(touched);

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace foz::broker {
@@ -76,19 +77,19 @@ private:
         std::uint64_t subscription;  // its number; 0: basic.get
         entry what;
         bool settled = false;
+        bool in_transaction = false;  // it will be, by the commit
     };
     struct unconfirmed {
         std::uint64_t tag;
         commit_number commit;
         bool rejected;
     };
-    enum class outcome { ack, requeue, reject };
+    enum class outcome { ack, requeue, give_back, reject };
     // What a transaction has put off (AMQP 0-9-1 §1.7): publishes, or else acknowledgements.
     struct postponed {
         message_ref what;
         bool mandatory = false;
         std::uint64_t tag = 0;
-        bool multiple = false;
         outcome how = outcome::ack;
     };
     struct transaction {
@@ -135,8 +136,16 @@ private:
     result<void> check_publish(const exchange& to, const amqp::message& content);
     // The last declared queue when the name is empty.
     result<std::string> named(const std::string& queue) const;
+    // Of unacked_, from begin to before end.
+    struct range {
+        std::size_t begin;
+        std::size_t end;
+    };
+    result<range> find_unacked(std::uint64_t tag, bool multiple) const;
     result<void> settle(std::uint64_t tag, bool multiple, outcome how);
-    result<void> settle_now(std::uint64_t tag, bool multiple, outcome how);
+    void settle_now(range which, outcome how);
+    // Its place in unacked_.
+    std::size_t end_postponement(std::uint64_t tag);
     void settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched);
     void deliver_again(const std::vector<std::shared_ptr<queue>>& touched);
     result<void> recover(bool requeue);
@@ -152,6 +161,7 @@ private:
     const std::uint16_t number_;
     amqp::content_assembler assembler_;
     std::map<std::string, std::unique_ptr<subscription>, std::less<>> subscriptions_;
+    std::unordered_map<std::uint64_t, subscription*> by_number_;
     std::uint64_t last_subscription_ = 0;
     std::uint16_t next_prefetch_ = 0;  // of each consumer that comes
     std::uint16_t prefetch_ = 0;       // of the channel

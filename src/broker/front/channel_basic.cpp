@@ -29,6 +29,15 @@ void write_deliver(std::string& out, std::uint16_t number, std::string_view cons
     frame.end_frame(0);
 }
 
+// In RabbitMQ's words.
+std::string why_no_expiration(std::string_view text) {
+    const std::size_t sign = text.starts_with('-') ? 1 : 0;
+    const std::size_t end = std::min(text.find_first_not_of("0123456789", sign), text.size());
+    if (end == sign) return "no_integer";
+    if (end < text.size()) return "{leftover_string,\"" + std::string(text.substr(end)) + "\"}";
+    return "{value_negative," + std::string(text) + "}";
+}
+
 }  // namespace
 
 bool subscription::can_take() const noexcept {
@@ -51,13 +60,13 @@ void channel::cancelled(subscription& gone) {
         told.no_wait = true;
         home_.send(number_, told);
     }
+    by_number_.erase(gone.number);
     subscriptions_.erase(subscriptions_.find(gone.tag));
 }
 
 subscription* channel::find(std::uint64_t number) {
-    for (const auto& [tag, one] : subscriptions_)
-        if (one->number == number) return one.get();
-    return nullptr;
+    const auto at = by_number_.find(number);
+    return at == by_number_.end() ? nullptr : at->second;
 }
 
 std::uint64_t channel::keep(const std::shared_ptr<queue>& from, const subscription* who, entry taken) {
@@ -114,7 +123,7 @@ result<void> channel::check_publish(const exchange& to, const amqp::message& con
     const auto& expiration = content.scanned.expiration;
     if (expiration && !parse_expiration(*expiration))
         return refuse(reply_code::precondition_failed,
-                      "invalid expiration '" + std::string(*expiration) + "': no number of milliseconds");
+                      "invalid expiration '" + std::string(*expiration) + "': " + why_no_expiration(*expiration));
     return {};
 }
 
@@ -155,10 +164,12 @@ result<publish_outcome> channel::route(exchange& to, const message_ref& what, bo
 }
 
 result<void> channel::perform(const postponed& one) {
-    if (!one.what) return settle_now(one.tag, one.multiple, one.how);
-    const auto to = home_.home_vhost().find_exchange(one.what->exchange());
-    if (!to) return std::unexpected(to.error());
-    const auto put = route(**to, one.what, one.mandatory);
+    if (!one.what) {
+        const std::size_t at = end_postponement(one.tag);
+        settle_now({at, at + 1}, one.how);
+        return {};
+    }
+    const auto put = route(one.what, one.mandatory);
     if (!put) return std::unexpected(put.error());
     return {};
 }
@@ -184,7 +195,8 @@ result<void> channel::on(const amqp::tx_commit&) {
 
 result<void> channel::on(const amqp::tx_rollback&) {
     if (!transaction_) return refuse(reply_code::precondition_failed, "channel is not transactional");
-    transaction_->work.clear();
+    for (const postponed& one : std::exchange(transaction_->work, {}))
+        if (!one.what) end_postponement(one.tag);
     answer(false, amqp::tx_rollback_ok{});
     return {};
 }
@@ -232,12 +244,11 @@ result<void> channel::on(const amqp::confirm_select& m) {
 result<void> channel::on(const amqp::basic_qos& m) {
     if (m.prefetch_size != 0)
         return refuse(reply_code::not_implemented, "prefetch_size!=0 (" + std::to_string(m.prefetch_size) + ")");
-    if (m.global)
-        prefetch_ = m.prefetch_count;
-    else
-        next_prefetch_ = m.prefetch_count;
+    if (!m.global) next_prefetch_ = m.prefetch_count;
+    // RabbitMQ takes a limit for consumers as the end of the channel's own.
+    prefetch_ = m.global ? m.prefetch_count : std::uint16_t{0};
     answer(false, amqp::basic_qos_ok{});
-    if (m.global) wake_all();
+    wake_all();
     return {};
 }
 
@@ -268,6 +279,7 @@ result<void> channel::on(const amqp::basic_consume& m) {
     const auto done = from.consume(*made, {.stream_offset = m.arguments.find("x-stream-offset")});
     if (!done) return done;
     subscription& who = *subscriptions_.emplace(tag, std::move(made)).first->second;
+    by_number_.emplace(who.number, &who);
     amqp::basic_consume_ok ok;
     ok.consumer_tag = tag;
     answer(m.no_wait, ok);
@@ -279,6 +291,7 @@ result<void> channel::on(const amqp::basic_cancel& m) {
     if (const auto at = subscriptions_.find(m.consumer_tag); at != subscriptions_.end()) {
         const std::unique_ptr<subscription> gone = std::move(at->second);
         subscriptions_.erase(at);
+        by_number_.erase(gone->number);
         gone->from->cancel(*gone);
     }
     amqp::basic_cancel_ok ok;
@@ -307,7 +320,8 @@ result<void> channel::on(const amqp::basic_get& m) {
     ok.routing_key = what.what->routing_key();
     ok.message_count = static_cast<std::uint32_t>((*found)->ready_count());
     home_.send(number_, ok);
-    const bool counted = (*found)->settings().kind == queue_kind::quorum && what.returns > 0;
+    // With basic.get RabbitMQ counts from 0, with basic.deliver from 1.
+    const bool counted = (*found)->settings().kind == queue_kind::quorum;
     write_content(counted ? amqp::with_header(what.what->properties(), "x-delivery-count", what.returns)
                           : std::string(what.what->properties()),
                   what);
@@ -336,6 +350,9 @@ void channel::settle(unacked_entry& one, outcome how, std::vector<std::shared_pt
             one.from->ack(one.what);
             break;
         case outcome::requeue:
+            one.from->requeue(std::move(one.what));
+            break;
+        case outcome::give_back:
             one.from->give_back(std::move(one.what));
             break;
         case outcome::reject:
@@ -345,36 +362,54 @@ void channel::settle(unacked_entry& one, outcome how, std::vector<std::shared_pt
     if (std::ranges::find(touched, one.from) == touched.end()) touched.push_back(one.from);
 }
 
+result<channel::range> channel::find_unacked(std::uint64_t tag, bool multiple) const {
+    range found{0, unacked_.size()};
+    if (multiple && tag == 0) return found;
+    const auto at = std::ranges::lower_bound(unacked_, tag, {}, &unacked_entry::tag);
+    if (at == unacked_.end() || at->tag != tag || at->settled || at->in_transaction)
+        return refuse(reply_code::precondition_failed, "unknown delivery tag " + std::to_string(tag));
+    found.end = static_cast<std::size_t>(at - unacked_.begin()) + 1;
+    if (!multiple) found.begin = found.end - 1;
+    return found;
+}
+
 result<void> channel::settle(std::uint64_t tag, bool multiple, outcome how) {
-    if (!transaction_) return settle_now(tag, multiple, how);
-    transaction_->work.push_back({.what = {}, .tag = tag, .multiple = multiple, .how = how});
+    const auto which = find_unacked(tag, multiple);
+    if (!which) return std::unexpected(which.error());
+    if (!transaction_) {
+        settle_now(*which, how);
+        return {};
+    }
+    // The client has had its say; the commit carries it out, a rollback takes it back.
+    for (std::size_t i = which->begin; i < which->end; ++i) {
+        unacked_entry& one = unacked_[i];
+        if (one.settled || std::exchange(one.in_transaction, true)) continue;
+        transaction_->work.push_back({.what = {}, .tag = one.tag, .how = how});
+    }
     return {};
 }
 
-result<void> channel::settle_now(std::uint64_t tag, bool multiple, outcome how) {
-    const auto unknown = [&] {
-        return refuse(reply_code::precondition_failed, "unknown delivery tag " + std::to_string(tag));
-    };
+std::size_t channel::end_postponement(std::uint64_t tag) {
+    const auto at = std::ranges::lower_bound(unacked_, tag, {}, &unacked_entry::tag);
+    at->in_transaction = false;
+    return static_cast<std::size_t>(at - unacked_.begin());
+}
+
+void channel::settle_now(range which, outcome how) {
     std::vector<std::shared_ptr<queue>> touched;
-    std::size_t begin = 0;
-    std::size_t end = unacked_.size();
-    if (!multiple || tag != 0) {
-        const auto at = std::ranges::lower_bound(unacked_, tag, {}, &unacked_entry::tag);
-        if (at == unacked_.end() || at->tag != tag || at->settled) return unknown();
-        end = static_cast<std::size_t>(at - unacked_.begin()) + 1;
-        if (!multiple) begin = end - 1;
-    }
+    std::vector<std::uint64_t> freed;
     // By number: a dead letter may be delivered on this very channel, which makes the list longer.
-    for (std::size_t i = begin; i < end; ++i) settle(unacked_[i], how, touched);
+    for (std::size_t i = which.begin; i < which.end; ++i) {
+        if (unacked_[i].settled || unacked_[i].in_transaction) continue;
+        const std::uint64_t whose = unacked_[i].subscription;
+        if (whose != 0 && (freed.empty() || freed.back() != whose)) freed.push_back(whose);
+        settle(unacked_[i], how, touched);
+    }
     while (!unacked_.empty() && unacked_.front().settled) unacked_.pop_front();
     if (how == outcome::requeue) deliver_again(touched);
-    if (std::exchange(full_, prefetch_ != 0 && unacked_count_ >= prefetch_)) {
-        wake_all();
-    } else {
-        for (const auto& [name, one] : subscriptions_)
-            if (one->prefetch != 0 && std::ranges::find(touched, one->from) != touched.end()) one->from->wake(*one);
-    }
-    return {};
+    if (std::exchange(full_, prefetch_ != 0 && unacked_count_ >= prefetch_)) return wake_all();
+    for (const std::uint64_t number : freed)
+        if (subscription* const who = find(number); who && who->prefetch != 0) who->from->wake(*who);
 }
 
 void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) {
@@ -383,7 +418,8 @@ void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) 
 
 result<void> channel::recover(bool requeue) {
     if (!requeue) return refuse(reply_code::not_implemented, "basic.recover(false)");
-    return settle_now(0, true, outcome::requeue);
+    settle_now({0, unacked_.size()}, outcome::requeue);
+    return {};
 }
 
 result<void> channel::on(const amqp::basic_recover& m) {

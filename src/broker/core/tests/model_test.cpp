@@ -8,6 +8,7 @@
 #include <iostream>
 #include <map>
 #include <ranges>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -23,14 +24,29 @@ struct reference {
         bool out = false;        // with a consumer
         bool delivered = false;  // some time
         std::uint32_t returns = 0;
+        std::uint64_t turn = 0;  // of a quorum queue: counts what came back; it goes out first, in that order
     };
     std::map<std::uint64_t, item> items;
+    std::uint64_t turns = 0;
+
+    // Which goes out first.
+    auto place(std::uint64_t at) const {
+        const auto one = items.find(at);
+        const std::uint64_t turn = one == items.end() ? 0 : one->second.turn;
+        return std::tuple(turn == 0, turn, at);
+    }
 
     std::size_t ready() const {
         return static_cast<std::size_t>(std::ranges::count_if(items, [](const auto& one) { return !one.second.out; }));
     }
     auto head() {
-        return std::ranges::find_if(items, [](const auto& one) { return !one.second.out; });
+        auto first = items.end();
+        for (auto one = items.begin(); one != items.end(); ++one)
+            if (!one->second.out && (first == items.end() || place(one->first) < place(first->first))) {
+                first = one;
+                if (turns == 0) break;
+            }
+        return first;
     }
 };
 
@@ -147,6 +163,7 @@ private:
             case 0: {
                 reference::item& back = model_.items.at(at);
                 ++back.returns;
+                if (settings_.kind == queue_kind::quorum) back.turn = ++model_.turns;
                 const bool dies = settings_.delivery_limit && back.returns > *settings_.delivery_limit;
                 if (dies) drop(at);
                 queue_->give_back(who.pop(i));
@@ -217,6 +234,7 @@ private:
         for (auto& [at, one] : model_.items) {
             EXPECT_TRUE(!one.delivered || at < delivered_end || one.returns > 0);
             one.out = false;
+            one.turn = 0;
             one.delivered = one.returns > 0 || at < delivered_end;
             if (settings_.kind == queue_kind::classic) one.returns = 0;
         }
@@ -243,7 +261,7 @@ private:
             for (const entry& held : one.held)
                 if (const auto at = model_.items.find(held.at); at == model_.items.end() || !at->second.out)
                     fresh.push_back(&held);
-        std::ranges::sort(fresh, {}, &entry::at);
+        std::ranges::sort(fresh, {}, [this](const entry* one) { return model_.place(one->at); });
         for (const entry* const one : fresh) {
             expire();
             const auto head = model_.head();
