@@ -300,6 +300,15 @@ test('a global prefetch is for the channel as a whole', async () => {
   for (const q of [a, b]) await ch.deleteQueue(q);
 });
 
+test('quorum: no consumer under a global prefetch', async () => {
+  const q = await queue(ch, quorum());
+  await refused({ level: 'connection', code: 540, text: `NOT_IMPLEMENTED - queue '${q}' in vhost '${vhost}' does not support global qos` }, async (c) => {
+    await c.prefetch(5, true);
+    await c.consume(q, () => {});
+  });
+  await ch.deleteQueue(q);
+});
+
 test('a prefetch is for the consumers that come after it; it holds together with the global one', async () => {
   const q = await queue(ch, { durable: false });
   await put(ch, q, ...numbers(0, 12));

@@ -13,7 +13,8 @@ std::string queue::described() const {
 
 result<void> queue::consume(consumer& who, const consume_options& options) {
     const bool taken = std::ranges::any_of(consumers_, [](const consumer* other) { return other->exclusive; });
-    if (taken || (who.exclusive && !consumers_.empty()))
+    const bool shared = settings().kind == queue_kind::stream;  // whoever reads leaves everything to the others
+    if (!shared && (taken || (who.exclusive && !consumers_.empty())))
         return refuse(amqp::reply_code::access_refused, described() + " in exclusive use");
     if (auto checked = check_consume(who, options); !checked) return checked;
     const auto place = std::ranges::upper_bound(consumers_, who.priority, std::greater<>(), &consumer::priority);

@@ -198,7 +198,7 @@ result<std::size_t> stream::purge() {
 result<void> stream::check_consume(const consumer& who, const consume_options& options) {
     if (who.no_ack)
         return refuse(amqp::reply_code::not_implemented,
-                      "consumer mode no_ack (aka auto_ack) not supported by stream queues " + described());
+                      "automatic acknowledgement not supported by stream queues " + described());
     if (!options.stream_offset) return {};
     const auto& wish = *options.stream_offset;
     if (amqp::as_timestamp(&wish) || amqp::as_int64(wish)) return {};

@@ -148,7 +148,8 @@ result<std::size_t> vhost::delete_queue(std::string_view name, delete_options op
     const auto found = find_queue(name, who);
     if (!found) return std::unexpected(found.error());
     queue& gone = **found;
-    if (options.if_unused && gone.consumer_count() > 0)
+    const bool stream = gone.settings().kind == queue_kind::stream;  // RabbitMQ counts neither readers nor messages
+    if (options.if_unused && !stream && gone.consumer_count() > 0)
         return refuse(reply_code::precondition_failed, gone.described() + " in use");
     if (options.if_empty && gone.ready_count() > 0)
         return refuse(reply_code::precondition_failed, gone.described() + " not empty");

@@ -213,7 +213,8 @@ result<void> channel::on(const amqp::queue_declare& m) {
     amqp::queue_declare_ok done;
     done.queue = last_queue_;
     done.message_count = count32((*found)->ready_count());
-    done.consumer_count = count32((*found)->consumer_count());
+    // Of a stream RabbitMQ counts neither messages nor readers.
+    if ((*found)->settings().kind != queue_kind::stream) done.consumer_count = count32((*found)->consumer_count());
     answer(m.no_wait, done);
     return {};
 }

@@ -133,6 +133,7 @@ private:
     result<void> require(permission what, std::string_view kind, const std::string& name);
     result<void> may_declare(const amqp::exchange_declare& m);
     result<void> may_declare(const amqp::queue_declare& m);
+    result<void> check_prefetch(const queue& from, bool no_ack) const;
     result<void> check_publish(const exchange& to, const amqp::message& content);
     // The last declared queue when the name is empty.
     result<std::string> named(const std::string& queue) const;

@@ -252,6 +252,16 @@ result<void> channel::on(const amqp::basic_qos& m) {
     return {};
 }
 
+result<void> channel::check_prefetch(const queue& from, bool no_ack) const {
+    const queue_kind kind = from.settings().kind;
+    if (kind == queue_kind::stream && next_prefetch_ == 0 && !no_ack)
+        return refuse(reply_code::precondition_failed,
+                      "consumer prefetch count is not set for '" + from.described() + "'");
+    if (kind != queue_kind::classic && prefetch_ != 0)
+        return refuse(reply_code::not_implemented, from.described() + " does not support global qos");
+    return {};
+}
+
 result<void> channel::on(const amqp::basic_consume& m) {
     const auto name = named(m.queue);
     if (!name) return std::unexpected(name.error());
@@ -263,8 +273,7 @@ result<void> channel::on(const amqp::basic_consume& m) {
     if (subscriptions_.contains(tag))
         return refuse(reply_code::not_allowed, "attempt to reuse consumer tag '" + tag + "'");
     queue& from = **found;
-    if (from.settings().kind == queue_kind::stream && next_prefetch_ == 0 && !m.no_ack)
-        return refuse(reply_code::precondition_failed, "consumer prefetch count is not set for " + from.described());
+    if (auto possible = check_prefetch(from, m.no_ack); !possible) return possible;
     auto made = std::make_unique<subscription>(*this, tag, from.shared_from_this(),
                                                m.no_ack ? std::uint16_t{0} : next_prefetch_);
     made->no_ack = m.no_ack;
@@ -376,6 +385,12 @@ result<channel::range> channel::find_unacked(std::uint64_t tag, bool multiple) c
 result<void> channel::settle(std::uint64_t tag, bool multiple, outcome how) {
     const auto which = find_unacked(tag, multiple);
     if (!which) return std::unexpected(which.error());
+    if (how != outcome::ack)
+        for (std::size_t i = which->begin; i < which->end; ++i)
+            if (unacked_[i].from->settings().kind == queue_kind::stream && !unacked_[i].settled)
+                return refuse(
+                    reply_code::not_implemented,
+                    "basic.nack and basic.reject not supported by stream queues " + unacked_[i].from->described());
     if (!transaction_) {
         settle_now(*which, how);
         return {};
