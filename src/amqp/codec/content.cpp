@@ -121,9 +121,14 @@ std::expected<message*, frame_error> content_assembler::on_header(std::string_vi
                                                          : scan_header(payload, body_size_, message_);
     if (!decoded) return fail(reply_code_of(decoded.error()), to_string(decoded.error()));
     if (body_size_ > body_limit_) {
-        return fail(reply_code::precondition_failed, "a body of " + std::to_string(body_size_) +
-                                                         " octets is larger than the limit of " +
-                                                         std::to_string(body_limit_));
+        const method_info& cause = info(message_.method);
+        state_ = state::idle;
+        drop_body();
+        return std::unexpected(frame_error{.code = reply_code::precondition_failed,
+                                           .text = "message size " + std::to_string(body_size_) +
+                                                   " is larger than configured max size " + std::to_string(body_limit_),
+                                           .class_id = cause.class_id,
+                                           .method_id = cause.method_id});
     }
     state_ = body_size_ == 0 ? state::idle : state::body_due;
     return body_size_ == 0 ? &message_ : nullptr;

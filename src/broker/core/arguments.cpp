@@ -16,32 +16,6 @@ constexpr std::array<std::string_view, 17> type_names{
     "void",  "bool",   "byte",    "unsignedbyte", "short",  "unsignedshort", "signedint", "unsignedint", "long",
     "float", "double", "decimal", "longstr",      "binary", "timestamp",     "array",     "table"};
 
-// A value as RabbitMQ prints it.
-std::string printed(const amqp::field_value& value) {
-    return std::visit(
-        []<class T>(const T& held) -> std::string {
-            if constexpr (std::is_same_v<T, bool>)
-                return held ? "true" : "false";
-            else if constexpr (std::is_integral_v<T>)
-                return std::to_string(held);
-            else if constexpr (std::is_floating_point_v<T>)
-                return std::to_string(held);
-            else if constexpr (std::is_same_v<T, std::string>)
-                return held;
-            else if constexpr (std::is_same_v<T, amqp::byte_array>)
-                return held.octets;
-            else if constexpr (std::is_same_v<T, amqp::timestamp>)
-                return std::to_string(held.seconds);
-            else
-                return "…";
-        },
-        value.get());
-}
-
-std::string type_name(const amqp::field_value& value) {
-    return std::string(type_names[value.get().index()]);
-}
-
 std::string said(const amqp::field_value* value) {
     if (!value) return "none";
     return "the value '" + printed(*value) + "' of type '" + type_name(*value) + "'";
@@ -244,6 +218,31 @@ void read_stream(argument_reader& in, queue_settings& out) {
 }
 
 }  // namespace
+
+std::string printed(const amqp::field_value& value) {
+    return std::visit(
+        []<class T>(const T& held) -> std::string {
+            if constexpr (std::is_same_v<T, bool>)
+                return held ? "true" : "false";
+            else if constexpr (std::is_integral_v<T>)
+                return std::to_string(held);
+            else if constexpr (std::is_floating_point_v<T>)
+                return std::to_string(held);
+            else if constexpr (std::is_same_v<T, std::string>)
+                return held;
+            else if constexpr (std::is_same_v<T, amqp::byte_array>)
+                return held.octets;
+            else if constexpr (std::is_same_v<T, amqp::timestamp>)
+                return std::to_string(held.seconds);
+            else
+                return "…";
+        },
+        value.get());
+}
+
+std::string type_name(const amqp::field_value& value) {
+    return std::string(type_names[value.get().index()]);
+}
 
 result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags flags, std::string_view described) {
     queue_settings out;

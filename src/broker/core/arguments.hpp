@@ -45,6 +45,10 @@ struct queue_settings {
 // itself or is not durable is refused too.
 result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags flags, std::string_view described);
 
+// A value and its type as RabbitMQ prints them in refusals.
+std::string printed(const amqp::field_value& value);
+std::string type_name(const amqp::field_value& value);
+
 // "inequivalent arg 'x' for …" (406) unless both say the same. `described`: "queue 'q' in vhost '/'".
 result<void> require_same(std::string_view name, bool received, bool current, std::string_view described);
 result<void> require_same(std::string_view name, std::string_view received, std::string_view current,

@@ -197,6 +197,11 @@ result<void> vhost::declare(const exchange_request& wish) {
     const auto kind = exchange_kind_of(wish.type);
     if (!kind) return refuse(reply_code::command_invalid, "unknown exchange type '" + wish.type + "'");
     if (wish.name.empty()) return refuse(reply_code::access_refused, "operation not permitted on the default exchange");
+    if (const amqp::field_value* const alternate = wish.arguments.find("alternate-exchange");
+        alternate && !amqp::as_string(alternate))
+        return refuse(reply_code::precondition_failed, "invalid type '" + type_name(*alternate) +
+                                                           "' for arg 'alternate-exchange' in " +
+                                                           quoted("exchange", wish.name, name_));
     if (const exchange* const known = look_up_exchange(wish.name)) {
         const exchange_identity& is = known->identity();
         const std::string described = quoted("exchange", wish.name, name_);
@@ -229,7 +234,7 @@ result<void> vhost::delete_exchange(std::string_view name, bool if_unused) {
     if (name.empty()) return refuse(reply_code::access_refused, "operation not permitted on the default exchange");
     if (name.starts_with(reserved_prefix))
         return refuse(reply_code::access_refused,
-                      "exchange name '" + std::string(name) + "' contains reserved prefix 'amq.*'");
+                      "deletion of system " + quoted("exchange", name, name_) + " not allowed");
     exchange* const found = look_up_exchange(name);
     if (!found) return {};
     if (if_unused && !found->bindings().empty())
@@ -288,7 +293,10 @@ result<void> vhost::bind(const binding_request& wish, owner_id who) {
         const auto word = amqp::as_string(match);
         const bool known = word == "all" || word == "any" || word == "all-with-x" || word == "any-with-x";
         if (match && !known) {
-            if (!word) return refuse(reply_code::precondition_failed, "Invalid x-match field type");
+            if (!word)
+                return refuse(reply_code::precondition_failed, "Invalid x-match field type " + type_name(*match) +
+                                                                   " (value " + printed(*match) +
+                                                                   "); expected longstr");
             return refuse(reply_code::precondition_failed, "Invalid x-match field value <<\"" + std::string(*word) +
                                                                "\">>; expected all, any, all-with-x, or any-with-x");
         }

@@ -62,6 +62,7 @@ void channel::fail(const refusal& why, std::uint16_t class_id, std::uint16_t met
 void channel::release() {
     // What comes back from here goes to others, not to another consumer of this channel that is about to leave.
     released_ = true;
+    end_replies();
     flush_confirms();
     unconfirmed_.clear();
     transaction_.reset();
@@ -146,6 +147,8 @@ result<void> channel::on(const amqp::channel_flow& m) {
 
 result<void> channel::on(const amqp::exchange_declare& m) {
     if (m.passive) {
+        if (m.exchange.empty())
+            return refuse(reply_code::access_refused, "operation not permitted on the default exchange");
         const auto found = home_.home_vhost().find_exchange(m.exchange);
         if (!found) return std::unexpected(found.error());
     } else {
@@ -196,6 +199,7 @@ result<void> channel::on(const amqp::exchange_unbind& m) {
 }
 
 result<void> channel::on(const amqp::queue_declare& m) {
+    if (is_reply_queue(m.queue)) return declare_reply_queue(m);
     result<queue*> found;
     if (m.passive) {
         // By name alone: RabbitMQ does not take an empty one for the last declared queue here.

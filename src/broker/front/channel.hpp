@@ -128,6 +128,17 @@ private:
     result<void> perform(const postponed& one);
     template <class Method>
     result<void> on(const Method&);  // what no client sends
+    // Direct reply-to. A channel has one consumer of replies at most.
+    static bool is_reply_queue(std::string_view name) noexcept;
+    static bool wants_reply_address(const amqp::message& content) noexcept;
+    channel* reply_consumer(std::string_view address) const;
+    result<void> consume_replies(const std::string& tag, bool no_ack, bool no_wait);
+    void end_replies();
+    result<std::string> with_reply_address(std::string_view properties) const;
+    result<void> declare_reply_queue(const amqp::queue_declare& m);
+    // If it is a reply that somebody waits for.
+    void reply(const message_ref& what);
+    void take_reply(const message_ref& what);
     void answer(bool no_wait, const amqp::method& m);
 
     result<void> require(permission what, std::string_view kind, const std::string& name);
@@ -174,6 +185,8 @@ private:
     std::deque<unconfirmed> unconfirmed_;
     std::optional<transaction> transaction_;
     std::string last_queue_;
+    std::string reply_token_;  // empty: nobody consumes replies
+    std::string reply_tag_;
     bool released_ = false;  // nothing is delivered any more
     bool closing_ = false;
     bool closed_ = false;

@@ -105,6 +105,14 @@ void channel::deliver(subscription& to, const std::shared_ptr<queue>& from, entr
     keep(from, &to, std::move(taken));
 }
 
+void channel::take_reply(const message_ref& what) {
+    // Nothing is kept: a client that does not read its answers loses them.
+    if (home_.choked()) return;
+    const entry taken{.what = what};
+    write_deliver(home_.out(), number_, reply_tag_, ++last_tag_, taken);
+    write_content(what->properties(), taken);
+}
+
 void channel::wake_all() {
     std::vector<std::string> tags;
     for (const auto& [tag, one] : subscriptions_) tags.push_back(tag);
@@ -134,6 +142,12 @@ result<void> channel::publish(const amqp::basic_publish& m, amqp::message& conte
     if (!to) return std::unexpected(to.error());
     if (auto allowed = require(permission::write, "exchange", m.exchange); !allowed) return allowed;
     if (auto checked = check_publish(**to, content); !checked) return checked;
+    if (wants_reply_address(content)) {
+        auto with_address = with_reply_address(content.encoded_properties);
+        if (!with_address) return std::unexpected(with_address.error());
+        content.encoded_properties = std::move(*with_address);
+        content.scanned = amqp::scan_properties(content.encoded_properties).value_or(amqp::property_view());
+    }
     auto made = message::make({.exchange = m.exchange,
                                .routing_key = m.routing_key,
                                .properties = content.encoded_properties,
@@ -151,6 +165,7 @@ result<void> channel::publish(const amqp::basic_publish& m, amqp::message& conte
 }
 
 result<publish_outcome> channel::route(exchange& to, const message_ref& what, bool mandatory) {
+    reply(what);  // it is in no queue: to RabbitMQ, and so to mandatory, it is unroutable
     const auto put = home_.home_vhost().publish(to, what);
     if (!put || put->routed || !mandatory) return put;
     amqp::basic_return back;
@@ -169,7 +184,9 @@ result<void> channel::perform(const postponed& one) {
         settle_now({at, at + 1}, one.how);
         return {};
     }
-    const auto put = route(one.what, one.mandatory);
+    const auto to = home_.home_vhost().find_exchange(one.what->exchange());
+    if (!to) return std::unexpected(to.error());
+    const auto put = route(**to, one.what, one.mandatory);
     if (!put) return std::unexpected(put.error());
     return {};
 }
@@ -265,13 +282,15 @@ result<void> channel::check_prefetch(const queue& from, bool no_ack) const {
 result<void> channel::on(const amqp::basic_consume& m) {
     const auto name = named(m.queue);
     if (!name) return std::unexpected(name.error());
+    const std::string tag =
+        m.consumer_tag.empty() ? std::string(tag_prefix) + home_.home().random().token() : m.consumer_tag;
+    const bool used = subscriptions_.contains(tag) || tag == reply_tag_;
+    const auto reused = [&] { return refuse(reply_code::not_allowed, "attempt to reuse consumer tag '" + tag + "'"); };
+    if (is_reply_queue(*name)) return used ? reused() : consume_replies(tag, m.no_ack, m.no_wait);
     if (auto allowed = require(permission::read, "queue", *name); !allowed) return allowed;
     const auto found = home_.home_vhost().find_queue(*name, home_.owner());
     if (!found) return std::unexpected(found.error());
-    const std::string tag =
-        m.consumer_tag.empty() ? std::string(tag_prefix) + home_.home().random().token() : m.consumer_tag;
-    if (subscriptions_.contains(tag))
-        return refuse(reply_code::not_allowed, "attempt to reuse consumer tag '" + tag + "'");
+    if (used) return reused();
     queue& from = **found;
     if (auto possible = check_prefetch(from, m.no_ack); !possible) return possible;
     auto made = std::make_unique<subscription>(*this, tag, from.shared_from_this(),
@@ -302,6 +321,8 @@ result<void> channel::on(const amqp::basic_cancel& m) {
         subscriptions_.erase(at);
         by_number_.erase(gone->number);
         gone->from->cancel(*gone);
+    } else if (!reply_tag_.empty() && m.consumer_tag == reply_tag_) {
+        end_replies();
     }
     amqp::basic_cancel_ok ok;
     ok.consumer_tag = m.consumer_tag;
@@ -432,7 +453,7 @@ void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) 
 }
 
 result<void> channel::recover(bool requeue) {
-    if (!requeue) return refuse(reply_code::not_implemented, "basic.recover(false)");
+    if (!requeue) return refuse(reply_code::not_implemented, "requeue=false");
     settle_now({0, unacked_.size()}, outcome::requeue);
     return {};
 }

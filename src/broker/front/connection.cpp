@@ -23,7 +23,7 @@ amqp::table server_properties(const std::string& version) {
     amqp::table capabilities{
         {"publisher_confirms", true},           {"exchange_exchange_bindings", true}, {"basic.nack", true},
         {"consumer_cancel_notify", true},       {"connection.blocked", true},         {"consumer_priorities", true},
-        {"authentication_failure_close", true}, {"per_consumer_qos", true},           {"direct_reply_to", false}};
+        {"authentication_failure_close", true}, {"per_consumer_qos", true},           {"direct_reply_to", true}};
     return {{"product", "Foz"},
             {"version", version},
             {"platform", "C++"},
@@ -35,6 +35,19 @@ amqp::table server_properties(const std::string& version) {
 template <class T>
 T lower(T theirs, T ours) {
     return theirs == 0 ? ours : ours == 0 ? theirs : std::min(theirs, ours);
+}
+
+// `ours`: the highest value that is allowed; 0: any.
+result<void> check_negotiated(const char* name, std::uint32_t theirs, std::uint32_t low, std::uint32_t ours) {
+    const std::string said = "negotiated " + std::string(name) + " = " + std::to_string(theirs);
+    if (theirs != 0 && theirs < low)
+        return refuse(amqp::reply_code::not_allowed,
+                      said + " is lower than the minimum allowed value (" + std::to_string(low) + ")");
+    if (ours != 0 && (theirs == 0 || theirs > ours))
+        return refuse(amqp::reply_code::not_allowed, said + (theirs == 0 ? " (no limit)" : "") +
+                                                         " is higher than the maximum allowed value (" +
+                                                         std::to_string(ours) + ")");
+    return {};
 }
 
 struct login {
@@ -332,7 +345,7 @@ void connection::log_in(const amqp::connection_start_ok& said) {
         return;
     }
     if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
-        return fail({amqp::reply_code::command_invalid, "unknown authentication mechanism '" + said.mechanism + "'"},
+        return fail({amqp::reply_code::not_allowed, "unknown authentication mechanism '" + said.mechanism + "'"},
                     amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
     const auto who = read_login(said);
     if (!who)
@@ -349,12 +362,10 @@ void connection::refuse_login(const std::string& mechanism) {
 }
 
 void connection::on_tune_ok(const amqp::connection_tune_ok& said) {
-    const std::uint32_t frame_max = lower(said.frame_max, frame_max_);
-    if (said.frame_max > frame_max_ || (said.frame_max != 0 && said.frame_max < amqp::frame_min_size) ||
-        said.channel_max > channel_max_)
-        return fail({amqp::reply_code::not_allowed, "negotiated values are out of range"},
-                    amqp::connection_tune_ok::class_id, amqp::connection_tune_ok::method_id);
-    frame_max_ = frame_max;
+    auto checked = check_negotiated("frame_max", said.frame_max, amqp::frame_min_size, frame_max_);
+    if (checked) checked = check_negotiated("channel_max", said.channel_max, 0, channel_max_);
+    if (!checked) return fail(checked.error(), amqp::connection_tune_ok::class_id, amqp::connection_tune_ok::method_id);
+    frame_max_ = lower(said.frame_max, frame_max_);
     channel_max_ = lower(said.channel_max, channel_max_);
     parser_.set_frame_max(frame_max_);
     heartbeat_ = std::chrono::seconds(said.heartbeat);

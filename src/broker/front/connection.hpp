@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace foz::broker {
 
@@ -40,6 +41,8 @@ struct front_context {
     const users& known;
     const connection_limits& limits;
     std::string version;
+    // Channels that consume replies, by their token.
+    std::unordered_map<std::string, channel*> reply_consumers = {};
 };
 
 class connection_owner {
@@ -79,6 +82,7 @@ public:
     owner_id owner() const noexcept { return owner_; }
     vhost& home_vhost() noexcept { return *vhost_; }
     node& model() noexcept { return shared_.model; }
+    auto& reply_consumers() noexcept { return shared_.reply_consumers; }
     const connection_limits& limits() const noexcept { return shared_.limits; }
     const std::string& user() const noexcept { return user_->name; }
     bool allows(permission what, const std::string& name) { return access_->allows(what, name); }
