@@ -57,7 +57,7 @@ TEST(connection, refused_logins) {
                         {client::login("nobody", "guest"), 403},
                         {client::login("", ""), 403},
                         {client::login("guest", "wrong", {}), 0},
-                        {other, 503},
+                        {other, 530},
                         {short_response, 502},
                         {table, 502}};
     for (const row& one : rows) {

@@ -107,6 +107,7 @@ public:
         login.mechanism = "PLAIN";
         login.response = std::string("\0guest\0guest", 12);
         amqp::connection_tune_ok tune;
+        tune.channel_max = 2'047;
         tune.frame_max = 131'072;
         amqp::connection_open enter;
         enter.virtual_host = "/";
