@@ -71,6 +71,9 @@ void append(definition_set& to, const definition_set& more) {
 }
 
 checked check(const definition_set& what, const definition_set& all) {
+    for (std::size_t i = 0; i < what.vhosts.size(); ++i)
+        if (what.vhosts[i] == "*")  // user_settings: all of them
+            return std::unexpected(path("vhosts", i, "name") + "'*' can't be the name of a virtual host");
     if (auto good = check_permissions(what, all); !good) return good;
     const std::vector<policy> none;
     const std::vector<policy>& policies = what.policies ? *what.policies : none;

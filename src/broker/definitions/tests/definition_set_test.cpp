@@ -47,6 +47,7 @@ TEST(definition_set, what_refers_to_nothing_is_found) {
         const auto checked = check(what, all);
         return checked ? "none" : checked.error();
     };
+    EXPECT_EQ(error({.vhosts = {"b", "*"}}), "vhosts[1].name: '*' can't be the name of a virtual host");
     EXPECT_EQ(error({.permissions = {{.user = "carl", .vhost = "/"}}}), "permissions[0].user: there is no user 'carl'");
     EXPECT_EQ(error({.permissions = {{.user = "anna", .vhost = "x"}}}),
               "permissions[0].vhost: there is no virtual host 'x'");
