@@ -69,16 +69,16 @@ TEST(definitions, what_is_written_is_read) {
 }
 
 TEST(definitions, keys_stay_short_whatever_the_names_are) {
-    constexpr std::size_t lmdb_key_max = 511;
+    constexpr std::size_t key_max = 511;
     const std::string longest(255, 'n');
     binding_record large = some_binding(longest);
     large.vhost = large.exchange = large.destination = longest;
     large.arguments = {{"a", std::string(100'000, 'v')}};
-    EXPECT_LE(encode(large).key.size(), lmdb_key_max);
+    EXPECT_LE(encode(large).key.size(), key_max);
     expect_same(again(large), large);
     queue_record q = some_queue(longest);
     q.vhost = longest;
-    EXPECT_LE(encode(q).key.size(), lmdb_key_max);
+    EXPECT_LE(encode(q).key.size(), key_max);
     EXPECT_EQ(again(q).name, longest);
     EXPECT_EQ(again(q).arguments, q.arguments);
     // Bindings that differ only far behind have keys of their own.
