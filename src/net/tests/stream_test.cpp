@@ -3,9 +3,8 @@
 #include "net/connect.hpp"
 #include "net/listener.hpp"
 #include "net/runtime.hpp"
+#include "net/tests/certificate.hpp"
 
-#include <cstdio>
-#include <filesystem>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -14,8 +13,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 namespace foz::net {
 namespace {
@@ -66,43 +63,6 @@ struct collector final : stream_handler {
     std::shared_ptr<stream> peer;
     std::string received;
     error_code closed_with;
-};
-
-// A key and a self-signed certificate for localhost, as files.
-struct certificate {
-    certificate() {
-        EVP_PKEY* key = EVP_EC_gen("P-256");
-        X509* x509 = X509_new();
-        X509_set_version(x509, 2);
-        X509_gmtime_adj(X509_getm_notBefore(x509), -60);
-        X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
-        X509_set_pubkey(x509, key);
-        X509_NAME* name = X509_get_subject_name(x509);
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1,
-                                   -1, 0);
-        X509_set_issuer_name(x509, name);
-        X509_EXTENSION* alternative = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-        X509_add_ext(x509, alternative, -1);
-        X509_sign(x509, key, EVP_sha256());
-        std::FILE* file = std::fopen(cert_file.c_str(), "w");
-        PEM_write_X509(file, x509);
-        std::fclose(file);
-        file = std::fopen(key_file.c_str(), "w");
-        PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-        std::fclose(file);
-        X509_EXTENSION_free(alternative);
-        X509_free(x509);
-        EVP_PKEY_free(key);
-    }
-    ~certificate() { std::filesystem::remove_all(folder); }
-
-    std::filesystem::path folder = [] {
-        auto path = std::filesystem::temp_directory_path() / ("foz-tls-" + system_random().token(64));
-        std::filesystem::create_directory(path);
-        return path;
-    }();
-    std::string cert_file = folder / "cert.pem";
-    std::string key_file = folder / "key.pem";
 };
 
 std::string pattern(std::size_t size) {

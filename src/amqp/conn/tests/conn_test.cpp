@@ -55,6 +55,9 @@ asio::awaitable<void> stop(client& c, net::runtime& cores) {
 table quorum() {
     return {{"x-queue-type", "quorum"}};
 }
+table full_after_one() {
+    return {{"x-max-length", 1}, {"x-overflow", "reject-publish"}};
+}
 table max_length(int n) {
     return {{"x-max-length", n}};
 }
@@ -210,6 +213,43 @@ TEST(amqp_conn, a_full_queue_that_rejects_publishes_says_so) {
     f.run();
     EXPECT_EQ(outcomes, (std::vector{outcome::confirmed, outcome::rejected}));
     EXPECT_EQ(sender.counters().refused, 2u);
+}
+
+namespace {
+
+asio::awaitable<result<void>> declare_full_and_drain(channel& on, std::string queue, bool drain) {
+    auto declared = co_await declare_queue(on, queue, full_after_one());
+    if (!declared || !drain) co_return declared;
+    queue_purge purge;
+    purge.queue = queue;
+    auto purged = co_await on.call(std::move(purge));
+    if (!purged) co_return std::unexpected(purged.error());
+    co_return result<void>{};
+}
+
+}  // namespace
+
+TEST(amqp_conn, a_negative_confirm_reopens_the_channel_and_the_message_is_repeated) {
+    fixture f;
+    client c(f.home, {.urls = {broker()}});
+    const std::string queue = "refused-" + system_random().token();
+    publisher sender(c);
+    int openings = 0;
+    sender.set_recipe([&](channel& on) { return declare_full_and_drain(on, queue, openings++ > 0); });
+    std::vector<outcome> outcomes;
+    for (int i = 0; i < 2; ++i)
+        sender.publish(to_queue(queue, std::to_string(i)), 15s, [&](outcome o) {
+            outcomes.push_back(o);
+            if (outcomes.size() == 2) f.spawn(stop(c, f.cores));
+        });
+    c.start();
+    f.run();
+    EXPECT_EQ(outcomes, (std::vector{outcome::confirmed, outcome::confirmed}));
+    EXPECT_EQ(openings, 2);
+    EXPECT_EQ(sender.counters().refused, 1u);
+    EXPECT_EQ(sender.counters().reopened, 1u);
+    EXPECT_EQ(sender.counters().repeated, 1u);
+    EXPECT_EQ(c.counters().connects, 1u);
 }
 
 TEST(amqp_conn, a_conflicting_declaration_is_reported_in_words_and_retried) {
