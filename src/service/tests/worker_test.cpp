@@ -1,5 +1,7 @@
 #include "fixture.hpp"
 
+#include <atomic>
+#include <future>
 #include <set>
 #include <utility>
 
@@ -79,6 +81,33 @@ TEST(worker, an_error_code_that_can_not_be_passed_on_answers_the_caller_all_the_
     EXPECT_EQ(all[0].properties.correlation_id, "c-m1");
     EXPECT_EQ(amqp::as_string(all[1].properties.headers->find(contract::header_error)), "?");
     EXPECT_EQ(all[1].body, R"({"code":"?","message":"?"})");
+}
+
+TEST(worker, holds_one_message_unless_told_otherwise_and_leaves_the_rest_to_others) {
+    const channels names;
+    const worker_options usual{.broker_urls = {broker()}, .channels = names.all};
+    worker first(usual), second(usual);
+    std::promise<void> go_on;
+    std::atomic<bool> busy = false;
+    first.on(names.a(), "", [&](request& r) {
+        busy = true;
+        go_on.get_future().wait();
+        r.reply("\"first\"");
+    });
+    second.on(names.a(), "", [](request& r) { r.reply("\"second\""); });
+    peer p(names);
+    const running one(first);
+    p.send(names.a(), "", "1", "m1");
+    wait_until([&] { return busy.load(); });
+    {
+        const running other(second);
+        for (const char* id : {"m2", "m3", "m4", "m5"}) p.send(names.a(), "", "1", id);
+        EXPECT_EQ(p.hear(4).size(), 4u);  // none of them waits behind m1
+    }
+    go_on.set_value();
+    const auto all = p.hear(5);
+    ASSERT_EQ(all.size(), 5u);
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(all[i].body, i < 4 ? "\"second\"" : "\"first\"");
 }
 
 TEST(worker, a_failing_handler_sees_the_message_again_until_it_is_a_dead_letter) {
