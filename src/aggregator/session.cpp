@@ -157,6 +157,13 @@ void session::close_slow() {
     socket_->close(ws::close_code(spec::close_too_slow), "too slow");
 }
 
+// Who breaks the protocol would break it again: spec/codes.json says of these closes that nobody comes back.
+void session::on_violation(ws::close_code) {
+    std::string json;
+    primus::append_server_close(json);
+    send_control(json);
+}
+
 void session::on_drained() {
     for (const std::size_t channel : std::exchange(lossy_, {})) tell_gap(channel, envelope::gap_cause::slow, {});
     std::vector<std::size_t> channels;

@@ -66,6 +66,7 @@ private:
     void on_text(std::string_view text) override;
     void on_binary(std::string_view octets) override { on_text(octets); }
     void on_closed(ws::close_code code, std::string_view reason, bool clean) override;
+    void on_violation(ws::close_code) override;
     void on_drained() override;
 
     void on_data(std::string_view data, reply_context context);

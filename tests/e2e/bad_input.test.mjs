@@ -144,6 +144,7 @@ test('frames that break RFC 6455 end their own socket, with the right code', asy
     one.bytes(...octets);
     await until(() => one.closed !== undefined, name + ' ends the socket');
     assert.equal(one.closed, code, name);
+    assert.equal(one.heard.at(-1), 'primus::server::close', name + ': stay away');
   }
   // In many fragments, each small: the sum counts.
   const big = await raw();

@@ -32,6 +32,18 @@ async function raw(query = '') {
   return self;
 }
 
+test('a stock client that breaks the limit is told to stay away, and does', async () => {
+  const client = await connect(foz.url);
+  let ended = false;
+  let again = false;
+  client.primus.on('end', () => { ended = true; });
+  client.primus.on('reconnect scheduled', () => { again = true; });
+  client.primus.write({ packet_action: 'publish', channel: 'chat', message: 'x'.repeat(300_000) });
+  await until(() => ended, 'the client gives up');
+  assert.equal(again, false);
+  assert.equal(client.opened, 1);
+});
+
 test('the envelope\'s literal shape works as it stands', async () => {
   const ann = await connect(foz.url);
   const literal = {

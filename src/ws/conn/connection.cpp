@@ -130,7 +130,10 @@ void connection::end_http(std::chrono::milliseconds within) {
 void connection::feed(std::span<char> octets) {
     const auto failure = parser_.feed(octets, *this);
     if (!failure || state_ == state::closed) return;
-    if (state_ == state::open) write_frame(opcode::close, close_payload(failure->code, failure->text));
+    if (state_ == state::open) {
+        handler_->on_violation(failure->code);
+        write_frame(opcode::close, close_payload(failure->code, failure->text));
+    }
     end(failure->code, failure->text, false);
 }
 

@@ -34,6 +34,8 @@ public:
     // the handler is only destroyed. `clean`: both sides have sent a close frame. abnormal_closure when the
     // connection broke.
     virtual void on_closed(close_code code, std::string_view reason, bool clean) = 0;
+    // The peer broke the protocol: the last moment to say something, before the close frame with this code.
+    virtual void on_violation(close_code) {}
     // What was queued has been written down to the low watermark after it had been above the high one.
     virtual void on_drained() {}
 };
