@@ -54,6 +54,7 @@ std::string json_string(std::string_view text) {
 }
 
 bool is_json(std::string_view octets) {
+    if (octets.empty()) return false;  // and perhaps nowhere: simdjson would copy from there
     thread_local simdjson::dom::parser parser;
     simdjson::dom::element document;
     return parser.parse(octets.data(), octets.size(), true).get(document) == simdjson::SUCCESS;

@@ -17,6 +17,7 @@ TEST(json, exactly_one_value_is_json) {
     for (const char* bad : {"", " ", "1 2", "{\"a\"}", "[1,]", "nul", "'a'", "\"\xff\"", "{\"a\":01}", "\"\n\"", "{}}"})
         EXPECT_FALSE(is_json(bad)) << bad;
     EXPECT_FALSE(is_json(std::string(2000, '[') + std::string(2000, ']')));
+    EXPECT_FALSE(is_json({})) << "nothing, and nowhere";
 }
 
 }  // namespace foz
