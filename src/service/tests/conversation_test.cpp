@@ -233,11 +233,14 @@ TEST(ask, a_lost_connection_ends_it_and_the_next_question_is_answered) {
     p.send(names.a(), "x", "1", "m1");
     const heard question = p.hear(1)[0];
     between.cut();
+    // Cut before its confirm had come, the first question is published again: the same message, by its id.
+    const bool repeated = p.hear(2)[1].properties.message_id == question.properties.message_id;
+    const std::size_t before = repeated ? 2 : 1;
     // Through a queue with another name: an answer to the first question can't reach the second one.
-    const heard next = p.hear(2)[1];
+    const heard next = p.hear(before + 1)[before];
     EXPECT_NE(next.properties.reply_to, question.properties.reply_to);
     p.answer(next, "3");
-    EXPECT_EQ(p.hear(3)[2].body, "[null,3]");
+    EXPECT_EQ(p.hear(before + 2)[before + 1].body, "[null,3]");
     EXPECT_EQ(runs, 1) << "it was delivered again, and answered from memory";
 }
 
