@@ -1,5 +1,7 @@
 #include "aggregator/service_watch.hpp"
 
+#include "contract/topology.hpp"
+
 #include <algorithm>
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,11 +27,7 @@ service_watch::service_watch(amqp::client& consume, const settings& all, found t
       settings_(all),
       tell_(std::move(tell)),
       there_(all.channels.size(), true),
-      timer_(this,
-             [](service_watch& self) {
-                 boost::asio::co_spawn(self.client_.home().context(), self.look(self.link_, self.link_->opening()),
-                                       boost::asio::detached);
-             }),
+      timer_(this, [](service_watch& self) { self.begin_look(); }),
       link_(consume.open_channel(*this)) {}
 
 service_watch::~service_watch() {
@@ -37,12 +35,20 @@ service_watch::~service_watch() {
     link_->close();
 }
 
-boost::asio::awaitable<amqp::result<void>> service_watch::set_up(amqp::channel&) {
-    co_return amqp::result<void>{};
+// The queues are declared here too: looked at before the readers have made them, they would cost the channel and a
+// while without knowing.
+boost::asio::awaitable<amqp::result<void>> service_watch::set_up(amqp::channel& self) {
+    auto declared = co_await contract::declare(self, contract::make_topology(settings_.channels));
+    co_return declared;
 }
 
+// At once: a request that wants to fail fast may be the first thing that comes.
 void service_watch::on_ready(amqp::channel&) {
-    timer_.start(client_.home().wheel(), std::chrono::milliseconds(0));
+    begin_look();
+}
+
+void service_watch::begin_look() {
+    boost::asio::co_spawn(client_.home().context(), look(link_, link_->opening()), boost::asio::detached);
 }
 
 void service_watch::on_lost(amqp::channel&, const amqp::error&) {

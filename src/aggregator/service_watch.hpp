@@ -26,6 +26,7 @@ private:
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel&) override;
     void on_ready(amqp::channel& self) override;
     void on_lost(amqp::channel& self, const amqp::error& why) override;
+    void begin_look();
     boost::asio::awaitable<void> look(std::shared_ptr<amqp::channel> on, std::uint32_t opening);
     void tell(std::size_t channel, bool there);
 
