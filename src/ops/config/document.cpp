@@ -16,7 +16,7 @@ list in a variable is separated by spaces or commas. Paths of files are relative
     foz config show          the values in force and where each comes from; passwords masked
     foz config doc           this page
 
-This page is made from the table in `src/ops/config/keys.cpp`.
+This page is made from the table in `src/ops/config/key_table.cpp`.
 )";
 
 std::string code(const std::string& text) {
