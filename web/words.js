@@ -8,6 +8,7 @@ const ofAggregator = {
   overloaded: 'There is too much to do at the moment. Please try again in a little while.',
   interrupted: 'The connection to the service was cut. It may or may not have worked: have a look, then try again.',
   unknown: 'It is not certain that this arrived: have a look, then try again.',
+  bad_answer: 'The service gave an answer that makes no sense. Whoever runs it can find it in the log.',
   dead_lettered: 'The service could not handle this, even after several attempts. It was kept for someone to look at.',
   unroutable: 'This is set up wrongly on our side: nothing takes these messages.',
   unknown_channel: 'This service does not exist here.',

@@ -19,6 +19,7 @@ export type FozErrorCode =
   | 'overloaded'
   | 'unavailable'
   | 'unknown'
+  | 'bad_answer'
   | 'service';
 
 export interface FozError {

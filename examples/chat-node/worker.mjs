@@ -19,7 +19,11 @@ export class Refusal extends Error {
 class Request {
   said = [];
   constructor(channel, { content, properties }) { Object.assign(this, { channel, content, properties }); }
-  get client() { return this.properties.headers['foz-client'] ?? ''; }
+  // '': not a client's, or not well made.
+  get client() {
+    const client = this.properties.headers?.['foz-client'];
+    return typeof client === 'string' ? client : '';
+  }
   // Receivers are headers; lists in them are JSON text, as streams drop headers that are arrays.
   broadcast(say) { this.#say({ 'foz-broadcast': true }, say); }
   multicast(groups, say) { this.#say({ 'foz-multicast': JSON.stringify(groups) }, say); }

@@ -30,7 +30,8 @@ class Request:
 
     def __init__(self, channel, properties, body):
         self.channel, self.properties, self.body, self.said = channel, properties, body, []
-        self.client = (properties.headers or {}).get("foz-client", "")
+        client = (properties.headers or {}).get("foz-client")
+        self.client = client if isinstance(client, str) else ""  # "": not a client's, or not well made
 
     # Receivers are headers; lists in them are JSON text, as streams drop headers that are arrays.
     def broadcast(self, body, **options):

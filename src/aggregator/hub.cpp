@@ -26,11 +26,11 @@ std::string client_of(const amqp::publication& message) {
 
 }  // namespace
 
-hub::hub(net::shard& home, const settings& all, amqp::client_events* events, catch_up_port older)
+hub::hub(net::shard& home, const settings& all, ports to_others)
     : home_(home),
       settings_(all),
-      older_(std::move(older)),
-      client_(home, publish_options(all, home.index()), events),
+      ports_(std::move(to_others)),
+      client_(home, publish_options(all, home.index())),
       requests_(*this, all.outcomes_max) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
         auto& made = channels_.emplace_back(all);

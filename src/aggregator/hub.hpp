@@ -20,11 +20,19 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
 
 class session;
+
+// A client's answer to a service's question.
+struct client_answer {
+    std::size_t channel = 0;
+    std::string question;  // its id
+    amqp::publication message;
+};
 
 struct hub_counters {
     std::uint64_t frames_in = 0;       // data frames from clients
@@ -40,13 +48,24 @@ struct hub_counters {
     std::uint64_t silent_closed = 0;  // no sign of life for a whole ping interval
 };
 
+// What was to be told to a socket that has gone.
+struct stray_reply {
+    client_id client;
+    reply_context context;
+    std::string json;
+};
+
 // Lives on one shard; outlives its sessions.
 class hub {
 public:
-    // What older entries are asked of; called on this shard.
-    using catch_up_port = std::function<void(const catch_up_job&)>;
+    // The ways to other shards; called on this one.
+    struct ports {
+        std::function<void(const catch_up_job&)> older;   // what older entries are asked of
+        std::function<void(client_answer)> first_answer;  // publishes it unless the question has been answered
+        std::function<void(const stray_reply&)> reply;    // calls reply() of every hub
+    };
 
-    hub(net::shard& home, const settings& all, amqp::client_events* events, catch_up_port older);
+    hub(net::shard& home, const settings& all, ports to_others);
     ~hub();
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
@@ -68,7 +87,9 @@ public:
     bool no_service(std::size_t channel, bool fail_fast) const;
     // From now on the session is told its position now and then.
     void track(std::size_t channel, session& who) { channels_[channel].trackers.insert(&who); }
-    void catch_up(const catch_up_job& job) { older_(job); }
+    void catch_up(const catch_up_job& job) { ports_.older(job); }
+    void answer(client_answer what) { ports_.first_answer(std::move(what)); }
+    void reply_elsewhere(const stray_reply& what) { ports_.reply(what); }
     requests& asked() noexcept { return requests_; }
     questions& asked_of_clients() noexcept { return questions_; }
     const settings& config() const noexcept { return settings_; }
@@ -80,7 +101,11 @@ public:
     const amqp::publisher& publisher(std::size_t channel) const { return *channels_[channel].publisher; }
 
     // From the aggregator, through the shard's mailbox.
-    void dispatch(const shared_outbound& message);
+    // False: an answer to what nobody has asked on this shard.
+    bool dispatch(const shared_outbound& message);
+    // An answer to what nobody has asked here, on any shard: its client's sockets may know more.
+    void pass(const outbound_answer& answer);
+    void reply(const stray_reply& what);
     void replay(catch_up_page page);
     void set_reply_queue(std::size_t channel, const std::string& queue) { channels_[channel].reply_queue = queue; }
     void set_service(std::size_t channel, bool there);
@@ -116,14 +141,13 @@ private:
     };
 
     void deliver(const outbound& message, const outbound_route& route, std::uint64_t round);
-    void deliver(const outbound_answer& answer);
     void publish_next(std::size_t channel, const std::string& client);
     void tell_positions(std::size_t channel);
     void on_position_interval();
 
     net::shard& home_;
     const settings& settings_;
-    const catch_up_port older_;
+    const ports ports_;
     amqp::client client_;
     std::vector<channel_state> channels_;  // as in the settings
     std::unordered_map<std::uint64_t, session*> sessions_;

@@ -19,16 +19,21 @@ frame_ref frame_of(const Event& event) {
 
 }  // namespace
 
-void hub::dispatch(const shared_outbound& message) {
+bool hub::dispatch(const shared_outbound& message) {
     channel_state& channel = channels_[message->channel];
     if (message->where) {
         channel.recent.push(message);
         channel.where = message->where;
         if (++channel.entries_since_told >= settings_.position_entries) tell_positions(message->channel);
     }
-    if (message->answer) return deliver(*message->answer);
+    if (message->answer) {
+        const bool awaited = requests_.take(*message->answer);
+        if (awaited) ++counters_.answers;
+        return awaited;
+    }
     ++round_;
     for (const outbound_route& route : message->routes) deliver(*message, route, round_);
+    return true;
 }
 
 void hub::deliver(const outbound& message, const outbound_route& route, std::uint64_t round) {
@@ -55,14 +60,19 @@ void hub::deliver(const outbound& message, const outbound_route& route, std::uin
     }
 }
 
-void hub::deliver(const outbound_answer& answer) {
-    ++counters_.answers;
-    if (requests_.take(answer)) return;
+void hub::pass(const outbound_answer& answer) {
     const auto at = by_client_.find(answer.to.client.view());
     if (at == by_client_.end()) return;
+    ++counters_.answers;
     // The socket that asked is gone, or was another aggregator's. The client may be back on one of these, where
     // primus-responder still knows the request by its id; whoever does not know it ignores it.
     for (session* who : at->second) who->pass_answer(answer);
+}
+
+void hub::reply(const stray_reply& what) {
+    const auto at = by_client_.find(what.client.view());
+    if (at == by_client_.end()) return;
+    for (session* who : at->second) who->respond(what.context, what.json);
 }
 
 void hub::replay(catch_up_page page) {

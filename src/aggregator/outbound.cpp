@@ -7,6 +7,7 @@
 #include "contract/names.hpp"
 #include "contract/receivers.hpp"
 #include "primus/packet.hpp"
+#include "spec/codes.hpp"
 #include "ws/codec/writer.hpp"
 
 #include <algorithm>
@@ -76,7 +77,8 @@ std::optional<outbound_question> read_question(const amqp::basic_properties& pro
         return std::nullopt;
     outbound_question asked{.reply_to = *properties.reply_to, .correlation_id = *properties.correlation_id};
     asked.expires = wall_time(std::chrono::milliseconds(*end));
-    const std::string identity = asked.reply_to + '\n' + asked.correlation_id;
+    // With its end, for a worker that was started again may count its correlations from 1.
+    const std::string identity = asked.reply_to + '\n' + asked.correlation_id + '\n' + std::to_string(*end);
     asked.id = "foz-" + base64url(sha256(identity).substr(0, 16));
     return asked;
 }
@@ -103,29 +105,22 @@ void add_routes(outbound& made, envelope::message_event& event, addressing to) {
     if (to.broadcast) add(envelope::via::broadcast, {});
 }
 
-std::expected<outbound_answer, drop_reason> read_answer(const amqp::basic_properties& properties,
-                                                        const amqp::table& headers) {
+// Tells how a request fares, and leaves it open.
+bool is_sign_of_life(std::string_view type) {
+    return type == contract::type_taken || type == contract::type_extend || type == contract::type_done;
+}
+
+std::expected<outbound_answer, drop_reason> read_sign_of_life(contract::correlation to, std::string_view type,
+                                                              const amqp::table& headers) {
     using kind = outbound_answer::kind;
-    auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
-    if (!correlation) return std::unexpected(drop_reason::no_receiver);
-    if (!is_utf8(correlation->request)) return std::unexpected(drop_reason::not_utf8);
-    outbound_answer made{.to = std::move(*correlation), .deadline = {}};
-    if (const auto* const error = headers.find(contract::header_error)) {
-        // An error whose code can't be read must not pass for a good answer.
-        const auto code = amqp::as_string(error);
-        if (!code) return std::unexpected(drop_reason::bad_header);
-        if (!is_utf8(*code)) return std::unexpected(drop_reason::not_utf8);
-        made.what = kind::service_error;
-        made.code = *code;
-    }
-    const std::string& type = properties.type.value_or("");
-    if (type == contract::type_error) made.what = kind::error;
+    outbound_answer made{.to = std::move(to), .what = kind::done, .deadline = {}};
     if (type == contract::type_taken) {
+        const auto* const said = headers.find(contract::header_attempt);
+        const auto attempt = said ? amqp::as_int64(said) : 1;
+        if (!attempt) return std::unexpected(drop_reason::bad_header);
         made.what = kind::taken;
-        made.attempt = static_cast<std::uint64_t>(
-            std::max<std::int64_t>(1, amqp::as_int64(headers.find(contract::header_attempt)).value_or(1)));
+        made.attempt = static_cast<std::uint64_t>(std::max<std::int64_t>(1, *attempt));
     }
-    if (type == contract::type_done) made.what = kind::done;
     if (type == contract::type_extend) {
         const auto until = amqp::as_int64(headers.find(contract::header_deadline));
         if (!until) return std::unexpected(drop_reason::bad_header);
@@ -134,6 +129,35 @@ std::expected<outbound_answer, drop_reason> read_answer(const amqp::basic_proper
             std::chrono::milliseconds(std::clamp<std::int64_t>(*until, 0, static_cast<std::int64_t>(latest_ms)));
     }
     return made;
+}
+
+// `body`: nothing when it is no JSON and has to be.
+std::expected<outbound_answer, drop_reason> read_answer(contract::correlation to, std::string_view type,
+                                                        const amqp::table& headers,
+                                                        std::optional<std::string_view> body) {
+    using kind = outbound_answer::kind;
+    if (!body) return std::unexpected(drop_reason::not_json);
+    if (is_sign_of_life(type)) return read_sign_of_life(std::move(to), type, headers);
+    outbound_answer made{.to = std::move(to), .body = std::string(*body), .deadline = {}};
+    if (const auto* const error = headers.find(contract::header_error)) {
+        // An error whose code can't be read must not pass for a good answer.
+        const auto code = amqp::as_string(error);
+        if (!code) return std::unexpected(drop_reason::bad_header);
+        if (!is_utf8(*code)) return std::unexpected(drop_reason::not_utf8);
+        made.what = kind::service_error;
+        made.code = *code;
+    }
+    if (type == contract::type_error) made.what = kind::error;
+    return made;
+}
+
+// Instead of an answer that can't be passed on: who asked hears it at once, and does not wait for what never comes.
+outbound_answer bad_answer(contract::correlation to, drop_reason why) {
+    return {.to = std::move(to),
+            .what = outbound_answer::kind::error,
+            .body = std::string(to_text(why)),
+            .code = std::string(spec::to_string(spec::error_code::bad_answer)),
+            .deadline = {}};
 }
 
 }  // namespace
@@ -186,23 +210,31 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
     made.end_of_life_ms = end.value_or(0);
     if (end && static_cast<std::uint64_t>(unix_ms(now).count()) > *end) return dropped(drop_reason::expired);
     std::string encoded;
-    std::string_view body = from.body;
-    if (!is_json(body)) {
-        if (source.not_json == contract::not_json_kind::drop) return dropped(drop_reason::not_json);
-        append_json_string(encoded, base64(body));
-        body = encoded;
+    std::optional<std::string_view> body = from.body;
+    if (!is_json(from.body)) {
+        body.reset();
+        if (source.not_json == contract::not_json_kind::base64) {
+            append_json_string(encoded, base64(from.body));
+            body = encoded;
+        }
     }
     static const amqp::table no_headers;
     const amqp::table& headers = properties.headers ? *properties.headers : no_headers;
     auto to = read_addressing(headers);
     if (!to) return dropped(drop_reason::bad_header);
     if (to->empty()) {
-        auto answer = read_answer(properties, headers);
-        if (!answer) return dropped(answer.error());
-        made.answer = *std::move(answer);
-        made.answer->body = body;
-        return result;
+        const auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
+        if (!correlation) return dropped(body ? drop_reason::no_receiver : drop_reason::not_json);
+        if (!is_utf8(correlation->request)) return dropped(drop_reason::not_utf8);
+        auto answer = read_answer(*correlation, type, headers, body);
+        if (answer) {
+            made.answer = *std::move(answer);
+            return result;
+        }
+        if (!is_sign_of_life(type)) made.answer = bad_answer(*correlation, answer.error());
+        return dropped(answer.error());
     }
+    if (!body) return dropped(drop_reason::not_json);
     // Short strings are UTF-8 (AMQP 0-9-1 §4.2.5.3), which no broker checks. In a text frame anything else would end
     // the socket of everybody who gets it (RFC 6455 §8.1), and again at each resume.
     if (!is_utf8(type) || !is_utf8(message_id) || !is_utf8(made.topic) || !std::ranges::all_of(to->groups, is_utf8))
@@ -214,7 +246,7 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
     envelope::message_event event{.channel = source.channel_name, .topic = made.topic, .where = made.where};
     event.type = type;
     event.id = message_id;
-    event.message = body;
+    event.message = *body;
     add_routes(made, event, std::move(*to));
     return result;
 }

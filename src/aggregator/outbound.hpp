@@ -23,7 +23,7 @@ struct outbound_answer {
     enum class kind : std::uint8_t {
         answer,
         service_error,  // code is the service's own
-        error,          // raised by the system (dead letters); code is one of spec/codes.json
+        error,          // raised by the system; code is one of spec/codes.json
         taken,          // a service has begun to work on it
         extend,         // the caller shall wait until `deadline`
         done,           // a service has finished without an answer
@@ -31,7 +31,7 @@ struct outbound_answer {
 
     contract::correlation to;
     kind what = kind::answer;
-    std::string body;  // JSON
+    std::string body;  // JSON; for bad_answer what is wrong, in words
     std::string code;
     std::uint64_t attempt = 1;           // taken
     std::chrono::milliseconds deadline;  // extend: since 1970
@@ -84,7 +84,7 @@ struct outbound_source {
 
 struct made_outbound {
     outbound message;
-    std::optional<drop_reason> dropped;
+    std::optional<drop_reason> dropped;  // of an answer: message has the error that goes out in its place
 };
 
 // Headers win over the correlation_id; a message with neither has no receiver.

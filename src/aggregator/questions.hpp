@@ -4,48 +4,57 @@
 #include "aggregator/outbound.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
 
-// The first socket that answers wins; an answer is accepted only from a socket that was asked. Bounded: what has
-// expired is forgotten first, then the oldest is.
+// An answer is accepted only from a socket that was asked. Which answer is the first is decided on shard 0, for the
+// sockets of a client may live on several. Bounded: what has expired is forgotten first, then what expires next.
 class questions {
 public:
     struct open_question {
         std::size_t channel = 0;
         outbound_question what;
         std::vector<std::uint64_t> asked;  // sessions' serials
-        bool answered = false;
     };
-    enum class verdict { first, late, unknown };
+
+    explicit questions(std::size_t capacity = 10'000) : capacity_(capacity) {}
 
     void ask(std::size_t channel, const outbound_question& what, std::uint64_t session, wall_time now) {
-        if (open_.size() >= questions_max)
-            std::erase_if(open_, [&](const auto& item) { return item.second.what.expires < now; });
-        if (open_.size() >= questions_max) open_.erase(open_.begin());
-        auto& entry = open_.try_emplace(what.id, open_question{.channel = channel, .what = what}).first->second;
-        entry.asked.push_back(session);
+        auto at = open_.find(what.id);
+        if (at == open_.end()) {
+            make_room(now);
+            at = open_.emplace(what.id, open_question{.channel = channel, .what = what, .asked = {}}).first;
+            ends_.emplace(what.expires, what.id);
+        }
+        at->second.asked.push_back(session);
     }
 
-    // `question` is set when the answer is the first one and in time.
-    verdict answer(const std::string& id, std::uint64_t session, wall_time now, const open_question*& question) {
+    // Null when this session was not asked it. The question may have expired.
+    const open_question* find(const std::string& id, std::uint64_t session) const {
         const auto at = open_.find(id);
-        if (at == open_.end()) return verdict::unknown;
-        open_question& entry = at->second;
-        if (std::find(entry.asked.begin(), entry.asked.end(), session) == entry.asked.end()) return verdict::unknown;
-        if (entry.what.expires < now || std::exchange(entry.answered, true)) return verdict::late;
-        question = &entry;
-        return verdict::first;
+        if (at == open_.end()) return nullptr;
+        const auto& asked = at->second.asked;
+        return std::ranges::find(asked, session) == asked.end() ? nullptr : &at->second;
     }
 
 private:
-    static constexpr std::size_t questions_max = 10'000;
+    void make_room(wall_time now) {
+        while (!ends_.empty() && (open_.size() >= capacity_ || ends_.begin()->first < now)) {
+            open_.erase(ends_.begin()->second);
+            ends_.erase(ends_.begin());
+        }
+    }
+
+    const std::size_t capacity_;
     std::unordered_map<std::string, open_question> open_;
+    std::set<std::pair<wall_time, std::string>> ends_;
 };
 
 }  // namespace foz::aggregator

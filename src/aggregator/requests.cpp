@@ -22,6 +22,7 @@ bool final(error_code code) {
 client_error error_from(const outbound_answer& answer) {
     const auto code = spec::parse_error_code(answer.code).value_or(error_code::dead_lettered);
     if (code == error_code::timeout) return {code, "no service took the request in time"};
+    if (code == error_code::bad_answer) return {code, "the service's answer can't be passed on: " + answer.body};
     return {code, "the service could not handle the request"};
 }
 
@@ -40,7 +41,7 @@ requests::~requests() = default;
 
 bool requests::resend(const std::string& id_key, const waiter& who) {
     if (const auto known = outcomes_.find(id_key); known != outcomes_.end()) {
-        if (session* const socket = hub_.find(who.session)) socket->respond(who.context, known->second);
+        tell(who, known->second);
         return true;
     }
     const auto open = open_ids_.find(id_key);
@@ -80,10 +81,8 @@ void requests::on_outcome(const std::shared_ptr<request>& what, amqp::outcome re
                                                        .warnings = context.warnings});
         return json;
     };
-    for (const waiter& who : what->waiters) {
-        session* const socket = who.ack == envelope::ack_mode::none ? nullptr : hub_.find(who.session);
-        if (socket) socket->respond(who.context, receipt(who.context));
-    }
+    for (const waiter& who : what->waiters)
+        if (who.ack != envelope::ack_mode::none) tell(who, receipt(who.context));
     if (what->id_key.empty()) return;
     remember(*what, receipt({.id = what->waiters.front().context.id}));
     open_ids_.erase(what->id_key);  // what follows, if anything, is progress
@@ -112,7 +111,10 @@ bool requests::take(const outbound_answer& answer) {
             if (what->ack != envelope::ack_mode::answer) end(what);
             return true;
         case kind::error:
-            tell_progress(*what, envelope::progress_state::dead_lettered, 0);
+            tell_progress(*what,
+                          error_from(answer).code == error_code::bad_answer ? envelope::progress_state::done
+                                                                            : envelope::progress_state::dead_lettered,
+                          0);
             if (what->ack == envelope::ack_mode::answer || what->internal) {
                 fail(what, error_from(answer));
             } else {
@@ -181,21 +183,28 @@ void requests::fail(const std::shared_ptr<request>& what, const client_error& er
 }
 
 void requests::tell(const request& what, const std::function<std::string(const reply_context&)>& render_for) {
-    for (const waiter& who : what.waiters)
-        if (session* const socket = hub_.find(who.session)) socket->respond(who.context, render_for(who.context));
+    for (const waiter& who : what.waiters) tell(who, render_for(who.context));
+}
+
+// A socket may have gone since: Primus comes back by itself, primus-responder and whoever knows the message's id still
+// wait, and whoever does not know them ignores it.
+void requests::tell(const waiter& who, const std::string& json) {
+    session* const socket = hub_.find(who.session);
+    if (socket && !socket->closing()) return socket->respond(who.context, json);
+    if (who.context.request_id.empty() && who.context.id.empty()) return;
+    hub_.reply_elsewhere({.client = who.client, .context = who.context, .json = json});
 }
 
 void requests::tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt) {
     if (!what.progress) return;
     for (const waiter& who : what.waiters) {
-        session* const socket = hub_.find(who.session);
-        if (!socket) continue;
         std::string json;
         const bool retrying = state == envelope::progress_state::retrying;
         envelope::append(json, envelope::progress_event{.id = who.context.id,
                                                         .state = state,
                                                         .attempt = retrying ? std::optional(attempt) : std::nullopt});
-        socket->respond({}, json);
+        // Not an answer: it comes as a plain event.
+        tell({.session = who.session, .client = who.client, .context = {.id = who.context.id}}, json);
     }
 }
 

@@ -25,6 +25,7 @@ class hub;
 // Whom to tell: one frame of one socket. Sockets are named by their serial, since they may go at any time.
 struct waiter {
     std::uint64_t session = 0;
+    client_id client;  // whose other sockets are told when this one has gone
     reply_context context;
     envelope::ack_mode ack = envelope::ack_mode::none;  // what it wants to hear; errors always come
 };
@@ -74,6 +75,7 @@ private:
 
     void end(const std::shared_ptr<request>& what);
     void fail(const std::shared_ptr<request>& what, const client_error& error);
+    void tell(const waiter& who, const std::string& json);
     void tell(const request& what, const std::function<std::string(const reply_context&)>& render_for);
     void tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt);
     void remember(const request& what, std::string json);

@@ -121,19 +121,17 @@ void session::on_data(std::string_view data, reply_context context) {
 
 // The answer to a service's question: it goes where the service wants it, as any RPC answer.
 void session::on_response(std::string_view id, std::string_view data) {
-    const questions::open_question* question = nullptr;
-    const auto verdict =
-        hub_.asked_of_clients().answer(std::string(id), serial_, hub_.home().time().wall_now(), question);
-    if (verdict == questions::verdict::unknown)
+    const questions::open_question* const question = hub_.asked_of_clients().find(std::string(id), serial_);
+    if (!question)
         return send_error({error_code::bad_request, "nothing was asked with this responseId", "responseId"},
                           {.frame = frames_});
-    if (verdict == questions::verdict::late) return;  // another socket of this client was faster
+    if (question->what.expires < hub_.home().time().wall_now()) return;  // nobody waits any more
     amqp::publication answer = make_internal(question->channel, {}, std::string(data));
     answer.exchange.clear();
     answer.routing_key = question->what.reply_to;
     answer.properties.correlation_id = question->what.correlation_id;
     answer.properties.message_id = client.str() + "/" + question->what.id;
-    hub_.publish(question->channel, std::move(answer), {});
+    hub_.answer({question->channel, question->what.id, std::move(answer)});
 }
 
 void session::deliver(const frame_ref& frame, const outbound& message) {

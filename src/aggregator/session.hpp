@@ -40,6 +40,8 @@ public:
     // Tells the client to come back elsewhere, and closes after that time.
     void drain(std::chrono::milliseconds after);
     void send(const frame_ref& frame);
+    // It is sent nothing any more.
+    bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
     void respond(const reply_context& context, std::string_view json);
 

@@ -65,7 +65,7 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     const envelope::ack_mode ack = asked.ack.value_or(responder          ? envelope::ack_mode::answer
                                                       : asked.id.empty() ? envelope::ack_mode::none
                                                                          : envelope::ack_mode::confirmed);
-    const waiter who{.session = serial_, .context = context, .ack = ack};
+    const waiter who{.session = serial_, .client = client, .context = context, .ack = ack};
     const std::string id_key =
         asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client.str() + '\n' + context.id;
     // What is known has been checked before, and needs no service any more.

@@ -97,8 +97,8 @@ void request::reply(std::string_view json) {
 
 namespace {
 
-// What can't be passed on as it is must not cost the caller its answer: an aggregator drops a code that is not UTF-8,
-// and one that fills a content header, which can't span frames, can't be published at all.
+// What can't be passed on as it is must not cost the caller its answer: a code that is not UTF-8 can't stand in a
+// frame, and one that fills a content header, which can't span frames, can't be published at all.
 std::string_view speakable(std::string_view code) {
     constexpr std::size_t octets_max = 255;
     if (!is_utf8(code)) return "?";

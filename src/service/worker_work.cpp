@@ -1,5 +1,6 @@
 // The life of a request: taken, begun, handled, what it said confirmed, acknowledged.
 #include "base/clock.hpp"
+#include "base/utf8.hpp"
 #include "contract/names.hpp"
 #include "service/request_state.hpp"
 #include "service/worker_core.hpp"
@@ -19,8 +20,10 @@ const amqp::field_value* header(const amqp::basic_properties& properties, std::s
     return properties.headers ? properties.headers->find(name) : nullptr;
 }
 
+// Empty when it is missing or not well made: what a service says of it has to be JSON.
 std::string text_header(const amqp::basic_properties& properties, std::string_view name) {
-    return std::string(amqp::as_string(header(properties, name)).value_or(""));
+    const auto text = amqp::as_string(header(properties, name));
+    return text && is_utf8(*text) ? std::string(*text) : std::string();
 }
 
 unsigned attempt_of(const amqp::delivery& d) {

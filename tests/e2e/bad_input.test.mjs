@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { closeAll, amqplib, broker, chat, connect, secret, serve, until, WebSocket } from './lib.mjs';
+import { closeAll, amqp, broker, chat, connect, notUtf8, poison, secret, serve, until, WebSocket } from './lib.mjs';
 
 let foz, service, bystander;
 before(async () => {
@@ -93,7 +93,8 @@ const envelopes = [
   [consume({ from: '0.99999999999999999999999.00000000' }), 'bad_envelope', 'from'],
   [consume({ from: { tickets: 'now' } }), 'bad_envelope', 'from.tickets'],
   [JSON.stringify({ packet_action: 'consume', channel: 'voice', from: 'first' }), 'bad_envelope', 'from'],
-  ['{"packet_action":"refresh"}', 'bad_envelope', 'token'], ['{"packet_action":"refresh","token":"x"}', 'unsupported', 'packet_action'],
+  ['{"packet_action":"refresh"}', 'bad_envelope', 'token'], ['{"packet_action":"refresh","token":5}', 'bad_envelope', 'token'],
+  ['{"packet_action":"refresh","token":null}', 'bad_envelope', 'token'], ['{"packet_action":"refresh","token":"x"}', 'unsupported', 'packet_action'],
   ['{"plugin":"primus-responder","data":{}}', 'bad_request', 'requestId'],
   ['{"plugin":"primus-responder","requestId":5,"data":{}}', 'bad_request', 'requestId'],
   ['{"plugin":"primus-responder","requestId":"","data":{}}', 'bad_request', 'requestId'],
@@ -209,7 +210,6 @@ test('pages of other origins, when the configuration names those that may', asyn
 
 // Workers: what they publish to OUTBOUND, and what the log says of it. Nobody hears it.
 const direct = { 'foz-direct': 'someone' };
-const notUtf8 = 'caf\u{e001}'; // becomes three octets 0xff on its way, see poison()
 const outbound = [
   ['a body that is no JSON', 'hello', { headers: { 'foz-broadcast': true } }, 'the body is no JSON value'],
   ['an empty body', '', { headers: { 'foz-broadcast': true } }, 'the body is no JSON value'],
@@ -230,18 +230,8 @@ const outbound = [
   ['a question without an end', '1', { replyTo: 'q', correlationId: 'c', headers: direct }, 'a question to a client'],
 ];
 
-// amqplib writes nothing but UTF-8; other libraries write what they are given.
-function poison(stream) {
-  const write = stream.write;
-  stream.write = (octets, ...rest) => {
-    const copy = Buffer.from(octets);
-    for (let at; (at = copy.indexOf('\u{e001}')) >= 0;) copy.fill(0xff, at, at + 3);
-    return write.call(stream, copy, ...rest);
-  };
-}
-
 test('what workers get wrong is dropped, counted and logged, and the channel goes on', async () => {
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   poison(connection.connection.stream);
   const heard = bystander.events('message').length;
@@ -256,20 +246,39 @@ test('what workers get wrong is dropped, counted and logged, and the channel goe
   await connection.close();
 });
 
-test('an answer that is wrong is not passed on as if it were good', async () => {
-  const connection = await amqplib.connect(broker);
+// Answers: what is wrong with them; the caller hears of it at once, and the channel's base64 is not asked for.
+const answers = [
+  ['a body that is no JSON', 'hello', {}, 'the body is no JSON value'],
+  ['no body', '', {}, 'the body is no JSON value'],
+  ['foz-error as a number', '1', { headers: { 'foz-error': 5 } }, 'a foz-* header has the wrong type'],
+  ['foz-error that is not UTF-8', '1', { headers: { 'foz-error': notUtf8 } }, 'is not UTF-8'],
+];
+
+test('who asked is told that an answer is wrong, and so is the log', async () => {
+  const connection = await amqp();
   const channel = await connection.createChannel();
+  poison(connection.connection.stream);
   await channel.consume('IN_TICKETS', (m) => {
     const { replyTo, correlationId } = m.properties;
-    channel.publish('', replyTo, Buffer.from('not JSON'), { correlationId, messageId: 'bad-answer' });
-    channel.publish('', replyTo, Buffer.from('"good"'), { correlationId });
+    const [, body, options] = answers[JSON.parse(m.content)];
+    // What tells how the work goes on, and is wrong itself, leaves the request open.
+    for (const [type, headers] of [['foz.taken', { 'foz-attempt': 'first' }], ['foz.extend', { 'foz-deadline': true }]])
+      channel.publish('', replyTo, Buffer.from('null'), { correlationId, type, headers, messageId: 'bad-' + type + m.content });
+    channel.publish('', replyTo, Buffer.from(body), { correlationId, messageId: 'bad-answer-' + m.content, ...options });
     channel.ack(m);
   });
-  const answer = await until(async () => {
-    const said = await bystander.ask({ packet_action: 'publish', channel: 'tickets', message: 1 });
-    return said.error?.code !== 'no_service' && said; // the consumer is a moment old
-  }, 'the consumer is noticed');
-  assert.equal(answer.message, 'good');
-  await foz.until('message id bad-answer');
+  await until(async () => (await bystander.ask({ packet_action: 'publish', channel: 'tickets', message: 0 })).error?.code !== 'no_service',
+    'the consumer, a moment old, is noticed');
+  for (const [i, [name, , , said]] of answers.entries()) {
+    for (const ask of [{}, { id: 'm' + i, progress: true }]) {
+      const { event, error } = await bystander.ask({ packet_action: 'publish', channel: 'tickets', message: i, ...ask });
+      assert.deepEqual([event, error.code, error.retryable, error.id], ['error', 'bad_answer', false, ask.id], name);
+      assert.ok(error.message.includes(said), name + ': ' + error.message);
+    }
+    await foz.until('message id bad-answer-' + i);
+    await foz.until('message id bad-foz.extend' + i);
+  }
+  assert.ok(!bystander.events('progress').some(({ state }) => state === 'dead_lettered'));
+  await undisturbed('answers');
   await connection.close();
 });

@@ -1,7 +1,7 @@
 // Clients chat through the aggregator, the broker and a service; FOZ_CHAT_KIND says in which language it is written.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { broker, closeAll, chat, chatProgram, connect, run, secret, serve, settle, until, worker } from './lib.mjs';
+import { amqp, broker, closeAll, chat, chatProgram, connect, notUtf8, poison, run, secret, serve, settle, until, worker } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -207,6 +207,41 @@ test('a service that is told to stop finishes what it has in hand, and ends', as
   service = await chat();
   for (const answer of await answers) assert.deepEqual(answer.message, { ok: true });
   close(ann);
+});
+
+// Properties of a request that no aggregator would publish.
+const odd = [
+  ['no headers', {}],
+  ['foz-client and foz-session as numbers', { headers: { 'foz-client': 5, 'foz-session': 6 } }],
+  ['foz-client as a list', { headers: { 'foz-client': ['ann'] } }],
+  ['foz-client as a table', { headers: { 'foz-client': { ann: true } } }],
+  ['foz-client that is not UTF-8', { headers: { 'foz-client': notUtf8 } }],
+  ['foz-deadline and foz-progress as text', { headers: { 'foz-deadline': 'soon', 'foz-progress': 'yes' } }],
+  ['foz-deadline before 1970', { headers: { 'foz-deadline': -1 } }],
+  ['foz-topic and foz-distribution as numbers', { headers: { 'foz-topic': 1, 'foz-distribution': 2 } }],
+  ['no message id', { messageId: undefined }],
+];
+
+test('a request whose headers have the wrong type, or are missing, is handled as one of nobody\'s', async () => {
+  const connection = await amqp();
+  const channel = await connection.createChannel();
+  poison(connection.connection.stream);
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = new Map();
+  await channel.consume(queue, ({ properties, content }) => answers.set(properties.correlationId, JSON.parse(content)), { noAck: true });
+  const [ann] = await people('ann');
+  await ann.consume();
+  for (const [name, options] of odd) {
+    channel.publish('INBOUND', 'chat', Buffer.from(JSON.stringify({ room: 'odd', text: name })),
+      { type: 'say', replyTo: queue, correlationId: name, messageId: secret(), ...options });
+    await until(() => answers.has(name), name + ': answered');
+    assert.deepEqual(answers.get(name), { ok: true }, name);
+    await until(() => ann.messages().some(({ text }) => text === name), name + ': heard');
+    // Some libraries put U+FFFD in place of what is not UTF-8, before anyone sees it.
+    assert.match(ann.messages().find(({ text }) => text === name).from, /^(caf\ufffd+)?$/, name);
+  }
+  close(ann);
+  await connection.close();
 });
 
 test('the service\'s flags', async () => {

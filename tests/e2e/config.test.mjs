@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { amqplib, broker, closeAll, connect, run, start, until } from './lib.mjs';
+import { amqp, broker, closeAll, connect, run, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(tmpdir(), 'foz-config-'));
@@ -180,7 +180,7 @@ test('JSON logs: each line is an object with time, level and msg', async () => {
 
 test('a message id of a worker can not forge a line of the log', async () => {
   const self = await configured(usual);
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   channel.publish('OUTBOUND', 'chat', Buffer.from('not JSON'),
     { headers: { 'foz-broadcast': true }, messageId: 'id\n[2026-01-01 00:00:00.000] [foz] [info] forged\x1b[2J end' });

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { amqplib, broker, closeAll, connect, onFoz, run, serve, start, until, worker } from './lib.mjs';
+import { amqp, broker, closeAll, connect, onFoz, run, serve, start, until, worker } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(process.env.FOZ_OUT, 'doctor-'));
@@ -62,7 +62,7 @@ test('topology apply declares; again changes nothing; doctor finds it fitting', 
 
 test('doctor sees consumers and dead letters', async () => {
   const service = await worker('IN_CHAT', (message, body, channel) => channel.reject(message, false));
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createConfirmChannel();
   channel.publish('INBOUND', 'chat.x', Buffer.from('1'));
   await channel.waitForConfirms();

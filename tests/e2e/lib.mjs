@@ -184,18 +184,36 @@ export function plugged(url, options = {}) {
   return self;
 }
 
+// A connection to the broker, for what a worker or an operator does; closed at the end, also when its test fails.
+export async function amqp(url = broker) {
+  const connection = await amqplib.connect(url, { noDelay: true });
+  open.push(() => connection.close());
+  return connection;
+}
+
 // A worker as one writes it with amqplib: it consumes a queue and answers.
 export async function worker(queue, handle, url = broker) {
-  const connection = await amqplib.connect(url, { noDelay: true });
+  const connection = await amqp(url);
   const channel = await connection.createConfirmChannel();
   await channel.prefetch(1);
-  open.push(() => connection.close());
   connection.on('error', () => {});
   channel.on('error', () => {});
   await channel.consume(queue, (message) => {
     if (message) handle(message, JSON.parse(message.content), channel);
   });
   return { channel, stop: () => connection.close() };
+}
+
+// amqplib writes nothing but UTF-8; other libraries write what they are given. A connection whose stream is poisoned
+// writes three octets 0xff for the last character of `notUtf8`.
+export const notUtf8 = 'caf\u{e001}';
+export function poison(stream) {
+  const write = stream.write;
+  stream.write = (octets, ...rest) => {
+    const copy = Buffer.from(octets);
+    for (let at; (at = copy.indexOf('\u{e001}')) >= 0;) copy.fill(0xff, at, at + 3);
+    return write.call(stream, copy, ...rest);
+  };
 }
 
 // Long enough for what must not arrive to arrive; only used after something later has been seen to arrive.

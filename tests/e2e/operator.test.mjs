@@ -1,7 +1,7 @@
 // What whoever runs Foz may get wrong: one helpful line and the right exit code.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { amqplib, broker, chat, run, serve, start, until } from './lib.mjs';
+import { amqp, broker, chat, run, serve, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const port = (url) => new URL(url).port;
@@ -62,7 +62,7 @@ test('a port that is taken is named', async () => {
 });
 
 test('a queue that exists with other arguments is named, with the argument', async () => {
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   await channel.deleteQueue('IN_CHAT');
   await channel.assertQueue('IN_CHAT', { arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 5 } });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as dial, createServer } from 'node:net';
-import { amqplib, broker, closeAll, connect, ownBroker, secret, serve, until, worker } from './lib.mjs';
+import { amqp, broker, closeAll, connect, ownBroker, secret, serve, until, worker } from './lib.mjs';
 
 const running = [];
 after(async () => {
@@ -73,7 +73,7 @@ test('interrupted: the broker dies while a request on a volatile channel waits f
 
 test('unroutable: no queue takes a channel\'s messages', async () => {
   const foz = await configured('[channels.lost]\n');
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   const ann = await connect(foz.url);
   assert.equal((await ann.ask(request('lost', { ack: 'confirmed' }))).event, 'receipt');
@@ -199,7 +199,7 @@ test('after so many entries that were not for a client its position is told, how
   const ann = await connect(foz.url);
   const { channels } = await ann.ask({ packet_action: 'consume', channel: 'long', from: 'first',
     distribution: { direct: [ann.client] } });
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createConfirmChannel();
   const skip = async (count) => {
     for (let i = 0; i < count; i += 1)
@@ -229,7 +229,7 @@ test('expires_ms alone: what no service has begun by then is gone, and who waits
   const { error } = await asked;
   assert.equal(error.code, 'timeout');
   assert.ok(Date.now() - begun < 20_000, 'long before its patience is over');
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   await until(async () => (await channel.checkQueue('IN_BRIEF')).messageCount === 0, 'the queue is empty');
   assert.equal((await ann.ask(request('brief', { message: 'kept', ack: 'confirmed' }))).event, 'receipt');

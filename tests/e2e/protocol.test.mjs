@@ -2,7 +2,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeAll, broker, amqplib, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
+import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -278,7 +278,7 @@ test('a message that its service can not handle becomes a dead letter, and its c
   const ann = await connect(foz.url);
   const dead = await ann.ask({ packet_action: 'publish', channel: 'tickets', message: 'bad' });
   assert.equal(dead.error.code, 'dead_lettered');
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   const kept = await until(() => channel.get('IN_DEAD', { noAck: true }), 'IN_DEAD keeps it');
   assert.equal(kept.content.toString(), '"bad"');
@@ -288,7 +288,7 @@ test('a message that its service can not handle becomes a dead letter, and its c
 });
 
 test('only the kinds that a distribution names are heard; leaving takes kinds, groups and topics away', async () => {
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createConfirmChannel();
   const [ann, end] = [await connect(foz.url), await connect(foz.url)];
   await end.consume();

@@ -1,7 +1,7 @@
 // Coming back: what was missed comes first, in order, once; what can't be had is told.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, amqplib, broker, chat, connect, secret, serve, settle, until, worker } from './lib.mjs';
+import { closeAll, amqp, chat, connect, secret, serve, settle, until, worker } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -185,7 +185,7 @@ test('an answer that came while the socket was away reaches its request', async 
 test('a stream that is made anew is told to those who hear it', async () => {
   const ann = await connect(foz.url);
   await ann.consume({ channel: 'tickets' });
-  const connection = await amqplib.connect(broker);
+  const connection = await amqp();
   const channel = await connection.createChannel();
   await channel.deleteQueue('OUT_TICKETS');
   const gap = await until(() => ann.events('gap')[0], 'the gap is told', 30);

@@ -1,7 +1,7 @@
 // The ticket service: what it answers, who hears of it, and that nothing happens twice.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqplib, broker, closeAll, connect, serve, tickets, until } from './lib.mjs';
+import { amqp, closeAll, connect, serve, tickets, until } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -84,7 +84,7 @@ test('the same message twice opens one ticket, also when the worker was killed i
   const file = process.env.FOZ_OUT + '/tickets-twice-' + process.pid + '.db';
   await service.stop();
   service = await tickets(['--database', file]);
-  const connection = await amqplib.connect(broker, { noDelay: true });
+  const connection = await amqp();
   t.after(() => connection.close());
   const channel = await connection.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });

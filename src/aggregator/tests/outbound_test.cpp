@@ -109,15 +109,50 @@ TEST(outbound, what_is_not_utf8_reaches_nobody) {
         EXPECT_EQ(wrong->make().dropped, drop_reason::not_utf8);
 }
 
-TEST(outbound, an_error_or_a_deadline_of_the_wrong_type_is_no_answer) {
-    sample s;
-    s.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
-    ASSERT_TRUE(s.make().message.answer);
-    s.properties.headers = amqp::table{{"foz-error", 5}};
-    EXPECT_EQ(s.make().dropped, drop_reason::bad_header);
-    s.properties.headers = amqp::table{{"foz-deadline", "tomorrow"}};
-    s.properties.type = "foz.extend";
-    EXPECT_EQ(s.make().dropped, drop_reason::bad_header);
+// Who asked does not wait for an answer that can't come any more.
+TEST(outbound, instead_of_an_answer_that_is_no_use_there_is_an_error) {
+    sample good;
+    good.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    ASSERT_EQ(good.make().message.answer->what, outbound_answer::kind::answer);
+    sample error_type = good, error_text = good, body = good;
+    error_type.properties.headers = amqp::table{{"foz-error", 5}};
+    error_text.properties.headers = amqp::table{{"foz-error", "caf\xe9"}};
+    body.body = "hello";
+    for (const auto& [wrong, why] :
+         {std::pair(&error_type, drop_reason::bad_header), std::pair(&error_text, drop_reason::not_utf8),
+          std::pair(&body, drop_reason::not_json)}) {
+        const auto made = wrong->make();
+        EXPECT_EQ(made.dropped, why);
+        ASSERT_TRUE(made.message.answer);
+        EXPECT_EQ(made.message.answer->to.request, "r-1");
+        EXPECT_EQ(made.message.answer->what, outbound_answer::kind::error);
+        EXPECT_EQ(made.message.answer->code, "bad_answer");
+        EXPECT_EQ(made.message.answer->body, to_text(why));
+    }
+    body.not_json = contract::not_json_kind::base64;
+    EXPECT_EQ(body.make().message.answer->body, "\"aGVsbG8=\"");
+}
+
+TEST(outbound, a_sign_of_life_that_is_no_use_leaves_the_request_open) {
+    sample attempt;
+    attempt.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    attempt.properties.type = "foz.taken";
+    EXPECT_EQ(attempt.make().message.answer->attempt, 1u);
+    attempt.properties.headers = amqp::table{{"foz-attempt", 3}};
+    EXPECT_EQ(attempt.make().message.answer->attempt, 3u);
+    attempt.properties.headers = amqp::table{{"foz-attempt", "third"}};
+    sample deadline = attempt, body = attempt;
+    deadline.properties.type = "foz.extend";
+    deadline.properties.headers = amqp::table{{"foz-deadline", "tomorrow"}};
+    body.properties.type = "foz.done";
+    body.body = "";
+    for (const auto& [wrong, why] :
+         {std::pair(&attempt, drop_reason::bad_header), std::pair(&deadline, drop_reason::bad_header),
+          std::pair(&body, drop_reason::not_json)}) {
+        const auto made = wrong->make();
+        EXPECT_EQ(made.dropped, why);
+        EXPECT_FALSE(made.message.answer);
+    }
 }
 
 TEST(outbound, times_beyond_the_clock_are_its_end) {
