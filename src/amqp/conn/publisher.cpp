@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::chrono::milliseconds sweep_interval{100};
 
+// Between the attempts at what was refused. The first one follows at once.
+constexpr std::chrono::milliseconds pause_min{20};
+constexpr std::chrono::milliseconds pause_max{250};
+constexpr std::chrono::milliseconds refusals_forgotten_after{1'000};
+
 }  // namespace
 
 publisher::publisher(client& owner, publisher_options options)
@@ -88,6 +93,7 @@ void publisher::forget_opening() {
     first_waiting_ = 0;
     in_flight_ = 0;
     draining_ = false;
+    again_timer_.cancel();
     for (entry& e : pending_) {
         e.tag = 0;
         e.in_flight = false;
@@ -103,16 +109,17 @@ std::size_t publisher::index_of(std::uint64_t tag) const {
 }
 
 void publisher::on_confirm(channel&, std::uint64_t tag, bool multiple, bool positive) {
+    const steady_time now = client_.home().time().now();
     const auto answered = [&](entry& e) {
         if (!std::exchange(e.in_flight, false)) return;
         --in_flight_;
         if (e.settled) return;
         if (positive) return settle(e, e.returned ? outcome::unroutable : outcome::confirmed);
         ++counters_.refused;
-        // Refused once, a message gets a second try on a fresh channel: an election may be under way. Refused
-        // twice, the queue means it (x-overflow: reject-publish). The others in flight are answered first, or they
-        // would be sent twice for nothing.
-        if (std::exchange(e.refused, true)) return settle(e, outcome::rejected);
+        // An election may be under way. Refused for longer than one takes, the queue means it (x-overflow:
+        // reject-publish). The others in flight are answered first, or they would be sent twice for nothing.
+        if (!e.refused_at) e.refused_at = now;
+        if (now - *e.refused_at >= options_.refusal_patience) return settle(e, outcome::rejected);
         draining_ = true;
     };
     const std::size_t at = index_of(tag);
@@ -122,7 +129,16 @@ void publisher::on_confirm(channel&, std::uint64_t tag, bool multiple, bool posi
         answered(pending_[at]);
     }
     drop_settled();
-    if (draining_ && in_flight_ == 0) reopen({errc::channel_closed, 0, "the broker refused a message (basic.nack)"});
+    if (!draining_ || in_flight_ > 0 || again_timer_.active()) return;
+    if (now - last_refusal_ > refusals_forgotten_after) refusals_ = 0;
+    if (refusals_ == 0) return try_refused_again();
+    again_timer_.start(client_.home().wheel(), std::min(pause_max, pause_min * (1U << std::min(refusals_ - 1, 8U))));
+}
+
+void publisher::try_refused_again() {
+    ++refusals_;
+    last_refusal_ = client_.home().time().now();
+    reopen({errc::channel_closed, 0, "the broker refused a message (basic.nack)"});
 }
 
 void publisher::reopen(const error& why) {
@@ -169,12 +185,18 @@ void publisher::drop_settled() {
     }
 }
 
+// Of what has waited until its deadline.
+outcome publisher::fate_of(const entry& e) {
+    if (e.refused_at && !e.in_flight) return outcome::rejected;
+    return e.ever_sent ? outcome::unknown : outcome::unavailable;
+}
+
 void publisher::sweep() {
     const steady_time now = client_.home().time().now();
     bool late = false;
     for (entry& e : pending_) {
         if (e.in_flight && now - e.sent_at > options_.confirm_timeout) late = true;
-        if (!e.settled && e.deadline <= now) settle(e, e.ever_sent ? outcome::unknown : outcome::unavailable);
+        if (!e.settled && e.deadline <= now) settle(e, fate_of(e));
     }
     drop_settled();
     if (late && !client_.blocked()) reopen({errc::timed_out, 0, "a publisher confirm did not come in time"});

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace foz::amqp {
@@ -18,7 +19,7 @@ namespace foz::amqp {
 enum class outcome {
     confirmed,    // the broker has taken responsibility
     unroutable,   // mandatory, and no queue took it (basic.return)
-    rejected,     // refused twice: a full queue that rejects publishes
+    rejected,     // refused again and again: a full queue that rejects publishes
     overloaded,   // not sent: too much is waiting for confirms already
     unavailable,  // not sent within its deadline: no broker
     unknown,      // sent, but not confirmed within its deadline; it may or may not have arrived
@@ -39,6 +40,10 @@ struct publisher_options {
     // A confirm later than this reopens the channel and the message is sent again: a channel that was opened before
     // a quorum queue's election may stay stuck.
     std::chrono::milliseconds confirm_timeout = std::chrono::seconds(3);
+    // What the broker refuses (basic.nack) is sent again on a fresh channel, after pauses that grow, for so long: a
+    // quorum queue that is young, or has lost its leader, refuses until the election is over (0.5 s for a node that
+    // died).
+    std::chrono::milliseconds refusal_patience = std::chrono::seconds(2);
 };
 
 struct publisher_counters {
@@ -52,7 +57,8 @@ struct publisher_counters {
 };
 
 // Owns a channel in confirm mode. Messages are sent in the order in which they were handed in, and after a recovery
-// in that order again. Lives on the client's shard; the client is stopped before the publisher is destroyed.
+// in that order again; what the broker refused (basic.nack) is sent again behind what it took meanwhile. Lives on the
+// client's shard; the client is stopped before the publisher is destroyed.
 class publisher final : private channel_handler {
 public:
     using on_outcome = std::move_only_function<void(outcome)>;
@@ -82,8 +88,8 @@ private:
         bool in_flight = false;  // sent in this opening, not answered yet
         bool ever_sent = false;
         bool returned = false;
-        bool refused = false;  // once already
-        bool settled = false;  // waits only to be removed from the front
+        bool settled = false;                   // waits only to be removed from the front
+        std::optional<steady_time> refused_at;  // for the first time
     };
 
     asio::awaitable<result<void>> set_up(channel& self) override;
@@ -92,6 +98,7 @@ private:
     void on_return(channel&, const basic_return&, const basic_properties&, std::string_view body) override;
     void on_confirm(channel&, std::uint64_t tag, bool multiple, bool positive) override;
 
+    static outcome fate_of(const entry& e);
     void send_waiting();
     bool send(entry& e);
     void settle(entry& e, outcome result);
@@ -99,6 +106,7 @@ private:
     void drop_settled();
     void forget_opening();
     void reopen(const error& why);
+    void try_refused_again();
     void sweep();
     std::size_t index_of(std::uint64_t tag) const;
 
@@ -109,11 +117,15 @@ private:
     std::size_t pending_bytes_ = 0;
     std::size_t first_waiting_ = 0;  // index of the first entry that was not sent in this opening
     std::size_t in_flight_ = 0;
-    bool draining_ = false;  // a message was refused: nothing is sent until the rest has been answered
+    bool draining_ =
+        false;  // a message was refused: nothing is sent until the rest has been answered, and in the pause
+    unsigned refusals_ = 0;  // in a row: channels that were reopened because of one
+    steady_time last_refusal_{};
     std::uint64_t next_tag_ = 1;
     publisher_counters counters_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     net::wheel_timer sweep_timer_{this, [](publisher& self) { self.sweep(); }};
+    net::wheel_timer again_timer_{this, [](publisher& self) { self.try_refused_again(); }};
     std::shared_ptr<channel> channel_;  // last: its opening may begin in the constructor
 };
 

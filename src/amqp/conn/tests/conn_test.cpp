@@ -132,24 +132,31 @@ TEST(amqp_conn, publishes_are_confirmed_and_delivered_in_order) {
         if (got.size() == count && confirmed == count) f.spawn(stop(c, f.cores));
     };
     consumer receiver(queue, [&](channel& on, const delivery& d) {
-        got.emplace_back(d.body);
         on.ack(d.id);
+        if (d.body == "first") return;
+        got.emplace_back(d.body);
         stop_when_done();
     });
     const auto link = c.open_channel(receiver);
     publisher sender(c);
     sender.set_recipe([&](channel& on) { return declare_queue(on, queue, {{"x-queue-type", "quorum"}}); });
-    for (int i = 0; i < count; ++i)
-        sender.publish(to_queue(queue, std::to_string(i)), 15s, [&](outcome o) {
-            confirmed += o == outcome::confirmed;
-            stop_when_done();
-        });
+    // RabbitMQ refuses what reaches a quorum queue before it has a leader.
+    std::uint64_t repeated = 0;
+    sender.publish(to_queue(queue, "first"), 15s, [&](outcome first) {
+        EXPECT_EQ(first, outcome::confirmed);
+        repeated = sender.counters().repeated;
+        for (int i = 0; i < count; ++i)
+            sender.publish(to_queue(queue, std::to_string(i)), 15s, [&](outcome o) {
+                confirmed += o == outcome::confirmed;
+                stop_when_done();
+            });
+    });
     c.start();
     f.run();
     ASSERT_EQ(got.size(), static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) ASSERT_EQ(got[i], std::to_string(i));
     EXPECT_EQ(confirmed, count);
-    EXPECT_EQ(sender.counters().repeated, 0u);
+    EXPECT_EQ(sender.counters().repeated, repeated);
 }
 
 TEST(amqp_conn, bodies_larger_than_a_frame_round_trip_with_all_properties) {
@@ -200,7 +207,7 @@ TEST(amqp_conn, a_full_queue_that_rejects_publishes_says_so) {
     fixture f;
     client c(f.home, {.urls = {broker()}});
     const std::string queue = "full-" + system_random().token();
-    publisher sender(c);
+    publisher sender(c, {.refusal_patience = 200ms});
     sender.set_recipe(
         [&](channel& on) { return declare_queue(on, queue, {{"x-max-length", 1}, {"x-overflow", "reject-publish"}}); });
     std::vector<outcome> outcomes;
@@ -212,7 +219,9 @@ TEST(amqp_conn, a_full_queue_that_rejects_publishes_says_so) {
     c.start();
     f.run();
     EXPECT_EQ(outcomes, (std::vector{outcome::confirmed, outcome::rejected}));
-    EXPECT_EQ(sender.counters().refused, 2u);
+    // Again and again until the patience was over, with pauses: at 0, 0, 20, 60, 140 and 300 ms.
+    EXPECT_GE(sender.counters().refused, 3u);
+    EXPECT_LE(sender.counters().refused, 6u);
 }
 
 namespace {
