@@ -12,7 +12,8 @@ namespace foz::service {
 
 // A message is delivered again when its worker, its connection or the broker died before it was acknowledged, or when
 // its sender sent it again. A store runs the work for each key once and keeps what the handler said (the outbox): for a
-// key that is known already it returns what was said then, which is published again under the same message ids.
+// key that is known already it returns what was said then, which is published again under the same message ids, the
+// reply to whoever awaits one now.
 //
 // Called on handler threads, several at once when concurrency > 1; implementations do their own locking. What a handler
 // says at once (extend, ask) is not remembered and not taken back.

@@ -9,7 +9,10 @@
 namespace foz::service {
 namespace {
 
-constexpr std::uint8_t version = 1;
+// 2: the reply is among what was said, without its address. 1 had the address of who asked first, or no reply.
+constexpr std::uint8_t version = 2;
+
+constexpr std::uint32_t no_reply = 0xffff'ffff;  // where the number of the reply stands
 
 // The first octet of a message says which of its fields follow.
 enum : std::uint8_t { has_type = 1, has_message_id = 2, has_correlation_id = 4, has_headers = 8, is_mandatory = 16 };
@@ -62,7 +65,7 @@ std::string encode(const outbox& box) {
     std::string octets;
     amqp::writer to(octets);
     to.u8(version);
-    to.u8(box.replied);
+    to.u32(box.reply ? static_cast<std::uint32_t>(*box.reply) : no_reply);
     to.u32(static_cast<std::uint32_t>(box.said.size()));
     for (const amqp::publication& one : box.said) write(to, one);
     if (!to.finish()) throw std::length_error("what the handler said is too large");
@@ -73,10 +76,11 @@ std::optional<outbox> decode_outbox(std::string_view octets) {
     amqp::reader from(octets);
     if (from.u8() != version) return std::nullopt;
     outbox box;
-    box.replied = from.u8() != 0;
+    const std::uint32_t reply = from.u32();
     const std::uint32_t count = from.u32();
     for (std::uint32_t i = 0; i < count && !from.failed(); ++i) box.said.push_back(read(from));
-    if (!from.finish()) return std::nullopt;
+    if (!from.finish() || (reply != no_reply && reply >= count)) return std::nullopt;
+    if (reply != no_reply) box.reply = reply;
     return box;
 }
 

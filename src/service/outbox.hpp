@@ -1,8 +1,10 @@
-// What a handler said, as octets: what a dedupe_store remembers.
+// What a handler said, as octets: what a dedupe_store remembers. Nothing of it depends on who asked: the same message
+// may come again from a caller who waits elsewhere, or who did not wait the first time.
 #pragma once
 
 #include "amqp/conn/publisher.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,7 +14,7 @@ namespace foz::service {
 
 struct outbox {
     std::vector<amqp::publication> said;
-    bool replied = false;  // also when nobody awaited it
+    std::optional<std::size_t> reply;  // which of them; it has no address yet
 };
 
 // What every message of ours has: JSON, persistent.

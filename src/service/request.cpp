@@ -85,14 +85,24 @@ amqp::publication request::state::lifecycle(amqp::publication p, std::string_vie
     return p;
 }
 
+std::vector<amqp::publication> request::state::take_said() {
+    std::vector<amqp::publication> said = std::move(out.said);
+    if (!out.reply) return said;
+    const auto reply = said.begin() + static_cast<std::ptrdiff_t>(*out.reply);
+    if (awaits_reply()) {
+        address_reply(*reply);
+    } else {
+        said.erase(reply);
+    }
+    return said;
+}
+
+// Kept also when nobody awaits it: who sends the message again may.
 void request::reply(std::string_view json) {
     outbox& out = state_->out;
-    if (out.replied) throw std::logic_error("a request has one reply");
-    amqp::publication p = state_->derived(json, std::to_string(out.said.size()));
-    out.replied = true;
-    if (!awaits_reply()) return;
-    state_->address_reply(p);
-    out.said.push_back(std::move(p));
+    if (out.reply) throw std::logic_error("a request has one reply");
+    out.said.push_back(state_->derived(json, std::to_string(out.said.size())));
+    out.reply = out.said.size() - 1;
 }
 
 namespace {
@@ -115,7 +125,6 @@ void request::reply_error(std::string_view code, std::string_view text) {
     state_->refused = true;
     code = speakable(code);
     reply("{\"code\":" + json_string(code) + ",\"message\":" + json_string(is_utf8(text) ? text : "?") + "}");
-    if (state_->out.said.empty()) return;
     auto& headers = state_->out.said.back().properties.headers;
     if (!headers) headers.emplace();
     headers->set(contract::header_error, code);

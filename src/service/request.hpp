@@ -53,8 +53,8 @@ public:
     // When the caller stops waiting; nothing when nobody waits or it was not said.
     std::optional<std::chrono::system_clock::time_point> deadline() const;
 
-    // The answer to the caller; ignored when nobody awaits one. Once for a request: a second one is a
-    // std::logic_error.
+    // The answer to the caller; published when one is awaited, and remembered anyway: the same message may be sent
+    // again by a caller who waits. Once for a request: a second one is a std::logic_error.
     void reply(std::string_view json);
     // To everyone on the channel who hears broadcasts.
     void broadcast(std::string_view json, const say_options& options = {});

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace foz::service {
 
@@ -39,14 +40,17 @@ struct request::state {
     // the same again when the handler runs again. What is published at once belongs to one run alone: a fresh id.
     amqp::publication derived(std::string_view json, std::string_view suffix) const;
     amqp::publication fresh(std::string_view json) const;
-    // To whoever waits for the reply; there has to be one.
-    void address_reply(amqp::publication& p) const;
+    // What the handler said, to be published: the reply addressed to whoever waits for it now, left out when nobody
+    // does.
+    std::vector<amqp::publication> take_said();
     amqp::publication lifecycle(amqp::publication p, std::string_view type) const;
     // The deduplication key.
     std::string key() const { return channel + "/" + properties.message_id.value_or(""); }
     bool awaits_reply() const noexcept { return properties.reply_to.has_value(); }
 
 private:
+    // To whoever waits for the reply; there has to be one.
+    void address_reply(amqp::publication& p) const;
     amqp::publication about_this(std::string_view json) const;
 };
 

@@ -175,7 +175,7 @@ std::optional<std::string> worker_core::ask(amqp::publication question, std::chr
 
 void worker_core::on_worked(request_ptr done, bool failed) {
     if (failed) return finish(std::move(done), false);
-    auto said = std::move(done->state_->out.said);
+    auto said = done->state_->take_said();
     publish_all(std::move(said), [this, done = std::move(done)](bool good) mutable {
         good ? tell_done(std::move(done)) : finish(std::move(done), false);
     });
@@ -205,7 +205,7 @@ void worker_core::publish_all(std::vector<amqp::publication> said, std::move_onl
 // A caller who hears of progress and gets no reply is told that it is over.
 void worker_core::tell_done(request_ptr done) {
     const request::state& s = *done->state_;
-    if (!s.progress || s.out.replied) return settle(std::move(done));
+    if (!s.progress || s.out.reply) return settle(std::move(done));
     std::vector<amqp::publication> end;
     end.push_back(s.lifecycle(s.derived("null", "done"), contract::type_done));
     publish_all(std::move(end), [this, done = std::move(done)](bool good) mutable {

@@ -1,7 +1,7 @@
 // The ticket service: what it answers, who hears of it, and that nothing happens twice.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqp, closeAll, connect, serve, tickets, until } from './lib.mjs';
+import { amqp, closeAll, connect, secret, serve, start, tickets, until } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -108,6 +108,47 @@ test('the same message twice opens one ticket, also when the worker was killed i
   const other = await until(() => answers.find(({ ticket }) => ticket.id !== first.id), 'another message is another ticket');
   assert.equal(Number(other.ticket.id.slice(2)), Number(first.id.slice(2)) + 1);
   for (const answer of answers) if (answer !== other) assert.deepEqual(answer, { ticket: first }, 'what was said the first time');
+});
+
+// A transaction on the tickets' database, from outside: whatever service works on it waits.
+const holdDatabase = async (file) => {
+  const holder = await start('/usr/bin/python3', ['-c', `import signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+signal.pause()`, file]);
+  await holder.until('held');
+  return holder;
+};
+
+test('who asked in vain, or did not ask, gets the answer by sending the same again', async () => {
+  const file = process.env.FOZ_OUT + '/tickets-again-' + process.pid + '.db';
+  await service.stop();
+  service = await tickets(['--database', file]);
+  const resume = secret();
+  const ann = await connect(foz.url, { resume, query: '&consume=tickets' });
+  const titles = async (client) => (await ask(client, 'list', {})).message.tickets.map((ticket) => ticket.title);
+
+  const holder = await holdDatabase(file);
+  assert.equal((await ask(ann, 'open', { title: 'slow' }, { id: 'x', timeout_ms: 100 })).error.code, 'timeout');
+  await holder.kill();
+  await until(() => ann.messages().length === 1, 'the ticket is opened after all');
+  const late = await ask(ann, 'open', { title: 'slow' }, { id: 'x', timeout_ms: 3_000 });
+  assert.deepEqual(late.message, { ticket: ann.messages()[0].ticket });
+
+  // Another aggregator, which knows nothing of the first message.
+  assert.equal((await ask(ann, 'open', { title: 'unasked' }, { id: 'y', ack: 'confirmed' })).event, 'receipt');
+  await until(() => ann.messages().length === 2, 'the second ticket is opened');
+  const other = await serve();
+  const again = await connect(other.url, { resume });
+  const answer = await ask(again, 'open', { title: 'unasked' }, { id: 'y', timeout_ms: 3_000 });
+  assert.deepEqual(answer.message, { ticket: ann.messages()[1].ticket });
+
+  assert.deepEqual(await titles(ann), ['unasked', 'slow'], 'each was opened once');
+  assert.equal(ann.messages().length, 2, 'and heard once');
+  again.close();
+  ann.close();
+  await other.stop();
 });
 
 test('two workers on one database, one of them killed again and again: each ticket is there once', async () => {

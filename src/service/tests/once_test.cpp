@@ -120,6 +120,63 @@ TEST(once, a_message_that_its_sender_repeats_gets_the_same_answer_without_being_
     EXPECT_EQ(bodies, (std::map<std::string, int>{{"1", 2}, {"2", 1}, {"\"other channel\"", 1}}));
 }
 
+TEST(once, the_remembered_answer_goes_to_who_asks_now) {
+    const channels names;
+    worker w(options(names));
+    int runs = 0;
+    w.on(names.a(), "", [&](request& r) {
+        r.reply(std::to_string(++runs));
+        r.broadcast("\"said\"");
+    });
+    peer p(names);
+    const running r(w);
+    // Nobody waits; then a caller does, whose patience ends, and who asks again.
+    amqp::publication message = p.request_from("ann", names.a(), "x", "1", "m1");
+    message.properties.correlation_id = "first";
+    amqp::publication alone = message;
+    alone.properties.reply_to.reset();
+    alone.properties.correlation_id.reset();
+    p.publish(alone);
+    const auto before = p.hear(1);
+    EXPECT_EQ(before[0].body, "\"said\"");
+    EXPECT_EQ(before[0].properties.message_id, "m1/1") << "the same whether an answer is awaited or not";
+    p.publish(message);
+    p.hear(3);
+    message.properties.correlation_id = "second";
+    p.publish(message);
+    p.hear(5);
+    p.publish(alone);
+    const auto all = p.hear(6);
+    ASSERT_EQ(all.size(), 6u);
+    for (std::size_t i : {1u, 3u}) {
+        EXPECT_EQ(all[i].exchange, "");
+        EXPECT_EQ(all[i].body, "1");
+        EXPECT_EQ(all[i].properties.message_id, "m1/0");
+        EXPECT_EQ(all[i].properties.correlation_id, i == 1 ? "first" : "second");
+        EXPECT_EQ(all[i + 1].properties.message_id, "m1/1");
+    }
+    EXPECT_EQ(all[5].body, "\"said\"");
+    EXPECT_EQ(runs, 1);
+}
+
+TEST(once, the_remembered_answer_goes_to_the_queue_that_asks_now) {
+    const channels names;
+    const folder f;
+    worker_options all = options(names);
+    all.dedupe = std::make_shared<sqlite_store>(f.path / "store.db");
+    worker w(all);
+    std::atomic<int> runs = 0;
+    w.on(names.a(), "", [&](request& r) { r.reply(std::to_string(++runs)); });
+    peer one(names), other(names);
+    const running r(w);
+    one.send(names.a(), "x", "1", "m1");
+    one.hear(1);
+    other.send(names.a(), "x", "1", "m1");
+    EXPECT_EQ(other.hear(1)[0].body, "1");
+    EXPECT_EQ(one.hear(1).size(), 1u);
+    EXPECT_EQ(runs, 1);
+}
+
 TEST(once, neither_refusals_nor_messages_without_an_id_are_remembered) {
     const channels names;
     worker w(options(names));

@@ -7,7 +7,7 @@ namespace {
 
 outbox sample() {
     outbox box;
-    box.replied = true;
+    box.reply = 1;
     amqp::publication full = make_publication();
     full.exchange = "OUTBOUND";
     full.routing_key = std::string(300, 'k');  // too long for AMQP, which is for the publisher to say
@@ -30,7 +30,7 @@ TEST(outbox, comes_back_as_it_was) {
     const outbox box = sample();
     const auto back = decode_outbox(encode(box));
     ASSERT_TRUE(back);
-    EXPECT_TRUE(back->replied);
+    EXPECT_EQ(back->reply, 1u);
     ASSERT_EQ(back->said.size(), 2u);
     for (std::size_t i = 0; i < 2; ++i) {
         EXPECT_EQ(back->said[i].exchange, box.said[i].exchange);
@@ -39,7 +39,9 @@ TEST(outbox, comes_back_as_it_was) {
         EXPECT_EQ(back->said[i].body, box.said[i].body);
         EXPECT_EQ(back->said[i].mandatory, box.said[i].mandatory);
     }
-    EXPECT_TRUE(decode_outbox(encode({})));
+    const auto nothing = decode_outbox(encode({}));
+    ASSERT_TRUE(nothing);
+    EXPECT_FALSE(nothing->reply);
 }
 
 TEST(outbox, what_was_cut_or_is_of_another_version_is_refused) {
@@ -48,8 +50,11 @@ TEST(outbox, what_was_cut_or_is_of_another_version_is_refused) {
         EXPECT_FALSE(decode_outbox(std::string_view(whole).substr(0, size))) << size;
     EXPECT_FALSE(decode_outbox(whole + "x"));
     std::string other = whole;
-    other[0] = 2;
+    other[0] = 1;
     EXPECT_FALSE(decode_outbox(other));
+    outbox beyond = sample();
+    beyond.reply = 2;
+    EXPECT_FALSE(decode_outbox(encode(beyond))) << "the reply is one of the messages";
 }
 
 }  // namespace foz::service
