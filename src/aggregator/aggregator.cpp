@@ -35,8 +35,8 @@ std::string read_file(const std::string& path) {
 
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
-    core(net::shard& home, const settings& all, const front_state& state, hub::ports to_others)
-        : sockets(home, all, std::move(to_others)), port(sockets, state) {}
+    core(net::shard& home, const settings& all, const front_state& state, hub::catch_up_port older)
+        : sockets(home, all, std::move(older)), port(sockets, state) {}
 
     hub sockets;
     front port;
@@ -61,9 +61,16 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     }
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
+    options.move = [this](unsigned shard, net::detached_stream moved) {
+        cores_.at(shard).post([to = cores_state_[shard].get(), moved = std::move(moved)]() mutable {
+            to->server->adopt(std::move(moved));
+        });
+    };
+    front_state_.shards = cores_.size();
     for (unsigned i = 0; i < cores_.size(); ++i) {
-        auto& made =
-            cores_state_.emplace_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, ports_for_hubs()));
+        auto& made = cores_state_.emplace_back(std::make_unique<core>(
+            cores_.at(i), settings_, front_state_,
+            [this](const catch_up_job& job) { cores_.at(0).post([this, job] { older_[job.channel]->add(job); }); }));
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
         // alone.
         if (i == 0) {
@@ -102,22 +109,6 @@ void aggregator::start() {
     for_each_hub([](hub& home) { home.start(); });
 }
 
-hub::ports aggregator::ports_for_hubs() {
-    return {
-        .older = [this](const catch_up_job& job) { cores_.at(0).post([this, job] { older_[job.channel]->add(job); }); },
-        .first_answer =
-            [this](client_answer what) {
-                cores_.at(0).post([this, what = std::move(what)]() mutable { on_client_answer(std::move(what)); });
-            },
-        .reply = [this](const stray_reply& what) { for_each_hub([what](hub& home) { home.reply(what); }); },
-    };
-}
-
-// The sockets of a client live on any shard: the first answer that comes here is the one that the service gets.
-void aggregator::on_client_answer(client_answer what) {
-    if (answered_.insert(what.question)) cores_state_[0]->sockets.publish(what.channel, std::move(what.message), {});
-}
-
 void aggregator::for_each_hub(const std::function<void(hub&)>& work) {
     for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, work] { work(home); });
 }
@@ -145,25 +136,7 @@ void aggregator::on_outbound(std::size_t channel, const amqp::delivery& message,
     }
     // Crosses to each core once, whatever the number of receivers there.
     const auto shared = std::make_shared<const outbound>(std::move(made.message));
-    if (shared->answer) return dispatch_answer(shared);
     for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, shared] { home.dispatch(shared); });
-}
-
-// The client's other sockets get an answer only when no shard knows who asked: on a page with several sockets
-// primus-responder would take the first that comes, and theirs lacks what only the one that asked knows.
-void aggregator::dispatch_answer(const shared_outbound& message) {
-    struct search {
-        explicit search(std::size_t shards) : left(shards) {}
-        std::atomic<std::size_t> left;
-        std::atomic<bool> found = false;
-    };
-    const auto asked = std::make_shared<search>(cores_state_.size());
-    for (auto& one : cores_state_)
-        one->sockets.home().post([this, &home = one->sockets, message, asked] {
-            if (home.dispatch(message)) asked->found = true;
-            if (--asked->left == 0 && !asked->found)
-                for_each_hub([message](hub& every) { every.pass(*message->answer); });
-        });
 }
 
 void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {

@@ -73,9 +73,6 @@ private:
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
     void on_blocked(bool blocked, const std::string& reason) override;
 
-    hub::ports ports_for_hubs();
-    void dispatch_answer(const shared_outbound& message);
-    void on_client_answer(client_answer what);
     void for_each_hub(const std::function<void(hub&)>& work);
     void for_each_core(const std::function<void(hub&, const ws::server&)>& work);
     std::string why_not_ready() const;
@@ -97,7 +94,6 @@ private:
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
     std::vector<bool> attached_;
-    recent_ids answered_{10'000};  // questions to clients
     aggregator_counters counters_;
     std::string last_problem_;
     std::uint16_t port_ = 0;

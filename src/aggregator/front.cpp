@@ -54,7 +54,8 @@ struct identity {
 
 // Order of belief: the resume secret of the query, then of the cookie (only from a page of the same origin: any other
 // page could make the browser send it), then a new one.
-std::expected<identity, ws::http_response> identify(const ws::http_request& request, random_source& random) {
+std::expected<identity, ws::http_response> identify(const ws::http_request& request, net::shard& here,
+                                                    unsigned shards) {
     if (const auto secret = request.parameter("resume")) {
         if (!is_resume_secret(*secret))
             return std::unexpected(text(400, "resume: 22 to 64 characters of A-Z a-z 0-9 - _ are expected"));
@@ -63,7 +64,9 @@ std::expected<identity, ws::http_response> identify(const ws::http_request& requ
     const bool own_page = same_origin(request.header("Origin"), request.header("Host"));
     const std::string_view remembered = request.cookie(resume_cookie);
     if (own_page && is_resume_secret(remembered)) return identity{anonymous_client(remembered), {}};
-    const std::string fresh = random.token();
+    // One that may stay where it is.
+    std::string fresh = here.random().token();
+    while (shard_of(anonymous_client(fresh), shards) != here.index()) fresh = here.random().token();
     identity made{anonymous_client(fresh), {}};
     if (own_page)
         made.headers.emplace_back(
@@ -126,7 +129,7 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
         return later;
     }
     if (request.parameter("token")) return text(400, "token: this aggregator knows no tokens");
-    session_options options{.id = session_id(hub_.home().random().token())};
+    session_options options;
     if (channel.empty()) channel = request.parameter("channel").value_or(std::string_view());
     if (!channel.empty()) {
         options.bound_channel = hub_.channel_index(channel);
@@ -134,10 +137,18 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     }
     auto consume = channels_in(request.parameter("consume").value_or(std::string_view()), hub_);
     if (!consume) return text(400, "unknown_channel: consume names a channel that there is not");
+    const auto foreign = [&](std::size_t one) { return options.bound_channel && one != *options.bound_channel; };
+    if (std::ranges::any_of(*consume, foreign))
+        return text(400, "channel_mismatch: the socket is bound to another channel than consume names");
     options.consume_at_open = std::move(*consume);
     options.hello = request.parameter("hello") == "1";
-    auto who = identify(request, hub_.home().random());
+    auto who = identify(request, hub_.home(), state_.shards);
     if (!who) return std::move(who.error());
+    // All sockets of a client live together: what it has asked, been asked and sent before is known wherever it comes
+    // in.
+    const unsigned shard = shard_of(who->client, state_.shards);
+    if (shard != hub_.home().index()) return ws::elsewhere{shard};
+    options.id = session_id(hub_.home().random().token());
     options.client = std::move(who->client);
     return ws::upgrade{std::make_unique<session>(hub_, std::move(options)), std::move(who->headers)};
 }

@@ -26,10 +26,10 @@ std::string client_of(const amqp::publication& message) {
 
 }  // namespace
 
-hub::hub(net::shard& home, const settings& all, ports to_others)
+hub::hub(net::shard& home, const settings& all, catch_up_port older)
     : home_(home),
       settings_(all),
-      ports_(std::move(to_others)),
+      older_(std::move(older)),
       client_(home, publish_options(all, home.index())),
       requests_(*this, all.outcomes_max) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {

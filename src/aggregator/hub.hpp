@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/catch_up.hpp"
+#include "aggregator/client_error.hpp"
 #include "aggregator/outbound.hpp"
 #include "aggregator/questions.hpp"
 #include "aggregator/recent.hpp"
@@ -20,19 +21,11 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
 
 class session;
-
-// A client's answer to a service's question.
-struct client_answer {
-    std::size_t channel = 0;
-    std::string question;  // its id
-    amqp::publication message;
-};
 
 struct hub_counters {
     std::uint64_t frames_in = 0;       // data frames from clients
@@ -48,24 +41,13 @@ struct hub_counters {
     std::uint64_t silent_closed = 0;  // no sign of life for a whole ping interval
 };
 
-// What was to be told to a socket that has gone.
-struct stray_reply {
-    client_id client;
-    reply_context context;
-    std::string json;
-};
-
 // Lives on one shard; outlives its sessions.
 class hub {
 public:
-    // The ways to other shards; called on this one.
-    struct ports {
-        std::function<void(const catch_up_job&)> older;   // what older entries are asked of
-        std::function<void(client_answer)> first_answer;  // publishes it unless the question has been answered
-        std::function<void(const stray_reply&)> reply;    // calls reply() of every hub
-    };
+    // What older entries are asked of; called on this shard.
+    using catch_up_port = std::function<void(const catch_up_job&)>;
 
-    hub(net::shard& home, const settings& all, ports to_others);
+    hub(net::shard& home, const settings& all, catch_up_port older);
     ~hub();
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
@@ -87,9 +69,7 @@ public:
     bool no_service(std::size_t channel, bool fail_fast) const;
     // From now on the session is told its position now and then.
     void track(std::size_t channel, session& who) { channels_[channel].trackers.insert(&who); }
-    void catch_up(const catch_up_job& job) { ports_.older(job); }
-    void answer(client_answer what) { ports_.first_answer(std::move(what)); }
-    void reply_elsewhere(const stray_reply& what) { ports_.reply(what); }
+    void catch_up(const catch_up_job& job) { older_(job); }
     requests& asked() noexcept { return requests_; }
     questions& asked_of_clients() noexcept { return questions_; }
     const settings& config() const noexcept { return settings_; }
@@ -101,11 +81,9 @@ public:
     const amqp::publisher& publisher(std::size_t channel) const { return *channels_[channel].publisher; }
 
     // From the aggregator, through the shard's mailbox.
-    // False: an answer to what nobody has asked on this shard.
-    bool dispatch(const shared_outbound& message);
-    // An answer to what nobody has asked here, on any shard: its client's sockets may know more.
-    void pass(const outbound_answer& answer);
-    void reply(const stray_reply& what);
+    void dispatch(const shared_outbound& message);
+    // To every socket of the client: what was to be told to one that has gone.
+    void reply(const client_id& client, const reply_context& context, std::string_view json);
     void replay(catch_up_page page);
     void set_reply_queue(std::size_t channel, const std::string& queue) { channels_[channel].reply_queue = queue; }
     void set_service(std::size_t channel, bool there);
@@ -141,13 +119,14 @@ private:
     };
 
     void deliver(const outbound& message, const outbound_route& route, std::uint64_t round);
+    void deliver_answer(const outbound& entry);
     void publish_next(std::size_t channel, const std::string& client);
     void tell_positions(std::size_t channel);
     void on_position_interval();
 
     net::shard& home_;
     const settings& settings_;
-    const ports ports_;
+    const catch_up_port older_;
     amqp::client client_;
     std::vector<channel_state> channels_;  // as in the settings
     std::unordered_map<std::uint64_t, session*> sessions_;

@@ -19,21 +19,16 @@ frame_ref frame_of(const Event& event) {
 
 }  // namespace
 
-bool hub::dispatch(const shared_outbound& message) {
+void hub::dispatch(const shared_outbound& message) {
     channel_state& channel = channels_[message->channel];
     if (message->where) {
         channel.recent.push(message);
         channel.where = message->where;
         if (++channel.entries_since_told >= settings_.position_entries) tell_positions(message->channel);
     }
-    if (message->answer) {
-        const bool awaited = requests_.take(*message->answer);
-        if (awaited) ++counters_.answers;
-        return awaited;
-    }
+    if (message->answer) return deliver_answer(*message);
     ++round_;
     for (const outbound_route& route : message->routes) deliver(*message, route, round_);
-    return true;
 }
 
 void hub::deliver(const outbound& message, const outbound_route& route, std::uint64_t round) {
@@ -60,19 +55,25 @@ void hub::deliver(const outbound& message, const outbound_route& route, std::uin
     }
 }
 
-void hub::pass(const outbound_answer& answer) {
+// All sockets of a client live on one shard; on the others nobody asked.
+void hub::deliver_answer(const outbound& entry) {
+    const outbound_answer& answer = *entry.answer;
+    if (requests_.take(entry.channel, answer)) {
+        ++counters_.answers;
+        return;
+    }
     const auto at = by_client_.find(answer.to.client.view());
     if (at == by_client_.end()) return;
     ++counters_.answers;
-    // The socket that asked is gone, or was another aggregator's. The client may be back on one of these, where
-    // primus-responder still knows the request by its id; whoever does not know it ignores it.
-    for (session* who : at->second) who->pass_answer(answer);
+    // Another aggregator was asked. The client may be back here, where primus-responder still knows the request by its
+    // id; whoever does not know it ignores it.
+    for (session* who : at->second) who->pass_answer(entry);
 }
 
-void hub::reply(const stray_reply& what) {
-    const auto at = by_client_.find(what.client.view());
+void hub::reply(const client_id& client, const reply_context& context, std::string_view json) {
+    const auto at = by_client_.find(client.view());
     if (at == by_client_.end()) return;
-    for (session* who : at->second) who->respond(what.context, what.json);
+    for (session* who : at->second) who->respond(context, json);
 }
 
 void hub::replay(catch_up_page page) {

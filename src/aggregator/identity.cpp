@@ -18,6 +18,10 @@ client_id anonymous_client(std::string_view resume_secret) {
     return client_id("anon-" + base32(sha256(resume_secret)).substr(0, 26));
 }
 
+unsigned shard_of(const client_id& client, unsigned shards) noexcept {
+    return static_cast<unsigned>(std::hash<client_id>{}(client) % shards);
+}
+
 bool same_origin(std::string_view origin, std::string_view host) {
     const std::size_t scheme_end = origin.find("://");
     return scheme_end != std::string_view::npos && !host.empty() && origin.substr(scheme_end + 3) == host;

@@ -15,6 +15,9 @@ bool is_resume_secret(std::string_view text);
 // guess a secret from it.
 client_id anonymous_client(std::string_view resume_secret);
 
+// The shard that all sockets of a client live on.
+unsigned shard_of(const client_id& client, unsigned shards) noexcept;
+
 // An Origin header names the host that the request came to, so that a cookie on it may be believed.
 bool same_origin(std::string_view origin, std::string_view host);
 

@@ -70,15 +70,18 @@ std::optional<addressing> read_addressing(const amqp::table& headers) {
 }
 
 // A message with a reply_to is a question to exactly one client, with an end. Nothing: it is not well made.
-std::optional<outbound_question> read_question(const amqp::basic_properties& properties, const addressing& to) {
+std::optional<outbound_question> read_question(const amqp::basic_properties& properties, const addressing& to,
+                                               std::string_view body) {
     const auto end = end_of_life_ms(properties);
     if (to.broadcast || !to.groups.empty() || to.clients.size() != 1 || !end ||
         properties.correlation_id.value_or("").empty())
         return std::nullopt;
     outbound_question asked{.reply_to = *properties.reply_to, .correlation_id = *properties.correlation_id};
     asked.expires = wall_time(std::chrono::milliseconds(*end));
-    // With its end, for a worker that was started again may count its correlations from 1.
-    const std::string identity = asked.reply_to + '\n' + asked.correlation_id + '\n' + std::to_string(*end);
+    // The same when it is published again, on every aggregator. Of all that tells two questions apart: a worker may ask
+    // several clients under one correlation, and count from 1 again when it was started again.
+    const std::string identity = asked.reply_to + '\n' + asked.correlation_id + '\n' + std::to_string(*end) + '\n' +
+                                 to.clients.front() + '\n' + properties.message_id.value_or(std::string(body));
     asked.id = "foz-" + base64url(sha256(identity).substr(0, 16));
     return asked;
 }
@@ -240,7 +243,7 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
     if (!is_utf8(type) || !is_utf8(message_id) || !is_utf8(made.topic) || !std::ranges::all_of(to->groups, is_utf8))
         return dropped(drop_reason::not_utf8);
     if (properties.reply_to) {
-        made.question = read_question(properties, *to);
+        made.question = read_question(properties, *to, from.body);
         if (!made.question) return dropped(drop_reason::bad_header);
     }
     envelope::message_event event{.channel = source.channel_name, .topic = made.topic, .where = made.where};

@@ -14,14 +14,15 @@
 
 namespace foz::aggregator {
 
-// An answer is accepted only from a socket that was asked. Which answer is the first is decided on shard 0, for the
-// sockets of a client may live on several. Bounded: what has expired is forgotten first, then what expires next.
+// The first socket that answers wins; an answer is accepted only from a socket that was asked. Bounded: what has
+// expired is forgotten first, then what expires next.
 class questions {
 public:
     struct open_question {
         std::size_t channel = 0;
         outbound_question what;
         std::vector<std::uint64_t> asked;  // sessions' serials
+        bool answered = false;
     };
 
     explicit questions(std::size_t capacity = 10'000) : capacity_(capacity) {}
@@ -36,8 +37,8 @@ public:
         at->second.asked.push_back(session);
     }
 
-    // Null when this session was not asked it. The question may have expired.
-    const open_question* find(const std::string& id, std::uint64_t session) const {
+    // Null when this session was not asked it. The question may have expired, or have been answered.
+    open_question* find(const std::string& id, std::uint64_t session) {
         const auto at = open_.find(id);
         if (at == open_.end()) return nullptr;
         const auto& asked = at->second.asked;

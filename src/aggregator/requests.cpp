@@ -3,17 +3,14 @@
 #include "aggregator/hub.hpp"
 #include "aggregator/session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace foz::aggregator {
 namespace {
 
 constexpr std::size_t outcome_bytes_max = 16 * 1024 * 1024;
-constexpr std::size_t waiters_max = 8;  // resends of one id that wait at once; the oldest gives way
-
-std::string key_of(const contract::correlation& to) {
-    return to.client.str() + '\n' + contract::request_key(to.kind, to.request);
-}
+constexpr std::size_t waiters_max = 8;  // resends of one id that wait at once
 
 bool final(error_code code) {
     return !retryable(code);
@@ -47,8 +44,12 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     const auto open = open_ids_.find(id_key);
     if (open == open_ids_.end()) return false;
     auto& waiters = open->second->waiters;
-    if (waiters.size() == waiters_max) waiters.erase(waiters.begin());
-    waiters.push_back(who);
+    if (waiters.size() == waiters_max) std::erase_if(waiters, [&](const waiter& one) { return !listens(one); });
+    if (waiters.size() < waiters_max) {
+        waiters.push_back(who);
+    } else {
+        tell(who, to_json({error_code::overloaded, "too many requests wait for the outcome of this id"}, who.context));
+    }
     return true;
 }
 
@@ -81,15 +82,20 @@ void requests::on_outcome(const std::shared_ptr<request>& what, amqp::outcome re
                                                        .warnings = context.warnings});
         return json;
     };
-    for (const waiter& who : what->waiters)
+    for_each_listener(*what, [&](const waiter& who) {
         if (who.ack != envelope::ack_mode::none) tell(who, receipt(who.context));
+    });
     if (what->id_key.empty()) return;
     remember(*what, receipt({.id = what->waiters.front().context.id}));
     open_ids_.erase(what->id_key);  // what follows, if anything, is progress
 }
 
-bool requests::take(const outbound_answer& answer) {
-    const std::string key = key_of(answer.to);
+std::string requests::key_of(std::size_t channel, const contract::correlation& to) {
+    return std::to_string(channel) + '\n' + contract::to_string(to);
+}
+
+bool requests::take(std::size_t channel, const outbound_answer& answer) {
+    const std::string key = key_of(channel, answer.to);
     const auto at = open_.find(key);
     if (at == open_.end()) return ended_.contains(key);
     const auto what = at->second->what;
@@ -130,14 +136,16 @@ bool requests::take(const outbound_answer& answer) {
         what->internal(&answer, nullptr);
         return true;
     }
-    tell(*what, [&](const reply_context& context) { return render(answer, context); });
+    for_each_listener(*what, [&](const waiter& who) {
+        if (who.ack == envelope::ack_mode::answer) tell(who, render(answer, who.context));
+    });
     tell_progress(*what, envelope::progress_state::done, 0);
     if (!what->id_key.empty()) remember(*what, render(answer, {.id = what->waiters.front().context.id}));
     return true;
 }
 
-bool requests::waits_for(const outbound_answer& answer) const {
-    return open_.contains(key_of(answer.to));
+bool requests::waits_for(std::size_t channel, const outbound_answer& answer) const {
+    return open_.contains(key_of(channel, answer.to));
 }
 
 std::size_t requests::waiting(std::uint64_t session) const {
@@ -177,35 +185,47 @@ void requests::fail(const std::shared_ptr<request>& what, const client_error& er
     end(what);
     if (what->internal) return what->internal(nullptr, &error);
     ++hub_.counters().frames_refused;
-    tell(*what, [&](const reply_context& context) { return to_json(error, context); });
+    for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
     if (what->id_key.empty() || !final(error.code)) return;
     remember(*what, to_json(error, {.id = what->waiters.front().context.id}));
 }
 
-void requests::tell(const request& what, const std::function<std::string(const reply_context&)>& render_for) {
-    for (const waiter& who : what.waiters) tell(who, render_for(who.context));
+bool requests::listens(const waiter& who) const {
+    const session* const socket = hub_.find(who.session);
+    return socket && !socket->closing();
 }
 
-// A socket may have gone since: Primus comes back by itself, primus-responder and whoever knows the message's id still
-// wait, and whoever does not know them ignores it.
+// A socket that has gone is left out when the same was asked again since, on a socket that is there.
+void requests::for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const {
+    const auto same = [](const waiter& a, const waiter& b) { return a.context.request_id == b.context.request_id; };
+    for (auto who = what.waiters.begin(); who != what.waiters.end(); ++who) {
+        const auto again = [&](const waiter& other) { return same(other, *who) && listens(other); };
+        const auto before = [&](const waiter& other) { return same(other, *who); };
+        if (listens(*who) || (std::none_of(what.waiters.begin(), what.waiters.end(), again) &&
+                              std::none_of(what.waiters.begin(), who, before)))
+            work(*who);
+    }
+}
+
+// When the socket has gone, the client's others are told: Primus comes back by itself, primus-responder and whoever
+// knows the message's id still wait, and whoever does not know them ignores it.
 void requests::tell(const waiter& who, const std::string& json) {
-    session* const socket = hub_.find(who.session);
-    if (socket && !socket->closing()) return socket->respond(who.context, json);
+    if (listens(who)) return hub_.find(who.session)->respond(who.context, json);
     if (who.context.request_id.empty() && who.context.id.empty()) return;
-    hub_.reply_elsewhere({.client = who.client, .context = who.context, .json = json});
+    hub_.reply(who.client, who.context, json);
 }
 
 void requests::tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt) {
     if (!what.progress) return;
-    for (const waiter& who : what.waiters) {
-        std::string json;
-        const bool retrying = state == envelope::progress_state::retrying;
-        envelope::append(json, envelope::progress_event{.id = who.context.id,
-                                                        .state = state,
-                                                        .attempt = retrying ? std::optional(attempt) : std::nullopt});
-        // Not an answer: it comes as a plain event.
-        tell({.session = who.session, .client = who.client, .context = {.id = who.context.id}}, json);
-    }
+    std::string json;
+    const bool retrying = state == envelope::progress_state::retrying;
+    envelope::append(json, envelope::progress_event{.id = what.waiters.front().context.id,
+                                                    .state = state,
+                                                    .attempt = retrying ? std::optional(attempt) : std::nullopt});
+    // No answer: it comes as a plain event, once on each socket.
+    request events{.waiters = what.waiters};
+    for (waiter& who : events.waiters) who.context.request_id.clear();
+    for_each_listener(events, [&](const waiter& who) { tell(who, json); });
 }
 
 void requests::remember(const request& what, std::string json) {

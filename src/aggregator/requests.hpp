@@ -34,7 +34,7 @@ struct waiter {
 struct request {
     using on_end = std::move_only_function<void(const outbound_answer*, const client_error*)>;
 
-    std::string key;     // of what comes back (client and contract::request_key); empty: nothing does
+    std::string key;     // requests::key_of(); empty: nothing comes back
     std::string id_key;  // of the message's own id (channel, client, id); empty: it has none
     std::size_t channel = 0;
     envelope::ack_mode ack = envelope::ack_mode::none;
@@ -59,8 +59,10 @@ public:
     void begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience);
     void on_outcome(const std::shared_ptr<request>& what, amqp::outcome result);
     // True when someone waited here, or had waited and was told already.
-    bool take(const outbound_answer& answer);
-    bool waits_for(const outbound_answer& answer) const;
+    bool take(std::size_t channel, const outbound_answer& answer);
+    bool waits_for(std::size_t channel, const outbound_answer& answer) const;
+    // What comes back to one request.
+    static std::string key_of(std::size_t channel, const contract::correlation& to);
     // Of one socket.
     std::size_t waiting(std::uint64_t session) const;
     // Requests of this channel have lost their way back.
@@ -75,8 +77,9 @@ private:
 
     void end(const std::shared_ptr<request>& what);
     void fail(const std::shared_ptr<request>& what, const client_error& error);
+    bool listens(const waiter& who) const;
+    void for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const;
     void tell(const waiter& who, const std::string& json);
-    void tell(const request& what, const std::function<std::string(const reply_context&)>& render_for);
     void tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt);
     void remember(const request& what, std::string json);
     void on_timeout(const std::shared_ptr<request>& what);

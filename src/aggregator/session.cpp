@@ -8,6 +8,11 @@
 #include <utility>
 
 namespace foz::aggregator {
+namespace {
+
+constexpr std::size_t passed_max = 1000;
+
+}  // namespace
 
 session::session(hub& home, session_options options)
     : subscriber(options.client, options.id), hub_(home), options_(std::move(options)) {}
@@ -80,10 +85,10 @@ void session::on_text(std::string_view text) {
             return;
         case primus::packet_kind::ping:
             primus::append_pong(json, packet->ms);
-            return send_control(json);
+            return respond({}, json);
         case primus::packet_kind::id:
             primus::append_id(json, subscriber::session.view());
-            return send_control(json);
+            return respond({}, json);
         case primus::packet_kind::request:
             return on_data(packet->data, {.request_id = std::string(packet->id), .frame = ++frames_});
         case primus::packet_kind::response:
@@ -121,17 +126,18 @@ void session::on_data(std::string_view data, reply_context context) {
 
 // The answer to a service's question: it goes where the service wants it, as any RPC answer.
 void session::on_response(std::string_view id, std::string_view data) {
-    const questions::open_question* const question = hub_.asked_of_clients().find(std::string(id), serial_);
+    questions::open_question* const question = hub_.asked_of_clients().find(std::string(id), serial_);
     if (!question)
         return send_error({error_code::bad_request, "nothing was asked with this responseId", "responseId"},
                           {.frame = frames_});
-    if (question->what.expires < hub_.home().time().wall_now()) return;  // nobody waits any more
+    // Nobody waits any more, or another socket of this client was faster.
+    if (question->what.expires < hub_.home().time().wall_now() || std::exchange(question->answered, true)) return;
     amqp::publication answer = make_internal(question->channel, {}, std::string(data));
     answer.exchange.clear();
     answer.routing_key = question->what.reply_to;
     answer.properties.correlation_id = question->what.correlation_id;
     answer.properties.message_id = client.str() + "/" + question->what.id;
-    hub_.answer({question->channel, question->what.id, std::move(answer)});
+    hub_.publish(question->channel, std::move(answer), {});
 }
 
 void session::deliver(const frame_ref& frame, const outbound& message) {
@@ -169,13 +175,17 @@ void session::on_drained() {
     for (const std::size_t channel : channels) pump(channel);
 }
 
-void session::pass_answer(const outbound_answer& answer) {
+void session::pass_answer(const outbound& entry) {
     using kind = contract::correlation::request_kind;
     using what = outbound_answer::kind;
+    const outbound_answer& answer = *entry.answer;
     const bool says_something =
         answer.what == what::answer || answer.what == what::service_error || answer.what == what::error;
     if (!says_something || answer.to.kind == kind::internal) return;
-    reply_context context;
+    // Once: it may be among what this socket is about to resume.
+    if (entry.where && !passed_.emplace(entry.channel, entry.where->offset).second) return;
+    if (passed_.size() > passed_max) passed_.erase(passed_.begin());
+    reply_context context{.id = answer.to.id};
     (answer.to.kind == kind::responder ? context.request_id : context.id) = answer.to.request;
     respond(context, requests::render(answer, context));
 }
@@ -201,6 +211,8 @@ void session::send_error(const client_error& error, const reply_context& context
 
 void session::respond(const reply_context& context, std::string_view json) {
     if (closing_) return;
+    // Who asks and does not read the answers is slow, too.
+    if (socket_->queued_bytes() > hub_.config().queue_bytes_max) return close_slow();
     if (context.request_id.empty()) return socket_->send_text(json);
     std::string framed;
     primus::append_response(framed, context.request_id, json);

@@ -9,8 +9,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
@@ -35,8 +37,8 @@ public:
     void deliver(const frame_ref& frame, const outbound& message);
     void take_page(catch_up_page page);
     void tell_position(std::size_t channel, const frame_ref& frame);
-    // An answer that nobody on this shard waits for.
-    void pass_answer(const outbound_answer& answer);
+    // An answer to what this aggregator was not asked.
+    void pass_answer(const outbound& entry);
     // Tells the client to come back elsewhere, and closes after that time.
     void drain(std::chrono::milliseconds after);
     void send(const frame_ref& frame);
@@ -126,8 +128,9 @@ private:
     std::uint64_t tickets_ = 0;  // of resumes
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    std::map<std::size_t, resuming> resuming_;  // by channel
-    std::vector<std::size_t> lossy_;            // volatile channels that lost messages since the socket is slow
+    std::map<std::size_t, resuming> resuming_;                // by channel
+    std::set<std::pair<std::size_t, std::uint64_t>> passed_;  // answers, by channel and offset
+    std::vector<std::size_t> lossy_;  // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
     net::wheel_timer drain_timer_{
         this, [](session& self) { self.socket_->close(ws::close_code(spec::close_service_restart), "going away"); }};

@@ -156,7 +156,7 @@ void session::ask_to_join(const std::shared_ptr<pending_consume>& what, std::siz
     question.properties.expiration = std::to_string(hub_.config().request_timeout.count());
 
     const auto waiting = std::make_shared<request>();
-    waiting->key = client.str() + '\n' + contract::request_key(id.kind, id.request);
+    waiting->key = requests::key_of(channel, id);
     waiting->channel = channel;
     waiting->unconfirmed = 1;
     waiting->internal = [&home = hub_, serial = serial_, what, group](const outbound_answer* answer,

@@ -110,10 +110,8 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     properties.content_type = "application/json";
     properties.delivery_mode = persistent;
     properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
-    const std::string own_id = !context.id.empty() ? context.id
-                               : !context.request_id.empty()
-                                   ? context.request_id
-                                   : subscriber::session.str() + "." + std::to_string(context.frame);
+    const std::string own_id =
+        !context.id.empty() ? context.id : subscriber::session.str() + "." + std::to_string(context.frame);
     properties.message_id = client.str() + "/" + own_id;
     if (!asked.type.empty()) properties.type = asked.type;
     if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
@@ -157,11 +155,16 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
 void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
                             const reply_context& context, amqp::publication& message) const {
     const bool responder = !context.request_id.empty();
-    const contract::correlation id{
-        client,
-        responder ? contract::correlation::request_kind::responder : contract::correlation::request_kind::message,
-        responder ? context.request_id : context.id};
-    what->key = client.str() + '\n' + contract::request_key(id.kind, id.request);
+    contract::correlation id{.client = client};
+    if (responder) {
+        id.request = context.request_id;
+        id.socket = contract::socket_mark(subscriber::session.view());
+        id.id = context.id;
+    } else {
+        id.kind = contract::correlation::request_kind::message;
+        id.request = context.id;
+    }
+    what->key = requests::key_of(what->channel, id);
 
     amqp::basic_properties& properties = message.properties;
     properties.reply_to = hub_.reply_queue(what->channel);

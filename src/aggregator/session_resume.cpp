@@ -126,7 +126,7 @@ void session::pump(std::size_t channel) {
         std::string json;
         envelope::append(json,
                          envelope::position_event{.channel = hub_.config().channels[channel].name, .where = *here});
-        respond({}, json);
+        send_control(json);
     }
 }
 
@@ -144,9 +144,9 @@ bool session::replay(resuming& state, const shared_outbound& entry) {
         return true;
     if (entry->answer) {
         // Who has asked may have lost the answer together with the socket that it went to.
-        if (entry->answer->to.client == client &&
-            !(hub_.asked().waits_for(*entry->answer) && hub_.asked().take(*entry->answer)))
-            pass_answer(*entry->answer);
+        if (entry->answer->to.client == client && !(hub_.asked().waits_for(entry->channel, *entry->answer) &&
+                                                    hub_.asked().take(entry->channel, *entry->answer)))
+            pass_answer(*entry);
         return true;
     }
     const outbound_route* const route = route_to_me(*entry);
@@ -182,7 +182,7 @@ void session::tell_gap(std::size_t channel, envelope::gap_cause cause, const std
     std::string json;
     envelope::append(
         json, envelope::gap_event{.channel = hub_.config().channels[channel].name, .cause = cause, .where = where});
-    respond({}, json);
+    send_control(json);
 }
 
 void session::on_resume_stalled(std::size_t channel) {

@@ -2,20 +2,43 @@
 
 #include "base/encoding.hpp"
 
+#include <charconv>
+
 namespace foz::contract {
 
 namespace {
 
 constexpr std::string_view kinds = "rmi";  // in the order of the enum
+constexpr std::size_t mark_size = 6;
+constexpr std::size_t short_string_max = 255;
+
+// "abcdef.05r-123id-9"
+bool parse_responder(std::string_view text, correlation& into) {
+    const std::size_t dot = text.find('.');
+    if (dot == std::string_view::npos || dot > mark_size || text.size() < dot + 3) return false;
+    std::size_t size = 0;
+    const char* const digits = text.data() + dot + 1;
+    const auto [end, error] = std::from_chars(digits, digits + 2, size);
+    if (error != std::errc() || end != digits + 2 || size == 0 || text.size() < dot + 3 + size) return false;
+    into.socket = text.substr(0, dot);
+    into.request = text.substr(dot + 3, size);
+    into.id = text.substr(dot + 3 + size);
+    return true;
+}
 
 }  // namespace
 
-std::string request_key(correlation::request_kind kind, std::string_view request) {
-    return {std::string(1, kinds[static_cast<std::size_t>(kind)]) + "." + std::string(request)};
+std::string_view socket_mark(std::string_view session) noexcept {
+    return session.substr(0, mark_size);
 }
 
 std::string to_string(const correlation& c) {
-    return base64url(c.client.view()) + ":" + request_key(c.kind, c.request);
+    std::string text = base64url(c.client.view()) + ":" + kinds[static_cast<std::size_t>(c.kind)] + ".";
+    if (c.kind != correlation::request_kind::responder) return text + c.request;
+    const std::size_t size = c.request.size();
+    text.append(c.socket).append(size < 10 ? ".0" : ".").append(std::to_string(size)).append(c.request);
+    if (text.size() + c.id.size() <= short_string_max) text += c.id;
+    return text;
 }
 
 std::optional<correlation> parse_correlation(std::string_view text) {
@@ -26,8 +49,14 @@ std::optional<correlation> parse_correlation(std::string_view text) {
     if (kind == std::string_view::npos) return std::nullopt;
     auto client = from_base64url(text.substr(0, colon));
     if (!client) return std::nullopt;
-    return correlation{client_id(std::move(*client)), static_cast<correlation::request_kind>(kind),
-                       std::string(text.substr(colon + 3))};
+    correlation made{client_id(std::move(*client)), static_cast<correlation::request_kind>(kind), {}};
+    const std::string_view rest = text.substr(colon + 3);
+    if (made.kind != correlation::request_kind::responder) {
+        made.request = rest;
+    } else if (!parse_responder(rest, made)) {
+        return std::nullopt;
+    }
+    return made;
 }
 
 }  // namespace foz::contract

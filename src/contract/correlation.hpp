@@ -9,8 +9,10 @@
 
 namespace foz::contract {
 
-// An inbound request's correlation_id is `base64url(client):kind.request`. A service copies it, as in any AMQP RPC;
+// An inbound request's correlation_id names its client and what was asked. A service copies it, as in any AMQP RPC;
 // whichever aggregator holds the client by then can deliver the answer, without any state about the request.
+//   base64url(client):m.<request>                                   message, internal (i)
+//   base64url(client):r.<socket>.<length of request, 2 digits><request><id>   responder
 struct correlation {
     enum class request_kind {
         responder,  // request is primus-responder's requestId: answered by a responder frame
@@ -21,14 +23,19 @@ struct correlation {
     client_id client;
     request_kind kind = request_kind::responder;
     std::string request;
+    // Of a responder request: tells sockets of a client apart that count their requests, and the envelope's id. Not
+    // needed to deliver the answer.
+    std::string socket = {};
+    std::string id = {};
 
     friend bool operator==(const correlation&, const correlation&) = default;
 };
 
-// "r.<request>" and so on: the part behind the client.
-std::string request_key(correlation::request_kind kind, std::string_view request);
+// The part of a session's id that stands in its correlations.
+std::string_view socket_mark(std::string_view session) noexcept;
 
-// At most 255 octets (AMQP's short string) for a client of 128 and a request of 64 octets.
+// At most 255 octets (AMQP's short string) for a client of 128 and a request of 64 octets: an id for which there is no
+// room is left out.
 std::string to_string(const correlation& c);
 
 // Nothing when the text was not made by to_string().

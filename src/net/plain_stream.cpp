@@ -66,6 +66,13 @@ private:
         socket_.close(ignored);
     }
 
+    std::optional<detached_stream> take_out() override {
+        error_code error;
+        const int descriptor = socket_.release(error);
+        if (error) return std::nullopt;
+        return detached_stream(descriptor, nullptr, remote());
+    }
+
     tcp::socket socket_;
     bool read_pending_ = false;
 };

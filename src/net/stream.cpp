@@ -1,8 +1,48 @@
 #include "net/stream.hpp"
 
+#include <unistd.h>
 #include <utility>
 
 namespace foz::net {
+
+detached_stream::detached_stream(int descriptor, SSL* tls, tcp::endpoint remote)
+    : descriptor_(descriptor), tls_(tls), remote_(std::move(remote)) {}
+
+detached_stream::detached_stream(detached_stream&& other) noexcept
+    : unread(std::move(other.unread)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      tls_(std::exchange(other.tls_, nullptr)),
+      remote_(other.remote_),
+      unsent_(std::move(other.unsent_)) {}
+
+detached_stream::~detached_stream() {
+    if (tls_) ::SSL_free(tls_);
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::shared_ptr<stream> stream::attach(shard& home, detached_stream from, stream_options options) {
+    error_code error;
+    tcp::socket socket(home.context());
+    socket.assign(from.remote_.protocol(), from.descriptor_, error);
+    if (error) return nullptr;
+    from.descriptor_ = -1;
+    const auto made = from.tls_ ? tls(home, {std::move(socket), std::exchange(from.tls_, nullptr)}, options)
+                                : plain(home, std::move(socket), options);
+    made->write(from.unsent_);
+    return made;
+}
+
+std::optional<detached_stream> stream::detach() {
+    if (state_ != state::open) return std::nullopt;
+    auto taken = take_out();
+    if (!taken) return std::nullopt;
+    seal_tail();
+    std::size_t skip = front_offset_;
+    for (const frame_ref& frame : queue_) taken->unsent_ += frame.octets().substr(std::exchange(skip, 0));
+    handler_ = nullptr;
+    shut();
+    return taken;
+}
 
 stream::stream(shard& home, tcp::endpoint remote, stream_options options)
     : home_(home), remote_(std::move(remote)), options_(options) {}

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,13 +44,34 @@ struct stream_options {
     std::size_t low_watermark_bytes = 64 * 1024;
 };
 
-// Lives on one shard, owned by whoever started it and kept alive by its own pending operations. After close() or
-// abort() the handler is not called again.
+// A connection that has left one shard and has not been taken in by another one yet. Closed when it is destroyed.
+class detached_stream {
+public:
+    detached_stream(int descriptor, SSL* tls, tcp::endpoint remote);
+    detached_stream(detached_stream&& other) noexcept;
+    detached_stream& operator=(detached_stream&&) = delete;
+    ~detached_stream();
+
+    std::string unread;  // octets that had come for the handler
+
+private:
+    friend class stream;
+    int descriptor_;
+    SSL* tls_;  // null: plain
+    tcp::endpoint remote_;
+    std::string unsent_;
+};
+
+// Lives on one shard, owned by whoever started it and kept alive by its own pending operations. After close(), abort()
+// or detach() the handler is not called again.
 class stream : public turn_listener, public std::enable_shared_from_this<stream> {
 public:
     static std::shared_ptr<stream> plain(shard& home, tcp::socket socket, stream_options options = {});
     // The TLS handshake has been done.
     static std::shared_ptr<stream> tls(shard& home, asio::ssl::stream<tcp::socket> socket, stream_options options = {});
+
+    // One that has left another shard. Null when the system refuses.
+    static std::shared_ptr<stream> attach(shard& home, detached_stream from, stream_options options = {});
 
     ~stream() override;
     stream(const stream&) = delete;
@@ -75,6 +97,9 @@ public:
     // Closes at once.
     void abort();
     bool open() const noexcept { return state_ == state::open; }
+    // Leaves this shard, with what is queued; from inside on_octets(). Nothing when it can't leave, and is of no use
+    // but to be told so: TLS in the middle of a write, or of a record that has arrived only in part.
+    std::optional<detached_stream> detach();
 
     shard& home() noexcept { return home_; }
     // The peer's address as it was when the connection began; an unspecified address when it was gone by then.
@@ -87,6 +112,7 @@ protected:
     virtual void start_writing() = 0;    // nothing is being written and something is queued
     virtual void shutdown_output() = 0;  // everything has been written: send TCP's FIN
     virtual void close_socket() = 0;     // after which pending operations end with an error
+    virtual std::optional<detached_stream> take_out() { return std::nullopt; }  // then the socket is not used any more
 
     std::shared_ptr<stream> self() { return shared_from_this(); }
     // While closing, octets are read to be thrown away.
@@ -103,6 +129,7 @@ protected:
     bool has_queued() const noexcept { return !queue_.empty() || !tail_.empty(); }
     void written(std::size_t octets);
     void write_ended() noexcept { writing_ = false; }
+    bool writing() const noexcept { return writing_; }
 
 private:
     enum class state { open, closing, closed };

@@ -77,6 +77,31 @@ private:
         socket_.lowest_layer().close(ignored);
     }
 
+    std::optional<detached_stream> take_out() override {
+        if (writing()) return std::nullopt;
+        std::string unread;
+        error_code error;
+        socket_.next_layer().non_blocking(true, error);
+        while (!error) {
+            const std::size_t size = socket_.read_some(asio::buffer(input_), error);
+            unread.append(input_.data(), size);
+        }
+        // A record that has not arrived whole would stay behind in Asio's buffers.
+        SSL* const tls = socket_.native_handle();
+        if (error != asio::error::would_block || ::SSL_has_pending(tls) || BIO_pending(::SSL_get_rbio(tls)) > 0)
+            return std::nullopt;
+        const int descriptor = socket_.next_layer().release(error);
+        if (error) return std::nullopt;
+        ::SSL_up_ref(tls);
+        // Asio's part is gone before another thread can touch OpenSSL's.
+        {
+            const auto emptied = std::move(socket_);
+        }
+        std::optional<detached_stream> taken(std::in_place, descriptor, tls, remote());
+        taken->unread = std::move(unread);
+        return taken;
+    }
+
     asio::ssl::stream<tcp::socket> socket_;
     std::array<char, record_bytes> input_;
     std::vector<char> output_;

@@ -221,7 +221,7 @@ const outbound = [
   ['a type that is not UTF-8', '1', { type: notUtf8, headers: { 'foz-broadcast': true } }, 'is not UTF-8'],
   ['a topic that is not UTF-8', '1', { topic: notUtf8, headers: { 'foz-broadcast': true } }, 'is not UTF-8'],
   ['a group that is not UTF-8', '1', { headers: { 'foz-multicast': notUtf8 } }, 'is not UTF-8'],
-  ['foz-error as a number', '1', { correlationId: 'Yw:r.1', headers: { 'foz-error': 5 } }, 'a foz-* header has the wrong type'],
+  ['foz-error as a number', '1', { correlationId: 'Yw:r.socket.011', headers: { 'foz-error': 5 } }, 'a foz-* header has the wrong type'],
   ['too many receivers', '1', { headers: { 'foz-direct': JSON.stringify(Array(1001).fill('a')) } }, 'a foz-* header has the wrong type'],
   ['no receiver', '1', {}, 'neither foz-* headers nor a correlation_id of ours'],
   ['somebody else\'s correlation', '1', { correlationId: 'abc' }, 'neither foz-* headers nor a correlation_id of ours'],

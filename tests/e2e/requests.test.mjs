@@ -170,7 +170,7 @@ test('a socket that dies: whoever is back hears what was on its way', async () =
     if (body !== 'never') held.push(() => reply(channel, message, body));
     channel.ack(message);
   });
-  // Several, so that some come back to the event loop that they were on and some to another one.
+  // Several, so that the kernel gives some of them to another event loop when they come back.
   const people = await Promise.all(Array.from({ length: 8 }, () => connect(foz.url)));
   const asked = people.map((one, i) => one.ask(request('chat', { id: 'a', message: i, colour: 'red' })));
   const late = people.map((one) => one.ask(request('chat', { id: 'l', message: 'never', timeout_ms: 2500 })));
@@ -292,7 +292,7 @@ test('a service asks a client: the first of its tabs that answers wins', async (
   await channel.consume(queue, (m) => answers.push([m.properties.correlationId, JSON.parse(m.content), m.properties.headers]),
     { noAck: true });
   const resume = secret();
-  // So many that every event loop has some of them.
+  // So many that the kernel gives some of them to every event loop: they live on one all the same.
   const tabs = await Promise.all(Array.from({ length: 12 }, () => connect(foz.url, { resume })));
   const stranger = await connect(foz.url);
   tabs.push(stranger);

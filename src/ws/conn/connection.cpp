@@ -44,9 +44,13 @@ connection::~connection() {
     if (stream_->open()) stream_->abort();  // otherwise it is writing its last words
 }
 
-void connection::start() {
+void connection::start(std::string received) {
+    const auto keep = shared_from_this();
     timer_.start(home().wheel(), options_.head_timeout);
     stream_->start(*this);
+    if (received.empty()) return;
+    head_ = std::move(received);
+    take_requests(true);
 }
 
 void connection::forsake() {
@@ -100,6 +104,7 @@ void connection::take_request(std::string_view head) {
     decision decided = app_.on_request(*request, remote(), judged.has_value());
     if (state_ == state::closed) return;
     if (auto* const response = std::get_if<http_response>(&decided)) return answer(*request, *response);
+    if (const auto* const other = std::get_if<elsewhere>(&decided)) return move_to(other->shard, head);
     if (!judged) return answer(*request, refusal(judged.error()));
     auto& taken = std::get<upgrade>(decided);
     stream_->write(upgrade_response(*judged, taken.headers));
@@ -107,6 +112,16 @@ void connection::take_request(std::string_view head) {
     state_ = state::open;
     handler_ = std::move(taken.handler);
     handler_->on_open(*this);
+}
+
+void connection::move_to(unsigned shard, std::string_view head) {
+    auto moved = stream_->detach();
+    if (!moved) return refuse({.status = 503, .body = "busy: please try again\n", .headers = {{"Retry-After", "1"}}});
+    state_ = state::closed;
+    timer_.cancel();
+    moved->unread.insert(0, std::exchange(head_, {}));
+    moved->unread.insert(0, head);
+    list_.on_moved(*this, shard, std::move(*moved));
 }
 
 void connection::answer(const http_request& request, const http_response& response) {

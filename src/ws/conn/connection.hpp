@@ -46,7 +46,12 @@ struct upgrade {
     std::vector<std::pair<std::string, std::string>> headers;  // further ones of the 101, for example Set-Cookie
 };
 
-using decision = std::variant<http_response, upgrade>;
+// The request belongs on another shard: the connection goes there, and it is asked again.
+struct elsewhere {
+    unsigned shard = 0;
+};
+
+using decision = std::variant<http_response, upgrade, elsewhere>;
 
 // The application as connections see it. One for each shard.
 class application {
@@ -68,8 +73,9 @@ struct connection_options {
 };
 
 // Lives on its stream's shard, owned by a server's list, which it leaves when it has closed. It may leave the list from
-// inside a callback: on the stack it keeps itself. Answers that a client does not read are bounded by the stream's high
-// watermark and one answer more: its further requests wait in TCP.
+// inside a callback: on the stack it keeps itself. HTTP answers that a client does not read are bounded by the stream's
+// high watermark and one answer more: its further requests wait in TCP. What a WebSocket is sent is bounded by its
+// handler.
 class connection final : private net::stream_handler,
                          private parser_handler,
                          public std::enable_shared_from_this<connection> {
@@ -78,6 +84,7 @@ public:
     public:
         // The stream goes on by itself for a while: it writes its last words and waits for the peer.
         virtual void on_gone(connection& gone, std::weak_ptr<net::stream> last_words) = 0;
+        virtual void on_moved(connection& gone, unsigned shard, net::detached_stream stream) = 0;
 
     protected:
         ~owner() = default;
@@ -86,7 +93,8 @@ public:
     connection(std::shared_ptr<net::stream> stream, application& app, owner& list, const connection_options& options);
     ~connection();
 
-    void start();
+    // `received`: what another shard had read already.
+    void start(std::string received = {});
     // The owner and the application go away: closes at once. Nothing of either is touched any more, also when this is
     // called from inside a callback.
     void forsake();
@@ -119,6 +127,7 @@ private:
 
     void take_requests(bool begins);
     void take_request(std::string_view head);
+    void move_to(unsigned shard, std::string_view head);
     void refuse(const http_response& response);
     void answer(const http_request& request, const http_response& response);
     void feed(std::span<char> octets);

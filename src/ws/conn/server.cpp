@@ -71,11 +71,26 @@ void server::on_accepted(net::tcp::socket socket) {
                                       });
 }
 
-void server::add(std::shared_ptr<net::stream> stream) {
+void server::adopt(net::detached_stream moved) {
+    if (full()) {
+        ++counters_.refused;
+        return;
+    }
+    std::string received = std::move(moved.unread);
+    if (auto stream = net::stream::attach(home_, std::move(moved), options_.stream))
+        add(std::move(stream), std::move(received));
+}
+
+void server::on_moved(connection& gone, unsigned shard, net::detached_stream stream) {
+    connections_.erase(&gone);
+    options_.move(shard, std::move(stream));
+}
+
+void server::add(std::shared_ptr<net::stream> stream, std::string received) {
     auto made = std::make_shared<connection>(std::move(stream), app_, static_cast<connection::owner&>(*this),
                                              options_.connection);
     connections_.emplace(made.get(), made);
-    made->start();
+    made->start(std::move(received));
 }
 
 void server::on_gone(connection& gone, std::weak_ptr<net::stream> last_words) {

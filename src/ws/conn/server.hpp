@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,6 +24,9 @@ struct server_options {
     // Of this shard, those included that are still in their TLS handshake or writing their last words; further ones are
     // closed at once (descriptors run out).
     std::size_t connections_max = 15'000;
+    // Brings a connection to the server of another shard, which takes it with adopt(). Called on the server's shard;
+    // empty when the application never answers `elsewhere`.
+    std::function<void(unsigned shard, net::detached_stream)> move;
 };
 
 struct server_counters {
@@ -40,6 +44,8 @@ public:
                                                                     boost::asio::ssl::context* tls = nullptr);
     ~server();
 
+    // A connection of another shard's server, with what it had read.
+    void adopt(net::detached_stream moved);
     // Takes no further connections; those that are open go on.
     void stop_accepting() { listener_.reset(); }
     std::uint16_t port() const noexcept { return port_; }
@@ -50,8 +56,9 @@ private:
     server(net::shard& home, application& app, const server_options& options, boost::asio::ssl::context* tls);
 
     void on_accepted(net::tcp::socket socket);
-    void add(std::shared_ptr<net::stream> stream);
+    void add(std::shared_ptr<net::stream> stream, std::string received = {});
     void on_gone(connection& gone, std::weak_ptr<net::stream> last_words) override;
+    void on_moved(connection& gone, unsigned shard, net::detached_stream stream) override;
     bool full();
     void forget_left();
 

@@ -51,6 +51,7 @@ struct subject final : ws::application, ws::connection::owner {
         if (request.path.starts_with("/w")) return ws::upgrade{std::make_unique<handler>(*this), {}};
         return ws::http_response{.status = request.path == "/n" ? 204u : 200u};
     }
+    void on_moved(ws::connection&, unsigned, net::detached_stream) override {}
     void on_gone(ws::connection&, std::weak_ptr<net::stream>) override {
         log += "gone\n";
         listed.reset();

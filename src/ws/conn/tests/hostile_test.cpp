@@ -81,6 +81,7 @@ struct rig final : application, connection::owner {
         if (request.path == "/ws") return upgrade{std::make_unique<recorder>(*this), {}};
         return http_response{.body = std::string(request.path == "/big" ? 1'000'000 : 1'000, 'x')};
     }
+    void on_moved(connection&, unsigned, net::detached_stream) override {}
     void on_gone(connection&, std::weak_ptr<net::stream>) override {
         ++gone;
         listed.reset();
