@@ -15,14 +15,29 @@ TEST(correlation, round_trips_any_client_and_fits_a_short_string) {
         const correlation c{client_id(name), correlation::request_kind::responder, "6ba7b810-9dad-11d1.x:y"};
         EXPECT_EQ(parse_correlation(to_string(c)), c);
     }
-    const correlation longest{client_id(std::string(128, 'x')), correlation::request_kind::message,
-                              std::string(64, 'y')};
-    EXPECT_LE(to_string(longest).size(), 255u);
-    EXPECT_EQ(parse_correlation(to_string(longest)), longest);
+    for (const auto kind : {correlation::request_kind::message, correlation::request_kind::responder}) {
+        const correlation longest{client_id(std::string(128, 'x')), kind, std::string(64, 'y')};
+        EXPECT_LE(to_string(longest).size(), 255u);
+        EXPECT_EQ(parse_correlation(to_string(longest)), longest);
+    }
+}
+
+TEST(correlation, a_responder_request_names_its_socket_and_its_id_where_there_is_room) {
+    correlation c{client_id("anon-abc"), correlation::request_kind::responder, "7", "Socket", "id.1:2"};
+    EXPECT_EQ(to_string(c), "YW5vbi1hYmM:r.Socket.017id.1:2");
+    EXPECT_EQ(parse_correlation(to_string(c)), c);
+    c.client = client_id(std::string(128, 'x'));
+    c.request = std::string(64, 'y');
+    c.id = std::string(64, 'z');
+    EXPECT_LE(to_string(c).size(), 255u);
+    c.id.clear();
+    EXPECT_EQ(parse_correlation(to_string(c)), c);
 }
 
 TEST(correlation, what_others_made_is_not_parsed) {
-    for (const char* text : {"", "abc", ":r.x", "YQ:x.y", "YQ:r.", "YQ:r", "YQ=:r.x", "!!:r.x", "YQ:rx"})
+    for (const char* text :
+         {"", "abc", ":r.x", "YQ:x.y", "YQ:r.", "YQ:r", "YQ=:r.x", "!!:r.x", "YQ:rx", "YQ:r.x", "YQ:r.socket.00",
+          "YQ:r.socket.05abcd", "YQ:r.socket.1", "YQ:r.toolong.01a", "YQ:r.socket.x1a"})
         EXPECT_FALSE(parse_correlation(text)) << text;
 }
 

@@ -3,6 +3,8 @@
 
 #include "net/connect.hpp"
 #include "net/runtime.hpp"
+#include "net/tests/certificate.hpp"
+#include "net/tls.hpp"
 #include "ws/codec/writer.hpp"
 #include "ws/conn/server.hpp"
 
@@ -328,6 +330,82 @@ TEST(ws_server, connections_over_the_limit_are_closed) {
     f.talk({upgrade_octets()});
     EXPECT_TRUE(f.client.received.empty());
     EXPECT_EQ(f.listening->counters().refused, 1u);
+}
+
+namespace {
+
+// Sends every WebSocket to shard 1.
+struct sorting_application final : application {
+    decision on_request(const http_request& request, const net::tcp::endpoint&, bool) override {
+        if (request.path == "/ws") return elsewhere{1};
+        return http_response{.body = "hello"};
+    }
+};
+
+boost::asio::awaitable<void> connect_and_write(net::shard& home, net::connect_options to, std::string octets,
+                                               raw_client& who) {
+    auto connected = co_await net::connect(home, to);
+    EXPECT_TRUE(connected) << connected.error();
+    if (!connected) co_return;
+    who.stream = *connected;
+    who.stream->start(who);
+    who.stream->write(octets);
+}
+
+// What a client hears whose connection moves from shard 0 to shard 1.
+std::string talk_to_another_shard(boost::asio::ssl::context* tls, std::optional<net::tls_client_options> client_tls,
+                                  const std::string& octets, const std::string& until) {
+    net::runtime cores{2};
+    net::wheel_timer limit{&cores, [](net::runtime& all) { all.stop(); }};
+    limit.start(cores.at(0).wheel(), 10s);
+    sorting_application sorting;
+    echo_application echo;
+    std::unique_ptr<server> target = *server::open(cores.at(1), echo, {}, tls);
+    server_options options;
+    options.move = [&](unsigned shard, net::detached_stream moved) {
+        cores.at(shard).post([&, moved = std::move(moved)]() mutable { target->adopt(std::move(moved)); });
+    };
+    std::unique_ptr<server> first = *server::open(cores.at(0), sorting, options, tls);
+    raw_client client;
+    client.until = until;
+    client.next = client.on_end = [&] { cores.stop(); };
+    net::connect_options to{.host = "127.0.0.1", .port = first->port(), .tls = client_tls};
+    boost::asio::co_spawn(cores.at(0).context(), connect_and_write(cores.at(0), to, octets, client),
+                          boost::asio::detached);
+    cores.run();
+    EXPECT_FALSE(client.closed);
+    EXPECT_EQ(first->connections(), 0u);
+    EXPECT_EQ(target->connections(), 1u);
+    EXPECT_EQ(target->counters().accepted, 0u);
+    return client.received;
+}
+
+std::string echoed(const std::string& text) {
+    std::string out;
+    append_frame(out, opcode::text, text);
+    return out;
+}
+
+}  // namespace
+
+TEST(ws_server, a_connection_moves_to_another_shard_with_all_that_was_said) {
+    // An answer that is not written yet, and a frame right behind the upgrade.
+    const std::string octets = "GET / HTTP/1.1\r\nHost: h\r\n\r\n" + upgrade_octets() + frame(opcode::text, "early");
+    const std::string heard = talk_to_another_shard(nullptr, std::nullopt, octets, echoed("early"));
+    EXPECT_TRUE(heard.starts_with("HTTP/1.1 200 OK")) << heard;
+    EXPECT_TRUE(heard.ends_with("hello" + expected_upgrade() + echoed("early"))) << heard;
+}
+
+TEST(ws_server, a_connection_moves_to_another_shard_under_tls) {
+    const net::certificate files;
+    auto context = net::make_tls_context(net::tls_server_options{files.cert_file, files.key_file});
+    ASSERT_TRUE(context) << context.error();
+    const net::tls_client_options client{.ca_file = files.cert_file, .server_name = "localhost"};
+    // More than a TLS record: the last one waits undecrypted when the upgrade is taken.
+    const std::string text(20'000, 'x');
+    const std::string octets = "GET / HTTP/1.1\r\nHost: h\r\n\r\n" + upgrade_octets() + frame(opcode::text, text);
+    const std::string heard = talk_to_another_shard(&*context, client, octets, echoed(text));
+    EXPECT_TRUE(heard.ends_with("hello" + expected_upgrade() + echoed(text)));
 }
 
 }  // namespace foz::ws
