@@ -2,9 +2,7 @@
 #pragma once
 
 #include "aggregator/outbound.hpp"
-#include "aggregator/readers.hpp"
 #include "aggregator/settings.hpp"
-#include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
 #include "envelope/envelope.hpp"
 #include "envelope/events.hpp"
@@ -18,6 +16,7 @@
 
 namespace foz::aggregator {
 
+class catch_up_reader;
 class hub;
 
 // One session that wants to read a channel from `from` on: at, first or since.
@@ -27,10 +26,11 @@ struct catch_up_job {
     hub* home = nullptr;
     std::uint64_t session = 0;  // its serial
     std::uint64_t ticket = 0;   // the resume that it belongs to: a session may have begun another one since
+    bool has_recent = false;    // there are recent messages to meet: before them the stream has not ended
 };
 
-// A part of what was asked for. Handled on the session's shard, which calls `taken` when it can take more (true), or
-// when it needs no more (false).
+// A part of what was asked for; it may be empty, to see who still reads. Handled on the session's shard, which calls
+// `taken` when it can take more (true), or when it needs no more (false).
 struct catch_up_page {
     catch_up_job job;
     std::shared_ptr<const std::vector<shared_outbound>> entries;
@@ -40,54 +40,49 @@ struct catch_up_page {
     std::function<void(bool)> taken;
 };
 
-// One reader for each channel at a time, shared by all sessions that wait: it begins where the oldest of them left, and
-// each joins at its own place. It goes on when all of them have taken a page. Lives on shard 0.
-class catch_up final : private amqp::channel_handler {
+// A job on its way. It goes from reader to reader: its place moves on with every page, and whoever has not taken a
+// page while others wait is left behind, costs nothing, and is queued again when it asks for more.
+struct catch_up_reading {
+    catch_up_job what;
+    catch_up_reader* by = nullptr;
+    bool joined = false;   // its first entry has been found
+    bool waiting = false;  // has not taken its page yet
+    std::optional<envelope::gap_cause> gap;
+};
+using shared_reading = std::shared_ptr<catch_up_reading>;
+
+// A few readers for each channel, shared by all sessions that wait: one begins where who waits longest left, and takes
+// along those whose places are near, and whoever's place it comes by. When all are busy, one that has read much gives
+// way: whoever waits waits for a few pages, whatever the others do. Lives on shard 0.
+class catch_up final {
 public:
     catch_up(amqp::client& streams, const settings& all, std::size_t channel);
     ~catch_up();
+    catch_up(const catch_up&) = delete;
+    catch_up& operator=(const catch_up&) = delete;
 
     void add(const catch_up_job& job);
 
+    // From readers.
+    bool anyone_waits() const noexcept { return !waiting_.empty(); }
+    void put_back(shared_reading reading);
+    // Moves those whose place lies between these offsets.
+    void take_along(std::uint64_t first, std::uint64_t last, std::vector<shared_reading>& into);
+    void send(const shared_reading& reading, catch_up_page page);
+    // Soon, not inside.
+    void on_ended(const catch_up_reader& reader);
+
 private:
-    struct reader_job {
-        catch_up_job what;
-        bool joined = false;  // its first entry has been found
-        bool over = false;
-        bool waiting = false;  // has not taken the last page yet
-        std::size_t begin = 0;
-        std::optional<envelope::gap_cause> gap;
-    };
-
-    boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
-    void on_ready(amqp::channel& self) override;
-    void on_lost(amqp::channel& self, const amqp::error& why) override;
-    void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
-
-    void begin_round();
-    void end_round();
-    amqp::basic_consume consume_from_here() const;
-    void place(reader_job& job, const outbound& entry, std::size_t index);
-    void flush(bool last);
-    void on_taken(std::uint64_t round, std::size_t index, bool more);
-    void on_silence();
+    std::vector<shared_reading> next_group();
+    void serve();
+    void on_taken(const shared_reading& reading, bool more);
 
     amqp::client& client_;
     const settings& settings_;
     const std::size_t channel_;
-    std::shared_ptr<amqp::channel> link_;
-    std::deque<catch_up_job> waiting_;
-    std::vector<reader_job> jobs_;  // of this round
-    std::shared_ptr<std::vector<shared_outbound>> page_ = std::make_shared<std::vector<shared_outbound>>();
-    std::unique_ptr<recent_ids> seen_;
-    std::optional<std::uint64_t> last_offset_;
-    amqp::delivery_id last_delivery_;
-    std::size_t unacknowledged_ = 0;
-    std::uint64_t round_ = 0;
-    bool paging_ = false;  // a page is with the sessions
+    std::deque<shared_reading> waiting_;
+    std::vector<std::unique_ptr<catch_up_reader>> readers_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-    net::wheel_timer flush_timer_{this, [](catch_up& self) { self.flush(false); }};
-    net::wheel_timer silence_timer_{this, [](catch_up& self) { self.on_silence(); }};
 };
 
 }  // namespace foz::aggregator

@@ -91,6 +91,7 @@ void hub::gap(std::size_t channel, envelope::gap_cause cause) {
         if (!state.heard.find(*who)) continue;
         ++counters_.gaps;
         who->send(frame);
+        if (cause == envelope::gap_cause::recreated) who->end_resume(channel);
     }
 }
 

@@ -48,8 +48,7 @@ void session::on_closed(ws::close_code, std::string_view, bool) {
     closing_ = true;
     for (std::size_t i = 0; i < hub_.config().channels.size(); ++i)
         if (hub_.heard_on(i).find(*this)) tell_presence(i, false);
-    for (auto& [channel, state] : std::exchange(resuming_, {}))
-        if (state.taken) state.taken(false);
+    while (!resuming_.empty()) end_resume(resuming_.begin()->first);
     hub_.remove(*this);
     serial_ = 0;
 }

@@ -37,6 +37,8 @@ public:
     void deliver(const frame_ref& frame, const outbound& message);
     void take_page(catch_up_page page);
     void tell_position(std::size_t channel, const frame_ref& frame);
+    // Live from now on, wherever it was.
+    void end_resume(std::size_t channel);
     // An answer to what this aggregator was not asked.
     void pass_answer(const outbound& entry);
     // Tells the client to come back elsewhere, and closes after that time.
@@ -58,10 +60,12 @@ private:
         std::uint64_t next_offset = 0;  // everything before it has been delivered
         std::optional<envelope::position> last;
         std::uint64_t since_s = 0;  // older entries are not wanted
+        std::uint64_t said_s = 0;   // the last time that an entry has named
         std::size_t entries = 0;
         bool reading_stream = false;
         std::function<void(bool)> taken;  // a page waits to be acknowledged until the socket has drained
-        net::wheel_timer patience{this, [](resuming& self) { self.owner.on_resume_stalled(self.channel); }};
+        // Runs while the socket does not drain; what the aggregator owes is waited for.
+        net::wheel_timer patience{this, [](resuming& self) { self.owner.close_slow(); }};
     };
     struct pending_consume;
 
@@ -118,7 +122,6 @@ private:
     bool replay(resuming& state, const shared_outbound& entry);
     const outbound_route* route_to_me(const outbound& entry) const;
     void tell_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
-    void on_resume_stalled(std::size_t channel);
 
     hub& hub_;
     const session_options options_;

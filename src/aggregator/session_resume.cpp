@@ -12,7 +12,7 @@
 namespace foz::aggregator {
 namespace {
 
-// Of a socket that does not drain, or of a stream that does not come.
+// Of a socket that does not drain.
 constexpr std::chrono::seconds patience_max{20};
 // More is not queued for one socket before it has taken some of it; below the stream's high watermark of 256 KiB it
 // would not be told of draining.
@@ -31,7 +31,7 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
     ++hub_.counters().resumes;
     hub_.track(channel, *this);
     const recent_messages& recent = hub_.recent(channel);
-    resuming_.erase(channel);
+    end_resume(channel);
     const auto at = resuming_.try_emplace(channel, *this, channel, ++tickets_).first;
     resuming& state = at->second;
     if (from.what == kind::since) state.since_s = from.since_ms / 1000;
@@ -43,8 +43,7 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
         if (from.where.offset > head.offset || (known && *(*entry)->where != from.where)) {
             // That position is of another stream of this name.
             tell_gap(channel, envelope::gap_cause::recreated, head);
-            resuming_.erase(at);
-            return;
+            return end_resume(channel);
         }
         if (!known) return read_stream(state, from);
         state.next_offset = from.where.offset + 1;
@@ -61,8 +60,12 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
 
 void session::read_stream(resuming& state, const envelope::resume_from& from) {
     state.reading_stream = true;
-    state.patience.start(hub_.home().wheel(), patience_max);
-    hub_.catch_up({.channel = state.channel, .from = from, .home = &hub_, .session = serial_, .ticket = state.ticket});
+    hub_.catch_up({.channel = state.channel,
+                   .from = from,
+                   .home = &hub_,
+                   .session = serial_,
+                   .ticket = state.ticket,
+                   .has_recent = !hub_.recent(state.channel).empty()});
 }
 
 void session::take_page(catch_up_page page) {
@@ -75,7 +78,7 @@ void session::take_page(catch_up_page page) {
         const bool any = page.begin < entries.size();
         tell_gap(state.channel, *page.gap, any ? entries[page.begin]->where : hub_.position(state.channel));
         if (*page.gap == envelope::gap_cause::recreated) {
-            resuming_.erase(at);
+            end_resume(page.job.channel);
             return page.taken(false);
         }
     }
@@ -95,8 +98,8 @@ void session::take_page(catch_up_page page) {
         page.taken(false);
         return pump(page.job.channel);
     }
-    state.patience.start(hub_.home().wheel(), patience_max);
     if (socket_->queued_bytes() <= burst_bytes) return page.taken(true);
+    state.patience.start(hub_.home().wheel(), patience_max);
     state.taken = std::move(page.taken);
 }
 
@@ -105,7 +108,7 @@ void session::pump(std::size_t channel) {
     const auto at = resuming_.find(channel);
     if (at == resuming_.end() || closing_) return;
     resuming& state = at->second;
-    state.patience.start(hub_.home().wheel(), patience_max);
+    state.patience.cancel();
     if (state.taken) return std::exchange(state.taken, {})(true);
     if (state.reading_stream) return;
     const recent_messages& recent = hub_.recent(channel);
@@ -116,11 +119,11 @@ void session::pump(std::size_t channel) {
         state.next_offset = recent.front().where->offset;
     }
     for (auto entry = recent.from(state.next_offset); entry != recent.end(); ++entry) {
-        if (socket_->queued_bytes() > burst_bytes) return;
+        if (socket_->queued_bytes() > burst_bytes) return state.patience.start(hub_.home().wheel(), patience_max);
         if (!replay(state, *entry)) return;
         state.next_offset = (*entry)->where->offset + 1;
     }
-    resuming_.erase(at);
+    end_resume(channel);
     // Positions that were told meanwhile did not hold for this socket.
     if (const auto& here = hub_.position(channel)) {
         std::string json;
@@ -132,13 +135,16 @@ void session::pump(std::size_t channel) {
 
 // False: this resume has ended.
 bool session::replay(resuming& state, const shared_outbound& entry) {
+    state.last = entry->where;
+    // What does not say when it was said, was said about when the one before was.
+    if (entry->timestamp_s != 0) state.said_s = entry->timestamp_s;
+    if (state.said_s != 0 && state.said_s < state.since_s) return true;
     if (++state.entries > hub_.config().resume_entries_max) {
-        tell_gap(state.channel, envelope::gap_cause::too_far, hub_.position(state.channel));
-        resuming_.erase(state.channel);
+        const std::size_t channel = state.channel;
+        tell_gap(channel, envelope::gap_cause::too_far, hub_.position(channel));
+        end_resume(channel);
         return false;
     }
-    state.last = entry->where;
-    if (state.since_s != 0 && entry->timestamp_s != 0 && entry->timestamp_s < state.since_s) return true;
     const auto now = hub_.home().time().wall_now();
     if (entry->end_of_life_ms != 0 && static_cast<std::uint64_t>(unix_ms(now).count()) > entry->end_of_life_ms)
         return true;
@@ -172,6 +178,11 @@ const outbound_route* session::route_to_me(const outbound& entry) const {
     return nullptr;
 }
 
+void session::end_resume(std::size_t channel) {
+    auto ended = resuming_.extract(channel);
+    if (!ended.empty() && ended.mapped().taken) ended.mapped().taken(false);
+}
+
 void session::tell_position(std::size_t channel, const frame_ref& frame) {
     // One that is still being brought up to date has not come so far.
     if (!resuming_.contains(channel)) send(frame);
@@ -183,15 +194,6 @@ void session::tell_gap(std::size_t channel, envelope::gap_cause cause, const std
     envelope::append(
         json, envelope::gap_event{.channel = hub_.config().channels[channel].name, .cause = cause, .where = where});
     send_control(json);
-}
-
-void session::on_resume_stalled(std::size_t channel) {
-    const auto at = resuming_.find(channel);
-    if (at == resuming_.end()) return;
-    // Either the client does not read, or the stream can't be read; what it has is a good place to come back to.
-    if (at->second.taken || !at->second.reading_stream) return close_slow();
-    tell_gap(channel, envelope::gap_cause::too_far, hub_.position(channel));
-    resuming_.erase(at);
 }
 
 }  // namespace foz::aggregator

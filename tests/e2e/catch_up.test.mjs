@@ -1,0 +1,137 @@
+// Coming back after long, when others do too: whoever does not read costs nobody else anything, and a broker that is
+// slow is waited for.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { amqp, broker, closeAll, connect, secret, serve, sleep, until, WebSocket } from './lib.mjs';
+
+const count = 1200; // of 20 KB: more than the recent messages hold, and than the kernel holds for a socket
+let foz, proxy, first;
+const numbers = (from = 0) => Array.from({ length: count - from }, (_, i) => from + i);
+
+// Between an aggregator and its broker: `hold` octets from the broker pass, and then nothing until release().
+async function slowBroker() {
+  const self = { hold: Infinity, held: false };
+  const { hostname, port } = new URL(broker);
+  const releases = [];
+  const server = net.createServer((near) => {
+    const far = net.connect(Number(port), hostname);
+    near.pipe(far);
+    far.on('data', (data) => {
+      near.write(data);
+      if ((self.hold -= data.length) > 0) return;
+      self.held = true;
+      far.pause();
+      releases.push(() => far.resume());
+    });
+    for (const [one, other] of [[near, far], [far, near]]) {
+      one.on('error', () => {});
+      one.on('close', () => other.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  self.url = broker.replace(hostname + ':' + port, '127.0.0.1:' + server.address().port);
+  self.release = () => {
+    self.hold = Infinity;
+    for (const release of releases.splice(0)) release();
+  };
+  self.close = () => server.close();
+  return self;
+}
+
+before(async () => {
+  proxy = await slowBroker();
+  foz = await serve([], proxy.url);
+  const ann = await connect(foz.url);
+  first = (await ann.consume()).channels.chat.position;
+  ann.close();
+  const channel = await (await amqp()).createConfirmChannel();
+  for (let i = 0; i < count; i += 1) {
+    channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ i, fill: 'x'.repeat(20_000) })),
+      { headers: { 'foz-broadcast': true }, messageId: 'n' + i, timestamp: Math.floor(Date.now() / 1000) });
+    if (i % 100 === 99) await channel.waitForConfirms();
+  }
+  const late = await connect(foz.url);
+  await late.consume({ from: first });
+  await until(() => late.messages().at(-1)?.i === count - 1, 'the aggregator has read all', 20);
+  late.close();
+});
+after(async () => {
+  await foz.stop();
+  proxy.close();
+  await closeAll();
+});
+
+// A socket that asks for what it missed and does not read until it is told to.
+async function deaf(from) {
+  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret());
+  const self = { socket, heard: [], closed: undefined, read: () => socket._socket.resume() };
+  socket.on('message', (data) => {
+    const value = JSON.parse(data);
+    if (String(value).startsWith('primus::ping')) socket.send(JSON.stringify(value.replace('ping', 'pong')));
+    else self.heard.push(value);
+  });
+  socket.on('close', (code) => { self.closed = code; });
+  await once(socket, 'open');
+  socket._socket.pause();
+  socket.send(JSON.stringify({ packet_action: 'consume', channel: 'chat', from }));
+  return self;
+}
+const said = (one) => one.heard.filter((e) => e.event === 'message').map((e) => e.message.i);
+const all = (one) => said(one).at(-1) === count - 1;
+
+// Everything and nothing else comes to who begins after entry `n`, within a few seconds.
+async function hears(client, from, n) {
+  await client.consume({ from });
+  await until(() => all(client) || client.events('gap').length, 'what was missed comes', 8);
+  assert.deepEqual([client.events('gap'), said(client)], [[], numbers(n)]);
+}
+
+for (const [name, from] of [['first', () => 'first'], ['a position', () => first], ['a time', () => ({ since_ms: 0 })]])
+  test('from ' + name + ': eight that do not read hold nobody up, and get all when they read', async () => {
+    const slow = await Promise.all(Array.from({ length: 8 }, () => deaf(from())));
+    const clients = await Promise.all(Array.from({ length: 3 }, () => connect(foz.url)));
+    await Promise.all([hears(clients[0], first, 0), hears(clients[1], 'first', 0), hears(clients[2], { since_ms: 0 }, 0)]);
+    // The others' places are further on.
+    const middle = clients[0].events('message')[400].position;
+    const late = await connect(foz.url);
+    await hears(late, middle, 401);
+    for (const one of slow) one.read();
+    await until(() => slow.every(all), 'who reads at last has all', 20);
+    for (const one of slow) {
+      assert.deepEqual(said(one), numbers());
+      assert.deepEqual([one.closed, one.heard.filter((e) => e.event === 'gap')], [undefined, []]);
+      one.socket.close();
+    }
+    [late, ...clients].forEach((one) => one.close());
+  });
+
+test('who asks again while its socket is full hears the latest of what it asked for', async () => {
+  const slow = await deaf('first');
+  slow.socket.send(JSON.stringify({ packet_action: 'consume', channel: 'chat', from: first, id: 'again' }));
+  const ann = await connect(foz.url);
+  await hears(ann, first, 0);
+  slow.read();
+  await until(() => all(slow), 'all comes', 20);
+  const again = slow.heard.findIndex((e) => e.id === 'again');
+  assert.deepEqual(slow.heard.slice(again + 1).filter((e) => e.event === 'message').map((e) => e.message.i), numbers());
+  slow.socket.close();
+  ann.close();
+});
+
+test('a broker that stops in the middle of the past is waited for: no gap, nothing lost', async () => {
+  const ann = await connect(foz.url);
+  proxy.hold = 3_000_000;
+  const heard = ann.consume({ from: first });
+  await until(() => proxy.held, 'the broker says nothing any more');
+  await heard;
+  // Longer than a stream that has ended is silent.
+  await sleep(3500);
+  assert.ok(!all(ann));
+  proxy.release();
+  await until(() => all(ann) || ann.events('gap').length, 'the rest comes', 20);
+  assert.deepEqual([ann.events('gap'), said(ann)], [[], numbers()]);
+  ann.close();
+});
