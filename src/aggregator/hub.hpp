@@ -69,6 +69,7 @@ public:
     bool no_service(std::size_t channel, bool fail_fast) const;
     // From now on the session is told its position now and then.
     void track(std::size_t channel, session& who) { channels_[channel].trackers.insert(&who); }
+    void untrack(std::size_t channel, session& who) { channels_[channel].trackers.erase(&who); }
     void catch_up(const catch_up_job& job) { older_(job); }
     requests& asked() noexcept { return requests_; }
     questions& asked_of_clients() noexcept { return questions_; }

@@ -197,7 +197,11 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
         auto& heard = hub_.heard_on(channel);
         const bool heard_before = heard.find(*this);
         heard.remove(*this, left);
-        if (heard_before && !heard.find(*this)) tell_presence(channel, false);
+        if (!heard_before || heard.find(*this)) continue;
+        // Its place is told no more: what comes from now on has not been heard.
+        end_resume(channel);
+        hub_.untrack(channel, *this);
+        tell_presence(channel, false);
     }
     send_consuming(context);
 }

@@ -121,6 +121,44 @@ test('who asks again while its socket is full hears the latest of what it asked 
   ann.close();
 });
 
+const offset = (event) => Number(event.position.split('.')[1]);
+
+test('leaving a channel ends its past: no place of it is told any more', async () => {
+  const slow = await deaf(first);
+  const write = (frame) => slow.socket.send(JSON.stringify({ channel: 'chat', ...frame }));
+  // Part of what is heard: what is left still comes, past and all.
+  write({ packet_action: 'leave', consume_target: ['nothing.of.that'], id: 'part' });
+  const ann = await connect(foz.url);
+  await hears(ann, first, 0);
+  write({ packet_action: 'leave', id: 'whole' });
+  const late = await connect(foz.url);
+  await hears(late, first, 0);
+  slow.read();
+  await until(() => slow.heard.some((e) => e.id === 'whole'), 'it has left', 20);
+  // More than the number of entries after which who has resumed is told its place.
+  const channel = await (await amqp()).createConfirmChannel();
+  for (let i = 0; i < 1100; i += 1)
+    channel.publish('OUTBOUND', 'chat', Buffer.from('{}'), { headers: { 'foz-direct': 'nobody' }, messageId: 'quiet' + i });
+  await channel.waitForConfirms();
+  const end = offset(late.events('message').at(-1));
+  await until(() => late.events('position').some((e) => offset(e) > end + 100), 'its place is told to who has not left');
+  const left = slow.heard.findIndex((e) => e.id === 'whole');
+  assert.deepEqual(slow.heard.slice(left + 1), []);
+  assert.ok(slow.heard.some((e) => e.id === 'part'));
+  const places = slow.heard.filter((e) => e.event === 'message' || e.event === 'position');
+  assert.ok(places.every((e) => e.event === 'message'), 'no place beyond what was heard');
+  // Coming back from there nothing is missing.
+  const heard = said(slow);
+  assert.ok(heard.length > 0 && heard.length < count, heard.length + ' of the past before it left');
+  assert.deepEqual(heard, numbers().slice(0, heard.length));
+  write({ packet_action: 'consume', from: places.at(-1).position, id: 'back' });
+  await until(() => all(slow), 'the rest comes', 20);
+  assert.deepEqual(said(slow), numbers());
+  assert.deepEqual(slow.heard.filter((e) => e.event === 'gap'), []);
+  slow.socket.close();
+  [ann, late].forEach((one) => one.close());
+});
+
 test('a broker that stops in the middle of the past is waited for: no gap, nothing lost', async () => {
   const ann = await connect(foz.url);
   proxy.hold = 3_000_000;
