@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint16_t prefetch = 256;  // the broker stops until a page has been taken
 constexpr std::size_t page_entries_max = prefetch / 2;
-constexpr std::size_t page_bytes_max = 512 * 1024;
+constexpr std::size_t page_bytes_max = 256 * 1024;
 constexpr std::chrono::milliseconds flush_within{50};
 // Whoever has not taken a page by then does not hold up anybody else.
 constexpr std::chrono::milliseconds lag_max{250};

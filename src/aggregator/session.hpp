@@ -88,9 +88,11 @@ private:
     void consume(const envelope::envelope& asked, const reply_context& context);
     void leave(const envelope::envelope& asked, const reply_context& context);
     void ask_to_join(const std::shared_ptr<pending_consume>& what, std::size_t channel, const std::string& group);
+    void complete_pending();
     void complete(const pending_consume& what);
     std::optional<client_error> read_consume(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> read_from(const envelope::envelope& asked, pending_consume& out) const;
+    std::optional<client_error> read_joins(pending_consume& out) const;
     std::optional<client_error> resolve_channels(const envelope::envelope& asked, std::vector<std::size_t>& out) const;
     std::optional<client_error> read_kinds(const envelope::envelope& asked, interest& out) const;
     std::optional<client_error> read_interest(const envelope::envelope& asked, interest& out) const;
@@ -133,6 +135,7 @@ private:
     bool closing_ = false;
     std::map<std::size_t, resuming> resuming_;                // by channel
     std::set<std::pair<std::size_t, std::uint64_t>> passed_;  // answers, by channel and offset
+    std::vector<std::shared_ptr<pending_consume>> pending_;
     std::vector<std::size_t> lossy_;  // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
     net::wheel_timer drain_timer_{

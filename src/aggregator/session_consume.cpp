@@ -4,6 +4,7 @@
 #include "contract/names.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <simdjson.h>
@@ -29,11 +30,28 @@ client_error forbidden_group(const std::string& group) {
 // A consume that may have to wait until services have said who may join which group.
 struct session::pending_consume {
     reply_context context;
-    std::vector<std::size_t> channels;
-    interest wanted;
-    std::map<std::size_t, envelope::resume_from> from;  // by channel
-    std::size_t unanswered = 0;
+    std::map<std::size_t, interest> wanted;               // by channel
+    std::map<std::size_t, envelope::resume_from> from;    // by channel
+    std::set<std::pair<std::size_t, std::string>> joins;  // groups of channels that have not been answered yet
     std::optional<client_error> error;
+
+    std::size_t size() const {
+        std::size_t sum = 0;
+        for (const auto& [channel, what] : wanted) sum += what.size();
+        return sum;
+    }
+    // A leave undoes it, as if it had been complete.
+    void leave(std::size_t channel, const interest& left) {
+        const auto at = wanted.find(channel);
+        if (at == wanted.end()) return;
+        if (!at->second.take_away(left)) {
+            wanted.erase(at);
+            from.erase(channel);
+        }
+        std::erase_if(joins, [&](const auto& join) {
+            return join.first == channel && (!wanted.contains(channel) || left.groups.contains(join.second));
+        });
+    }
 };
 
 std::optional<client_error> session::resolve_channels(const envelope::envelope& asked,
@@ -93,10 +111,10 @@ std::optional<client_error> session::read_from(const envelope::envelope& asked, 
         const std::string field = item.channel.empty() ? "from" : "from." + std::string(item.channel);
         if (!item.channel.empty()) {
             index = hub_.channel_index(item.channel);
-        } else if (out.channels.size() == 1) {
-            index = out.channels.front();
+        } else if (out.wanted.size() == 1) {
+            index = out.wanted.begin()->first;
         }
-        if (!index || std::find(out.channels.begin(), out.channels.end(), *index) == out.channels.end())
+        if (!index || !out.wanted.contains(*index))
             return client_error{error_code::bad_envelope, "names no channel that is consumed here", field};
         if (item.from.what == envelope::resume_from::kind::now) continue;
         if (hub_.config().channels[*index].delivery == contract::delivery_kind::volatile_)
@@ -107,14 +125,40 @@ std::optional<client_error> session::read_from(const envelope::envelope& asked, 
 }
 
 std::optional<client_error> session::read_consume(const envelope::envelope& asked, pending_consume& out) const {
-    if (auto error = resolve_channels(asked, out.channels)) return error;
-    if (auto error = read_interest(asked, out.wanted)) return error;
+    std::vector<std::size_t> channels;
+    interest wanted;
+    if (auto error = resolve_channels(asked, channels)) return error;
+    if (auto error = read_interest(asked, wanted)) return error;
+    for (const std::size_t channel : channels) out.wanted.emplace(channel, wanted);
     if (auto error = read_from(asked, out)) return error;
-    std::size_t size = out.wanted.size() * out.channels.size();
+    std::size_t size = out.size();
+    for (const auto& pending : pending_) size += pending->size();
     for (std::size_t i = 0; i < hub_.config().channels.size(); ++i)
         if (const interest* const has = hub_.heard_on(i).find(*this)) size += has->size();
     if (size > hub_.config().subscriptions_per_session_max)
         return client_error{error_code::overloaded, "too many groups and topics on one socket", "consume_target"};
+    return read_joins(out);
+}
+
+// Before anything is asked: what can't be had as a whole is refused as a whole.
+std::optional<client_error> session::read_joins(pending_consume& out) const {
+    for (const auto& [channel, wanted] : out.wanted) {
+        const interest* const has = hub_.heard_on(channel).find(*this);
+        const auto policy = hub_.config().channels[channel].groups;
+        if (policy == contract::groups_kind::open) continue;
+        for (const std::string& group : wanted.groups) {
+            if (group == client.view() || (has && has->groups.contains(group))) continue;
+            if (policy == contract::groups_kind::token) return forbidden_group(group);
+            if (hub_.reply_queue(channel).empty())
+                return client_error{error_code::unavailable, "the broker can't be reached"};
+            if (hub_.no_service(channel, false))
+                return client_error{error_code::no_service, "nobody is there to say who may join group " + group};
+            out.joins.emplace(channel, group);
+        }
+    }
+    // Each of them is a request that somebody has to answer.
+    if (!out.joins.empty() && hub_.asked().waiting(serial_) + out.joins.size() > hub_.config().requests_per_session_max)
+        return client_error{error_code::overloaded, "too many requests of this socket wait for an answer"};
     return {};
 }
 
@@ -122,32 +166,13 @@ void session::consume(const envelope::envelope& asked, const reply_context& cont
     const auto what = std::make_shared<pending_consume>();
     what->context = context;
     if (const auto error = read_consume(asked, *what)) return send_error(*error, context);
-
-    // Held until every question has been sent: an answer never comes before.
-    what->unanswered = 1;
-    for (const std::size_t channel : what->channels) {
-        const interest* const has = hub_.heard_on(channel).find(*this);
-        for (const std::string& group : what->wanted.groups) {
-            if (group == client.view() || (has && has->groups.contains(group))) continue;
-            const auto policy = hub_.config().channels[channel].groups;
-            if (policy == contract::groups_kind::token) return send_error(forbidden_group(group), context);
-            if (policy == contract::groups_kind::service) ask_to_join(what, channel, group);
-        }
-    }
-    if (--what->unanswered == 0) complete(*what);
+    if (what->joins.empty()) return complete(*what);
+    pending_.push_back(what);
+    // A copy: a publish may fail at once, and with it the join.
+    for (const auto& [channel, group] : std::set(what->joins)) ask_to_join(what, channel, group);
 }
 
 void session::ask_to_join(const std::shared_ptr<pending_consume>& what, std::size_t channel, const std::string& group) {
-    if (what->error) return;
-    if (hub_.reply_queue(channel).empty()) {
-        what->error = client_error{error_code::unavailable, "the broker can't be reached"};
-        return;
-    }
-    if (hub_.no_service(channel, false)) {
-        what->error = client_error{error_code::no_service, "nobody is there to say who may join group " + group};
-        return;
-    }
-    ++what->unanswered;
     const contract::correlation id{client, contract::correlation::request_kind::internal, hub_.home().random().token()};
     amqp::publication question = make_internal(channel, contract::type_join, "{\"group\":" + json_string(group) + "}");
     question.properties.reply_to = hub_.reply_queue(channel);
@@ -159,22 +184,32 @@ void session::ask_to_join(const std::shared_ptr<pending_consume>& what, std::siz
     waiting->key = requests::key_of(channel, id);
     waiting->channel = channel;
     waiting->unconfirmed = 1;
-    waiting->internal = [&home = hub_, serial = serial_, what, group](const outbound_answer* answer,
-                                                                      const client_error* error) {
-        if (error && !what->error) what->error = *error;
+    waiting->first_session = serial_;
+    waiting->internal = [&home = hub_, serial = serial_, what, channel, group](const outbound_answer* answer,
+                                                                               const client_error* error) {
+        if (what->joins.erase({channel, group}) == 0) return;  // it has been left meanwhile
         const bool allowed = answer && answer->what == outbound_answer::kind::answer && allows(answer->body);
-        if (!error && !allowed && !what->error) what->error = forbidden_group(group);
-        if (--what->unanswered > 0) return;
-        if (session* const who = home.find(serial)) who->complete(*what);
+        if (!what->error && !allowed) what->error = error ? *error : forbidden_group(group);
+        if (session* const who = home.find(serial); who && what->joins.empty()) who->complete_pending();
     };
     hub_.asked().begin(waiting, hub_.config().request_timeout);
     hub_.publish(channel, std::move(question),
                  [&home = hub_, waiting](amqp::outcome result) { home.asked().on_outcome(waiting, result); });
 }
 
+// All that wait for no answer any more.
+void session::complete_pending() {
+    std::vector<std::shared_ptr<pending_consume>> done;
+    std::erase_if(pending_, [&](const auto& pending) {
+        if (pending->joins.empty()) done.push_back(pending);
+        return pending->joins.empty();
+    });
+    for (const auto& pending : done) complete(*pending);
+}
+
 void session::complete(const pending_consume& what) {
     if (what.error) return send_error(*what.error, what.context);
-    for (const std::size_t channel : what.channels) hear(channel, what.wanted);
+    for (const auto& [channel, wanted] : what.wanted) hear(channel, wanted);
     // From here on live messages wait: the answer comes first, then the past, then the present.
     send_consuming(what.context, what.from);
     for (const auto& [channel, from] : what.from) resume(channel, from);
@@ -194,6 +229,7 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
         if (const auto error = read_kinds(asked, left)) return send_error(*error, context);
     for (const std::string_view pattern : asked.consume_target) left.topics.emplace(pattern);
     for (const std::size_t channel : channels) {
+        for (const auto& pending : pending_) pending->leave(channel, left);
         auto& heard = hub_.heard_on(channel);
         const bool heard_before = heard.find(*this);
         heard.remove(*this, left);
@@ -203,6 +239,7 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
         hub_.untrack(channel, *this);
         tell_presence(channel, false);
     }
+    complete_pending();
     send_consuming(context);
 }
 

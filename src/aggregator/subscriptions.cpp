@@ -37,6 +37,15 @@ bool reach(subscriber& who, std::uint64_t round) {
 
 }  // namespace
 
+bool interest::take_away(const interest& what) {
+    if (what.names_nothing()) return false;
+    broadcast &= !what.broadcast;
+    direct &= !what.direct;
+    for (const auto& group : what.groups) groups.erase(group);
+    for (const auto& topic : what.topics) topics.erase(topic);
+    return (all_topics || !topics.empty()) && (broadcast || direct || !groups.empty());
+}
+
 void channel_subscriptions::add(subscriber& who, const interest& what) {
     const auto [at, fresh] = interests_.try_emplace(&who);
     interest& sum = at->second;
@@ -51,21 +60,14 @@ void channel_subscriptions::add(subscriber& who, const interest& what) {
 }
 
 void channel_subscriptions::remove(subscriber& who, const interest& what) {
-    if (what.size() == 0 && !what.broadcast && !what.direct) return remove(who);
     const auto at = interests_.find(&who);
     if (at == interests_.end()) return;
     interest& sum = at->second;
     unlink(who, sum);
-    sum.broadcast &= !what.broadcast;
-    sum.direct &= !what.direct;
-    for (const auto& group : what.groups) sum.groups.erase(group);
-    for (const auto& topic : what.topics) sum.topics.erase(topic);
-    const bool nothing_left =
-        (!sum.all_topics && sum.topics.empty()) || (!sum.broadcast && !sum.direct && sum.groups.empty());
-    if (nothing_left) {
-        interests_.erase(at);
-    } else {
+    if (sum.take_away(what)) {
         link(who, sum);
+    } else {
+        interests_.erase(at);
     }
 }
 

@@ -36,6 +36,10 @@ struct interest {
     std::set<std::string> topics;
 
     std::size_t size() const noexcept { return groups.size() + topics.size(); }
+    bool names_nothing() const noexcept { return size() == 0 && !broadcast && !direct; }
+    // Takes the named kinds, groups and topics away; with none, everything. False: nothing is left. Who loses the last
+    // topic has nothing left: no topic at all would mean every topic.
+    bool take_away(const interest& what);
     friend bool operator==(const interest&, const interest&) = default;
 };
 
@@ -50,8 +54,7 @@ public:
 
     // Joins the interest to what the subscriber has: a union.
     void add(subscriber& who, const interest& what);
-    // Takes the named kinds, groups and topics away; with none, everything. A subscriber that loses its last topic
-    // leaves the channel: no topic at all would mean every topic.
+    // As interest::take_away(); with nothing left the subscriber leaves the channel.
     void remove(subscriber& who, const interest& what);
     void remove(subscriber& who);
 
