@@ -224,13 +224,16 @@ export function client(primus, options) {
       for (const one of pending.waiting) one.reject(new FozError(error));
     } else if (error.id && outbox.has(error.id) && again.includes(error.code)) {
       setTimeout(() => send(error.id), error.retry_after_ms || 500 + Math.random() * 500);
-    } else if (!error.id || !settle(error.id, 'reject', new FozError(error))) {
+    } else if (error.id) {
+      settle(error.id, 'reject', new FozError(error)); // or it is another socket's of this client, which has gone
+    } else {
       emit('error', new FozError(error));
     }
   }
 
   function onProgress(event) {
     const listener = following.get(event.id);
+    if (!listener && !outbox.has(event.id)) return; // another socket's of this client, which has gone
     if (event.state === 'done' || event.state === 'dead_lettered') following.delete(event.id);
     if (listener) listener(event);
     emit('progress', event);

@@ -1,13 +1,14 @@
 // The Foz plugin: what the stock client leaves to the application.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { chat, closeAll, connect, plugged, secret, serve, settle, until } from './lib.mjs';
+import { once } from 'node:events';
+import { chat, closeAll, connect, plugged, secret, serve, settle, until, worker } from './lib.mjs';
 
-let worker;
-before(async () => { worker = await chat(); });
+let service;
+before(async () => { service = await chat(); });
 after(async () => {
   await closeAll();
-  await worker.stop();
+  await service.stop();
 });
 
 const numbers = (client, room) => client.heard.filter((event) => event.topic === 'room.' + room).map((event) => Number(event.message.text));
@@ -89,6 +90,42 @@ test('who has consumed from now and has heard nothing yet comes back to where no
   speaker.close();
   await server.stop();
   await other.stop();
+});
+
+test('what comes for another socket of the client, which has gone, is none of ours; a request that is cut fails once', async () => {
+  const server = await serve();
+  const held = [];
+  const slow = await worker('IN_TICKETS', (message, body, channel) => {
+    const { replyTo, correlationId, messageId } = message.properties;
+    held.push(() => channel.publish('', replyTo, Buffer.from('{"code":"no","message":"no"}'),
+      { correlationId, messageId: messageId + '/0', headers: { 'foz-error': 'no' } }));
+    channel.ack(message);
+  });
+  const resume = secret();
+  const [a, gone] = [plugged(server.url, { resume }), plugged(server.url, { resume })];
+  await a.foz.request('chat', 1, { type: 'echo' });
+  gone.foz.request('tickets', 1).catch(() => {});
+  await until(() => held.length === 1, 'the request is in hand');
+  const closed = once(gone.primus.socket, 'close');
+  gone.close();
+  await closed;
+  held[0]();
+  const failed = [];
+  const asked = a.foz.request('tickets', 2, { onProgress() {} }).catch((error) => failed.push(error.service_code));
+  await until(() => held.length === 2, 'the request is in hand');
+  a.primus.socket.terminate();
+  await once(a.primus, 'open');
+  await a.foz.request('chat', 2, { type: 'echo' }); // what was kept has been sent again before it
+  held.slice(1).forEach((refuse) => refuse());
+  await asked;
+  await a.foz.request('chat', 3, { type: 'echo' });
+  await settle();
+  assert.deepEqual(failed, ['no']);
+  assert.deepEqual(a.errors, []);
+  assert.equal(held.length, 2, 'what was sent again was not done again');
+  a.close();
+  await slow.stop();
+  await server.stop();
 });
 
 test('sockets that are cut again and again lose nothing', async () => {

@@ -3,7 +3,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { closeAll, amqp, connect, secret, serve, settle, until, worker } from './lib.mjs';
+import { closeAll, amqp, connect, secret, serve, settle, until, WebSocket, worker } from './lib.mjs';
 
 const config = `
 [client]
@@ -133,11 +133,16 @@ test('ack: what comes back is what was asked for, by writeAndWait as by write', 
   ann.primus.write(request('chat', { message: 10, id: 'a', ack: 'answer' }));
   await until(() => ann.events('answer').length === 1, 'the answer to what wanted one');
   await until(() => ann.events('receipt').length === 2, 'receipts for what wanted them');
+  // The service's answer is for who wanted it; progress is told all the same.
+  ann.primus.write(request('chat', { message: 11, id: 'p', ack: 'confirmed', progress: true }));
+  ann.primus.write(request('chat', { message: 12, id: 'q', ack: 'none', progress: true }));
+  await until(() => ann.events('progress').filter(({ state }) => state === 'done').length === 2, 'both are done');
   await settle();
   const [answer] = ann.events('answer');
   assert.deepEqual([answer.id, answer.message], ['a', 'done']);
   const receipts = ann.events('receipt').map(({ id, frame }) => id ?? frame);
-  assert.deepEqual(receipts.map(String).sort(), ['8', 'r'], 'the one without an id by its frame: the eighth');
+  assert.equal(ann.events('answer').length, 1);
+  assert.deepEqual(receipts.map(String).sort(), ['8', 'p', 'r'], 'the one without an id by its frame: the eighth');
   assert.deepEqual(ann.events('error'), []);
   ann.close();
   await node.stop();
@@ -162,6 +167,93 @@ test('an answer comes on the socket that asked, whatever other sockets its clien
   assert.deepEqual(tabs.map((tab) => tab.events('answer').map(({ id }) => id)), tabs.map((_, i) => ['w' + i]));
   tabs.forEach((tab) => tab.close());
   await node.stop();
+});
+
+test('one id is one message, from whatever socket of its client and however often it comes', async () => {
+  const held = [];
+  const node = await worker('IN_CHAT', (message, body, channel) => {
+    held.push(() => reply(channel, message, body));
+    channel.ack(message);
+  });
+  const resume = secret();
+  const tabs = await Promise.all(Array.from({ length: 8 }, () => connect(foz.url, { resume })));
+  const asked = tabs.map((tab) => tab.ask(request('chat', { id: 'same', message: 'same' })));
+  await until(() => held.length, 'it is in hand');
+  const tooMany = await tabs[0].ask(request('chat', { id: 'same', message: 'same' }));
+  assert.deepEqual([tooMany.error.code, tooMany.error.id], ['overloaded', 'same'], 'eight wait already');
+  held[0]();
+  for (const answer of await Promise.all(asked)) assert.deepEqual(answer, { event: 'answer', id: 'same', message: 'same' });
+  // Asked again on a new socket while the first is on its way: one outcome, once.
+  const people = await Promise.all(Array.from({ length: 10 }, () => connect(foz.url)));
+  const again = request('chat', { id: 'cut', ack: 'answer', progress: true });
+  people.forEach((one) => one.primus.write(again));
+  await until(() => held.length === 1 + people.length, 'all are in hand');
+  people.forEach((one) => one.primus.socket._socket.destroy());
+  await until(() => people.every((one) => one.opened === 2), 'all are back');
+  people.forEach((one) => one.primus.write(again));
+  await Promise.all(people.map((one) => one.consume())); // behind what they have written
+  held.slice(1).forEach((answer) => answer());
+  await until(() => people.every((one) => one.events('progress').some(({ state }) => state === 'done')), 'all are done');
+  await settle();
+  for (const one of people) {
+    assert.deepEqual(one.events('answer'), [{ event: 'answer', id: 'cut', message: {} }]);
+    assert.deepEqual(progress(one).filter((state) => state === 'done'), ['done']);
+  }
+  assert.equal(held.length, 1 + people.length, 'nothing was done twice');
+  [...tabs, ...people].forEach((one) => one.close());
+  await node.stop();
+});
+
+test('the same id on another channel, and the same requestId on another socket, is another request', async () => {
+  const answer = (name) => (message, body, channel) => {
+    reply(channel, message, name + ' ' + body);
+    channel.ack(message);
+  };
+  const workers = [await worker('IN_CHAT', answer('chat')), await worker('IN_LINE', answer('line'))];
+  const resume = secret();
+  const ann = await connect(foz.url, { resume });
+  for (const channel of ['chat', 'line']) ann.primus.write(request(channel, { id: 'both', ack: 'answer', message: 1 }));
+  await until(() => ann.events('answer').length === 2, 'both are answered');
+  assert.deepEqual(ann.events('answer').map(({ message }) => message).sort(), ['chat 1', 'line 1']);
+  for (const channel of ['chat', 'line'])
+    assert.equal((await ann.ask(request(channel, { id: 'both', message: 2 }))).message, channel + ' 1', 'and remembered');
+  // Clients that count their requests.
+  const counting = await Promise.all(Array.from({ length: 6 }, async (_, i) => {
+    const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + resume);
+    const heard = [];
+    socket.on('message', (data) => { if (!String(data).startsWith('"')) heard.push(JSON.parse(data)); });
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ plugin: 'primus-responder', requestId: '1', data: request('chat', { message: i }) }));
+    return { socket, heard };
+  }));
+  await until(() => counting.every(({ heard }) => heard.length), 'all are answered');
+  await settle();
+  assert.deepEqual(counting.map(({ heard }) => heard), counting.map((_, i) =>
+    [{ plugin: 'primus-responder', responseId: '1', data: { event: 'answer', message: 'chat ' + i } }]));
+  counting.forEach(({ socket }) => socket.terminate());
+  ann.close();
+  for (const one of workers) await one.stop();
+});
+
+test('one question to several clients under one correlation: each of them is asked, each answers', async () => {
+  const connection = await amqp();
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = [];
+  await channel.consume(queue, (m) => answers.push(JSON.parse(m.content)), { noAck: true });
+  const people = await Promise.all(Array.from({ length: 4 }, () => connect(foz.url)));
+  for (const [i, one] of people.entries()) {
+    one.primus.on('request', ({ message }, done) => done(message + i));
+    await one.consume();
+  }
+  const properties = { replyTo: queue, correlationId: 'poll', expiration: '5000', timestamp: Math.floor(Date.now() / 1000) };
+  for (const word of ['a', 'b'])
+    for (const { client } of people)
+      channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify(word)), { ...properties, headers: { 'foz-direct': client } });
+  await until(() => answers.length === 8, 'all have answered both');
+  assert.deepEqual(answers.sort(), ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3']);
+  people.forEach((one) => one.close());
+  await connection.close();
 });
 
 test('a socket that dies: whoever is back hears what was on its way', async () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { closeAll, amqplib, broker, connect, onFoz, ownBroker, secret, serve, until, WebSocket } from './lib.mjs';
+import { closeAll, amqplib, broker, connect, onFoz, ownBroker, secret, serve, until, WebSocket, worker } from './lib.mjs';
 
 // A broker that keeps little of OUT_TICKETS. The size of a stream's segments is fixed when it is declared.
 async function limited() {
@@ -21,11 +21,11 @@ async function limited() {
   return broker;
 }
 
-let foz, connection, channel;
+let foz, connection, channel, url;
 before(async () => {
   const file = process.env.FOZ_OUT + '/slow.toml';
   writeFileSync(file, '[limits]\nresume_entries = 20\nqueue_bytes = 600000\nrecent_bytes = 65536\n');
-  const url = await limited();
+  url = await limited();
   foz = await serve(['--config', file], url);
   connection = await amqplib.connect(url);
   channel = await connection.createConfirmChannel();
@@ -146,4 +146,31 @@ test('who does not read: a durable channel closes the socket, and nothing is los
   }
   assert.deepEqual(got, Array.from({ length: said }, (_, i) => i + 1));
   ann.close();
+});
+
+test('who asks and does not read the answers is slow, too', async () => {
+  let answered = 0;
+  const node = await worker('IN_CHAT', (message, body, ch) => {
+    const { replyTo, correlationId } = message.properties;
+    ch.publish('', replyTo, Buffer.from(JSON.stringify('z'.repeat(200_000))), { correlationId });
+    ch.ack(message);
+    answered += 1;
+  }, url);
+  const slow = await raw('chat', 'now');
+  slow.socket._socket.pause();
+  const count = 150; // 30 MB: more than the kernel holds for a socket
+  for (let i = 0; i < count; i += 1)
+    slow.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', id: 'a' + i, ack: 'answer', message: {} }));
+  await until(() => answered === count, 'the service has answered', 30);
+  // Whoever hears this hears it behind the last answer.
+  const ann = await connect(foz.url);
+  await position(ann, 'chat');
+  say('chat', 'behind');
+  await until(() => ann.messages().includes('behind'), 'all answers have come through the stream', 30);
+  slow.socket._socket.resume();
+  await until(() => slow.closed !== undefined, 'it is sent away', 20);
+  assert.equal(slow.closed, 1013);
+  assert.ok(slow.heard.filter((e) => e.event === 'answer').length < count);
+  ann.close();
+  await node.stop();
 });
