@@ -182,6 +182,81 @@ test('an answer that came while the socket was away reaches its request', async 
   await slow.stop();
 });
 
+const now_s = () => Math.floor(Date.now() / 1000);
+
+test('what has expired is not replayed, neither from memory nor from the stream', async () => {
+  const channel = await (await amqp()).createConfirmChannel();
+  const ann = await connect(foz.url);
+  const from = (await ann.consume()).channels.chat.position;
+  const say_raw = (text, options) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ text })),
+    { messageId: from + text, headers: { 'foz-broadcast': true }, ...options });
+  const said = now_s();
+  say_raw('lasting', { timestamp: said });
+  say_raw('short', { timestamp: said, expiration: '500' });
+  say_raw('long', { timestamp: said, expiration: '60000' });
+  say_raw('untimed', { expiration: '500' }); // nobody knows when that was said
+  say_raw('old', { timestamp: said - 60, expiration: '500' });
+  say_raw('end', { timestamp: said });
+  const kept = ['lasting', 'long', 'untimed', 'end'];
+  await until(() => texts(ann).includes('end'), 'all is said');
+  assert.deepEqual(texts(ann).filter((text) => text !== 'short'), kept, 'what had expired before was not even live');
+  await until(() => Date.now() > said * 1000 + 1500, 'the short one has expired');
+  const other = await serve();
+  for (const [url, place] of [[foz.url, from], [other.url, from], [other.url, { since_ms: said * 1000 }], [other.url, 'first']]) {
+    const back = await connect(url);
+    await back.consume({ from: place });
+    await until(() => texts(back).includes('end'), 'all that is kept comes');
+    assert.deepEqual(texts(back).slice(-4), kept, JSON.stringify([url === foz.url, place]));
+    assert.ok(!texts(back).includes('short') && !texts(back).includes('old'));
+    assert.deepEqual(back.events('gap'), []);
+    back.close();
+  }
+  ann.close();
+  await other.stop();
+});
+
+test('who comes back is asked what is still open, and not what nobody waits for any more', async () => {
+  const channel = await (await amqp()).createConfirmChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = [];
+  await channel.consume(queue, (m) => answers.push([m.properties.correlationId, JSON.parse(m.content)]), { noAck: true });
+  const resume = secret();
+  const bob = await connect(foz.url, { resume });
+  const from = (await bob.consume()).channels.chat.position;
+  bob.close();
+  const said = now_s();
+  const ask = (correlationId, expiration) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ ask: correlationId })),
+    { replyTo: queue, correlationId, expiration, timestamp: said, messageId: from + correlationId, headers: { 'foz-direct': bob.client } });
+  ask('brief', '3000');
+  ask('open', '60000');
+  channel.publish('OUTBOUND', 'chat', Buffer.from('{"text":"end"}'), { messageId: from + 'end', headers: { 'foz-broadcast': true } });
+  await channel.waitForConfirms();
+  // Comes back and says what it was asked before the last message; `answer`: what it answers to everything.
+  const back = async (url, answer) => {
+    const one = await connect(url, { resume });
+    const asked = [];
+    one.primus.on('request', (data, done) => {
+      asked.push(data.message.ask);
+      if (answer) done(answer);
+    });
+    await one.consume({ from });
+    await until(() => texts(one).includes('end'), 'everything has come');
+    one.close();
+    return asked;
+  };
+  const soon = await back(foz.url);
+  assert.ok(Date.now() < said * 1000 + 3000, 'the test was too slow to see this');
+  assert.deepEqual(soon, ['brief', 'open']);
+  const other = await serve();
+  await until(() => Date.now() > said * 1000 + 4000, 'nobody waits for the brief one any more');
+  assert.deepEqual(await back(foz.url), ['open']);
+  assert.deepEqual(await back(other.url, { yes: 'from the other' }), ['open']);
+  await until(() => answers.length, 'the answer comes');
+  await settle();
+  assert.deepEqual(answers, [['open', { yes: 'from the other' }]]);
+  await other.stop();
+});
+
 test('a stream that is made anew is told to those who hear it', async () => {
   const ann = await connect(foz.url);
   await ann.consume({ channel: 'tickets' });
