@@ -101,9 +101,11 @@ amqp::basic_consume catch_up_reader::consume_from_here() const {
 }
 
 boost::asio::awaitable<amqp::result<void>> catch_up_reader::set_up(amqp::channel& self) {
+    // Made at once: when the broker has answered, the last session may have gone, and this reader with it.
+    amqp::basic_consume from_here = consume_from_here();
     auto limited = co_await self.call(page_qos());
     if (!limited) co_return std::unexpected(limited.error());
-    auto consuming = co_await self.call(consume_from_here());
+    auto consuming = co_await self.call(std::move(from_here));
     if (!consuming) co_return std::unexpected(consuming.error());
     co_return amqp::result<void>{};
 }
