@@ -215,8 +215,19 @@ void requests::tell(const waiter& who, const std::string& json) {
     hub_.reply(who.client, who.context, json);
 }
 
-void requests::tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt) {
+void requests::tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt) {
+    using enum envelope::progress_state;
     if (!what.progress) return;
+    // A service may be faster than the broker's confirm: what it has begun with has been confirmed.
+    if (!std::exchange(what.told_confirmed, true)) {
+        if (state != confirmed) tell_event(what, confirmed, 0);
+    } else if (state == confirmed) {
+        return;
+    }
+    tell_event(what, state, attempt);
+}
+
+void requests::tell_event(const request& what, envelope::progress_state state, std::uint64_t attempt) {
     std::string json;
     const bool retrying = state == envelope::progress_state::retrying;
     envelope::append(json, envelope::progress_event{.id = what.waiters.front().context.id,

@@ -39,6 +39,7 @@ struct request {
     std::size_t channel = 0;
     envelope::ack_mode ack = envelope::ack_mode::none;
     bool progress = false;
+    bool told_confirmed = false;
     std::vector<waiter> waiters;
     std::uint64_t first_session = 0;  // which this counts for; 0: for none
     on_end internal;                  // a question of our own: called instead of telling anyone
@@ -80,7 +81,8 @@ private:
     bool listens(const waiter& who) const;
     void for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const;
     void tell(const waiter& who, const std::string& json);
-    void tell_progress(const request& what, envelope::progress_state state, std::uint64_t attempt);
+    void tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt);
+    void tell_event(const request& what, envelope::progress_state state, std::uint64_t attempt);
     void remember(const request& what, std::string json);
     void on_timeout(const std::shared_ptr<request>& what);
 

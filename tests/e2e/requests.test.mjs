@@ -141,6 +141,8 @@ test('ack: what comes back is what was asked for, by writeAndWait as by write', 
   const [answer] = ann.events('answer');
   assert.deepEqual([answer.id, answer.message], ['a', 'done']);
   const receipts = ann.events('receipt').map(({ id, frame }) => id ?? frame);
+  for (const id of ['p', 'q'])
+    assert.deepEqual(ann.events('progress').filter((event) => event.id === id).map(({ state }) => state), ['confirmed', 'done']);
   assert.equal(ann.events('answer').length, 1);
   assert.deepEqual(receipts.map(String).sort(), ['8', 'p', 'r'], 'the one without an id by its frame: the eighth');
   assert.deepEqual(ann.events('error'), []);
