@@ -17,31 +17,37 @@ configured::configured(CLI::App& command, const std::vector<std::string>& sectio
     command.add_option("--config", file_, "TOML file; variables and flags are stronger")
         ->envname("FOZ_CONFIG")
         ->type_name("FILE");
-    ops::configuration defaults;
     for (const ops::key& one : ops::keys()) {
         const bool wanted =
             sections.empty() || std::find(sections.begin(), sections.end(), one.section) != sections.end();
         if (one.flag.empty() || !wanted) continue;
-        flag& made = flags_.emplace_back(flag{.what = &one, .option = nullptr});
         const auto other = shorter.find(one.flag);
-        const std::string name = other == shorter.end() ? one.flag : other->second + "," + one.flag;
-        if (one.type == ops::value_type::boolean) {
-            made.option = command.add_flag(name, made.on, one.help);
-            continue;
-        }
-        if (one.type == ops::value_type::list) {
-            made.option = command.add_option(name, made.texts, one.help)->allow_extra_args(false);
-            made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-        } else {
-            made.option = command.add_option(name, made.text, one.help);
-            made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-        }
-        const std::string words =
-            one.type == ops::value_type::text && !one.words.empty() ? CLI::detail::join(one.words, "|") : one.unit;
-        made.option->type_name(words.empty() ? "N" : words);
-        const std::string usual = ops::to_toml(one.get({defaults}));
-        if (usual != "\"\"" && usual != "[]") made.option->default_str(usual);
+        add_flag(command, one, one.flag);
+        if (other == shorter.end()) continue;
+        flags_.back().option->group("");  // understood, not shown
+        add_flag(command, one, other->second);
     }
+}
+
+void configured::add_flag(CLI::App& command, const ops::key& one, const std::string& name) {
+    flag& made = flags_.emplace_back(flag{.what = &one, .name = name, .option = nullptr});
+    if (one.type == ops::value_type::boolean) {
+        made.option = command.add_flag(name, made.on, one.help);
+        return;
+    }
+    if (one.type == ops::value_type::list) {
+        made.option = command.add_option(name, made.texts, one.help)->allow_extra_args(false);
+        made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    } else {
+        made.option = command.add_option(name, made.text, one.help);
+        made.option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    const std::string words =
+        one.type == ops::value_type::text && !one.words.empty() ? CLI::detail::join(one.words, "|") : one.unit;
+    made.option->type_name(words.empty() ? "N" : words);
+    ops::configuration defaults;
+    const std::string usual = ops::to_toml(one.get({defaults}));
+    if (usual != "\"\"" && usual != "[]") made.option->default_str(usual);
 }
 
 namespace {
@@ -69,7 +75,8 @@ ops::configuration configured::read(ops::configuration_reader& reader) const {
         if (one.option->count() == 0) continue;
         const bool list = one.what->type == ops::value_type::list;
         const bool boolean = one.what->type == ops::value_type::boolean;
-        reader.read_flag(*one.what, list ? one.texts : std::vector{boolean ? (one.on ? "true" : "false") : one.text});
+        reader.read_flag(*one.what, list ? one.texts : std::vector{boolean ? (one.on ? "true" : "false") : one.text},
+                         one.name);
     }
     ops::configuration all = reader.finish();
     find_libraries(all.server);

@@ -18,8 +18,8 @@ namespace foz::cli {
 
 class configured {
 public:
-    // Adds --config and the flags of the keys in these sections; all of them when none is named. `shorter`: other names
-    // of flags that need not be told apart here.
+    // Adds --config and the flags of the keys in these sections; all of them when none is named. `shorter`: the names
+    // here of flags that need not be told apart; their own are understood too.
     explicit configured(CLI::App& command, const std::vector<std::string>& sections = {},
                         const std::map<std::string, std::string>& shorter = {});
     configured(const configured&) = delete;
@@ -35,11 +35,14 @@ public:
 private:
     struct flag {
         const ops::key* what;
+        std::string name;  // "--listen"
         CLI::Option* option;
         std::string text;
         std::vector<std::string> texts;
         bool on = false;
     };
+
+    void add_flag(CLI::App& command, const ops::key& one, const std::string& name);
 
     std::string file_;
     std::deque<flag> flags_;  // the command line writes into them: they stay where they are

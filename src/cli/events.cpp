@@ -18,6 +18,11 @@ std::string json(const object& from, std::string_view key) {
     return from[key].get(found) == simdjson::SUCCESS ? simdjson::minify(found) : std::string();
 }
 
+std::uint64_t number(const object& from, std::string_view key) {
+    std::uint64_t found = 0;
+    return from[key].get_uint64().get(found) == simdjson::SUCCESS ? found : 0;
+}
+
 // On one line, numbers and strings as they are written.
 std::string minified(std::string_view text) {
     std::string out(text.size(), '\0');
@@ -61,6 +66,7 @@ void read_error(const object& all, server_event& out) {
     out.text = text(error, "message");
     out.field = text(error, "field");
     out.id = text(error, "id");
+    out.frame = number(error, "frame");
     out.service_code = text(error, "service_code");
     out.service = json(error, "service");
     bool retryable = false;
@@ -98,6 +104,7 @@ server_event event_reader::read(std::string_view frame) {
     out.line = minified(frame);
     out.event = text(all, "event");
     out.id = text(all, "id");
+    out.frame = number(all, "frame");
     out.channel = text(all, "channel");
     out.position = text(all, "position");
     out.state = text(all, "state");

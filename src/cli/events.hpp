@@ -1,6 +1,7 @@
 // The aggregator's events as the command line reads them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@ namespace foz::cli {
 struct server_event {
     std::string event;
     std::string id;
+    std::uint64_t frame = 0;  // error, receipt: of what has no id, or none that could be read
     std::string channel;
     std::string position;
     std::string state;

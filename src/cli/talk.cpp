@@ -5,6 +5,7 @@
 #include "cli/talking.hpp"
 #include "ops/broker/probe.hpp"
 
+#include <charconv>
 #include <memory>
 #include <string>
 
@@ -111,6 +112,13 @@ void add_request(CLI::App& app, run_command& chosen) {
     });
 }
 
+void set_count(talk_options& to, const std::string& text) {
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, to.count);
+    if (parsed.ec != std::errc() || parsed.ptr != end || to.count == 0)
+        throw wrong_usage("--count: a number from 1 on is expected, not " + text);
+}
+
 void set_from(talk_options& to, const std::string& text) {
     if (text == "first" || text == "now") {
         to.from = json_string(text);
@@ -137,7 +145,10 @@ void add_sub(CLI::App& app, run_command& chosen) {
         ->type_name("GROUP")
         ->allow_extra_args(false);
     command->add_option("--from", *from, "Begin at: first, now, a position, or so long ago")->type_name("WHERE");
-    command->add_option("--count", options->count, "End after so many messages")->type_name("N");
+    command
+        ->add_option_function<std::string>(
+            "--count", [options](const std::string& text) { set_count(*options, text); }, "End after so many messages")
+        ->type_name("N");
     add_time(*command, "--for", options->timeout, "End after this time");
     command->add_flag("--raw", options->raw, "Print messages alone, as the service sent them");
     add_server(*command, *options);

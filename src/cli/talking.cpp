@@ -152,6 +152,7 @@ public:
         std::string id;
         std::string envelope;
         steady_time until;
+        std::uint64_t frame = 0;  // which one of the connection's it was
     };
 
     publishing(net::shard& home, const talk_options& options)
@@ -169,13 +170,24 @@ public:
         waiting_.push_back(std::move(made));
     }
     void send_new(primus_client& to) {
-        for (; sent_ < waiting_.size(); ++sent_) to.send(waiting_[sent_].envelope);
+        for (; sent_ < waiting_.size(); ++sent_) {
+            waiting_[sent_].frame = ++frames_;
+            to.send(waiting_[sent_].envelope);
+        }
     }
-    void send_again() { sent_ = 0; }
+    // On a new connection.
+    void send_again() {
+        sent_ = 0;
+        frames_ = 0;
+        for (message& one : waiting_) one.frame = 0;
+    }
 
     void settle(const server_event& event) {
         if (event.event != "receipt" && event.event != "error") return;
-        const auto at = std::ranges::find(waiting_, event.id, &message::id);
+        // An error of an envelope whose id can't be read names the frame.
+        const auto at = std::ranges::find_if(waiting_, [&](const message& one) {
+            return event.id.empty() ? event.frame != 0 && one.frame == event.frame : one.id == event.id;
+        });
         if (event.event == "error") tell(in_words(event));
         if (at == waiting_.end()) return;
         if (event.event == "error") ++failed_;
@@ -203,7 +215,8 @@ private:
     const talk_options& options_;
     const std::string prefix_;
     std::deque<message> waiting_;
-    std::size_t sent_ = 0;  // of waiting_, on this connection
+    std::size_t sent_ = 0;      // of waiting_, on this connection
+    std::uint64_t frames_ = 0;  // sent on this connection
     std::size_t count_ = 0;
     std::size_t failed_ = 0;
 };

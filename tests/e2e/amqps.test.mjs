@@ -132,10 +132,10 @@ test('what is missing or wrong is one line', async () => {
   const args = ['broker', '--data', at('wrong'), '--listen', '127.0.0.1:0', '--tls-listen', '127.0.0.1:0'];
   const none = await run(foz, args);
   assert.equal(none.code, 1);
-  assert.match(none.output, /^foz: --amqp-tls-listen: amqps needs embedded.tls_certificate and embedded.tls_key\n$/);
+  assert.match(none.output, /^foz: --tls-listen: amqps needs embedded.tls_certificate and embedded.tls_key\n$/);
   const absent = await run(foz, [...args, '--tls-certificate', at('no.pem'), '--tls-key', at('server.key')]);
   assert.equal(absent.code, 2);
-  assert.match(absent.output, /^foz: --amqp-tls-certificate: .*no\.pem\n$/);
+  assert.match(absent.output, /^foz: --tls-certificate: .*no\.pem\n$/);
   const other = await run(foz, [...args, '--tls-certificate', at('server.csr'), '--tls-key', at('server.key')]);
   assert.equal(other.code, 1);
   assert.match(other.output, /^foz: TLS: .*server\.csr: .*\n$/);

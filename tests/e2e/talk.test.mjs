@@ -87,6 +87,14 @@ test('pub takes lines from its input; a line that is no JSON is named, the other
   assert.deepEqual(lines(heard).map((line) => JSON.parse(line).message.text).sort((a, b) => a - b), good.map((_, i) => String(i)));
 });
 
+test('an id that the server does not take: its error alone, at once', async () => {
+  const before = Date.now();
+  const long = await run(foz, ['pub', 'chat', '{}', '--type', 'echo', '--id', 'x'.repeat(65), '--timeout', '15s', '--url', url]);
+  assert.equal(long.code, 1);
+  assert.match(long.output, /^foz: bad_envelope: id must .*\n$/);
+  assert.ok(Date.now() - before < 10_000, 'it does not wait for a receipt');
+});
+
 test('the same id is one message', async () => {
   const heard = await start(foz, ['sub', 'chat', '--topic', 'room.once', '--from', 'first', '--url', url]);
   const message = (text) => JSON.stringify({ room: 'once', text });
@@ -152,6 +160,8 @@ test('wrong usage: exit 2', async () => {
     [['pub', 'chat', '--direct', 'x', '--multicast', 'y', 'no json'], 'MESSAGE is no JSON: no json'],
     [['sub', 'chat', '--url', 'ws://x:99999'], 'the port is a number from 1 to 65535'],
     [['sub', 'chat,tickets', '--from', '0.1.abcd'], '--from: a position is of one channel'],
+    ...['-1', '0', 'many', '1x', ''].map((count) => [['sub', 'chat', '--count', count],
+      '--count: a number from 1 on is expected, not ' + count]),
     [['pub', 'chat', '--id', 'x'], '--id: one message has it'],
     [['requst', 'chat'], 'did you mean request'],
   ]) {

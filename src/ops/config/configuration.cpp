@@ -197,9 +197,10 @@ void configuration_reader::read_channel_variable(std::string_view name, std::str
     problem(std::string(name), "no such channel or key; did you mean " + nearest_first(name, known).front() + "?");
 }
 
-void configuration_reader::read_flag(const key& what, const std::vector<std::string>& texts) {
+void configuration_reader::read_flag(const key& what, const std::vector<std::string>& texts, const std::string& name) {
     const std::size_t before = problems_.size();
-    add_text(what, "", texts, what.flag, what.flag);
+    const std::string& typed = name.empty() ? what.flag : name;
+    add_text(what, "", texts, typed, typed);
     flag_is_wrong_ |= problems_.size() > before;
 }
 

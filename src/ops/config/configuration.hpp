@@ -69,7 +69,8 @@ public:
     // "NAME=value" each. Names that begin with FOZ_ and are nearly right are warnings: a cluster's tools may set such
     // variables too.
     void read_variables(std::span<const std::string_view> environment);
-    void read_flag(const key& what, const std::vector<std::string>& texts);
+    // `name`: as it was typed, when that is not the table's name.
+    void read_flag(const key& what, const std::vector<std::string>& texts, const std::string& name = "");
 
     configuration finish();
 

@@ -152,6 +152,15 @@ std::string empty_exchange(const value& v) {
     return std::find(all.begin(), all.end(), "") == all.end() ? "" : "the default exchange must not be among them";
 }
 
+std::string no_vhost(const value& v) {
+    constexpr std::size_t octets_max = 255;  // a short string, AMQP 0-9-1 §4.2.5.3
+    for (const std::string& name : std::get<std::vector<std::string>>(v)) {
+        if (name.empty()) return "a virtual host has a name; the usual one is /";
+        if (name.size() > octets_max) return "the name of a virtual host has at most 255 octets";
+    }
+    return {};
+}
+
 std::string host_and_port(const settings& server) {
     const bool v6 = server.listen_address.find(':') != std::string::npos;
     return (v6 ? "[" + server.listen_address + "]" : server.listen_address) + ":" + std::to_string(server.listen_port);
@@ -304,8 +313,9 @@ std::vector<key> embedded_keys() {
                                "(EXTERNAL)"),
                           no_file),
                 "--amqp-tls-ca"),
-        as_flag(list("embedded", "vhosts", &e::vhosts, "NAME",
-                     "virtual hosts; foz itself uses the first one (as a flag: repeatable)"),
+        as_flag(with_flaw(list("embedded", "vhosts", &e::vhosts, "NAME",
+                               "virtual hosts; foz itself uses the first one (as a flag: repeatable)"),
+                          no_vhost),
                 "--vhost"),
         as_flag(with_flaw(text("embedded", "definitions", &e::definitions, "FILE",
                                "users, permissions, policies, exchanges, queues: RabbitMQ's JSON, applied at every "

@@ -94,6 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
             "foz.toml:2: broker.consume_urls: publish_urls is missing; or say urls for both"},
         row{"[embedded]\nlisten = \"5672\"\n", "foz.toml:2: embedded.listen: ADDRESS:PORT is expected, not 5672"},
         row{"[embedded]\nvhosts = []\n", "foz.toml:2: embedded.vhosts: at least one virtual host expected"},
+        row{"[embedded]\nvhosts = [\"/\", \"\"]\n",
+            "foz.toml:2: embedded.vhosts: a virtual host has a name; the usual one is /"},
         row{"[client]\npublish_targets = [\"\"]\n",
             "foz.toml:2: client.publish_targets: the default exchange must not be among them"},
         row{"[admin]\nlisten = \"9090\"\n", "foz.toml:2: admin.listen: ADDRESS:PORT is expected, not 9090"},
