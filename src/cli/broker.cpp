@@ -80,10 +80,14 @@ int run_broker(const configured& from) {
     broker_process process(cores, embedded_options(all), all.admin_listen);
     ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
     where.port = process.port();
-    const amqp::url to = ops::embedded_url(where, "/");
-    if (const std::uint16_t tls_port = process.tls_port(); tls_port != 0)
-        spdlog::info("tls: amqps://{}:{}/", ops::parse_endpoint(all.embedded.tls_listen)->address, tls_port);
-    spdlog::info("ready: amqp://{}:{}/ data in {}", to.host, to.port, all.embedded.data);
+    const std::string& vhost = all.embedded.vhosts.front();
+    if (const std::uint16_t tls_port = process.tls_port(); tls_port != 0) {
+        amqp::url to = ops::embedded_url(*ops::parse_endpoint(all.embedded.tls_listen), vhost);
+        to.tls = true;
+        to.port = tls_port;
+        spdlog::info("tls: {}", to.without_user());
+    }
+    spdlog::info("ready: {} data in {}", ops::embedded_url(where, vhost).without_user(), all.embedded.data);
     process.run();
     return 0;
 }

@@ -1,6 +1,8 @@
 // What whoever runs Foz may get wrong: one helpful line and the right exit code.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { amqp, broker, chat, run, serve, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
@@ -18,6 +20,12 @@ test('wrong usage: exit 2 and what is wrong', async () => {
     [['serve', '--broker', 'http://127.0.0.1'], '--broker: '],
     [['serve', '--listen', 'nonsense'], 'foz: --listen: ADDRESS:PORT is expected, not nonsense'],
     [['serve', '--listen', 'localhost:80'], 'foz: --listen: localhost is not an IP address'],
+    [['serve', '--amqp-listen', 'foo'], 'foz: --amqp-listen: ADDRESS:PORT is expected, not foo'],
+    [['broker', '--listen', 'foo'], 'foz: --listen: ADDRESS:PORT is expected, not foo'],
+    [['broker', '--tls-listen', 'foo'], 'foz: --tls-listen: ADDRESS:PORT is expected, not foo'],
+    [['broker', '--amqp-tls-listen', 'foo'], 'foz: --amqp-tls-listen: ADDRESS:PORT is expected, not foo'],
+    [['broker', '--vhost', ''], 'foz: --vhost: a virtual host has a name; the usual one is /'],
+    [['broker', '--vhost', '/', '--vhost', 'x'.repeat(256)], 'foz: --vhost: the name of a virtual host has at most 255 octets'],
     [['serve', '--log-level', 'laud'], 'foz: --log-level: '],
     [['top', '--admin', 'nonsense'], 'foz: --admin: HOST:PORT is expected, not nonsense'],
     [['top', '--sort', 'colour'], 'foz: --sort: one of name, ready, '],
@@ -50,6 +58,18 @@ test('what keeps it from starting: exit 1 and one line', async () => {
     assert.equal(code, 1, args.join(' ') + ': ' + output);
     assert.match(output.split('\n').filter((line) => line.startsWith('foz: '))[0], text);
     assert.ok(!output.includes('wrong@'), 'the password is in: ' + output);
+  }
+});
+
+test('the URL that foz broker prints leads to its first virtual host', async (t) => {
+  const data = mkdtempSync(tmpdir() + '/foz-operator-');
+  t.after(() => rmSync(data, { recursive: true }));
+  for (const vhosts of [[], ['--vhost', 'my own', '--vhost', '/']]) {
+    const self = await start(foz, ['broker', '--data', data, '--listen', '127.0.0.1:0', ...vhosts]);
+    await self.until('ready: ');
+    const { code, output } = await run(foz, ['topology', 'apply', '--broker', self.output.match(/ready: (\S+)/)[1]]);
+    await self.stop();
+    assert.equal(code, 0, output);
   }
 });
 

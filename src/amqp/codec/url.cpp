@@ -245,17 +245,35 @@ std::expected<url, url_error> parse_url(std::string_view text) {
     return out;
 }
 
+namespace {
+
+const char* scheme_of(const url& u) {
+    return u.tls ? "amqps://" : "amqp://";
+}
+
+void append_place(std::string& out, const url& u) {
+    if (u.host.find(':') != std::string::npos) {
+        out.append("[").append(u.host).append("]");
+    } else {
+        append_percent_encoded(out, u.host);
+    }
+    out.append(":").append(std::to_string(u.port)).append("/");
+    append_percent_encoded(out, u.vhost);
+}
+
+}  // namespace
+
 std::string url::redacted() const {
-    std::string text = tls ? "amqps://" : "amqp://";
+    std::string text = scheme_of(*this);
     append_percent_encoded(text, user);
     text += ":***@";
-    if (host.find(':') != std::string::npos) {
-        text.append("[").append(host).append("]");
-    } else {
-        append_percent_encoded(text, host);
-    }
-    text.append(":").append(std::to_string(port)).append("/");
-    append_percent_encoded(text, vhost);
+    append_place(text, *this);
+    return text;
+}
+
+std::string url::without_user() const {
+    std::string text = scheme_of(*this);
+    append_place(text, *this);
     return text;
 }
 

@@ -34,6 +34,8 @@ struct url {
 
     // For logs: scheme, user, host, port and vhost; neither the password nor the parameters.
     std::string redacted() const;
+    // Without the user as well: to be copied by people who know who they are.
+    std::string without_user() const;
 
     bool operator==(const url&) const = default;
 };

@@ -100,6 +100,7 @@ TEST(url, redacted_never_shows_the_password) {
               "amqps://us%40er:***@host:10000/v%2fh");
     EXPECT_EQ(parsed("amqp://").redacted(), "amqp://guest:***@localhost:5672/%2f");
     EXPECT_EQ(parsed("amqp://[::1]/").redacted(), "amqp://guest:***@[::1]:5672/");
+    EXPECT_EQ(parsed("amqps://us%40er:secret@[::1]").without_user(), "amqps://[::1]:5671/%2f");
 }
 
 TEST(url, redacted_leads_back_to_the_same_place) {
