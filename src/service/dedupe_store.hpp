@@ -11,20 +11,25 @@ struct sqlite3;
 namespace foz::service {
 
 // A message is delivered again when its worker, its connection or the broker died before it was acknowledged, or when
-// its sender sent it again. A store runs the work for each key once and keeps what the handler said (the outbox): for a
-// key that is known already it returns what was said then, which is published again under the same message ids, the
-// reply to whoever awaits one now.
+// its sender sent it again. A store runs the work for each key once and keeps what the handler said (the outbox). For a
+// key that is known already it returns what was said then: it is published again under the same message ids unless the
+// broker is known to have it, and the reply goes to whoever awaits one now.
 //
 // Called on handler threads, several at once when concurrency > 1; implementations do their own locking. What a handler
 // says at once (extend, ask) is not remembered and not taken back.
 class dedupe_store {
 public:
+    struct memory {
+        std::string outbox;
+        bool sent = false;  // sent() has been called for it
+    };
+
     virtual ~dedupe_store() = default;
 
     // Runs `work` unless the key is known; while it runs, another call with the key waits for it. Remembers key and
     // outbox together with everything that the handler changed in the same store, or nothing at all when `work` throws
     // (the exception goes on). `key` is channel and message id; the outbox is opaque.
-    virtual std::string once(const std::string& key, const std::function<std::string()>& work) = 0;
+    virtual memory once(const std::string& key, const std::function<std::string()>& work) = 0;
     // The outbox has been confirmed by the broker; the message is acknowledged after this. The key stays known.
     virtual void sent(const std::string& key) = 0;
 };
@@ -47,7 +52,7 @@ public:
     // For handlers, during once() alone, and before the worker runs.
     sqlite3* database() const noexcept;
 
-    std::string once(const std::string& key, const std::function<std::string()>& work) override;
+    memory once(const std::string& key, const std::function<std::string()>& work) override;
     void sent(const std::string& key) override;
 
 private:

@@ -14,13 +14,13 @@ class memory_store final : public dedupe_store {
 public:
     explicit memory_store(std::size_t capacity) : capacity_(capacity) {}
 
-    std::string once(const std::string& key, const std::function<std::string()>& work) override {
+    memory once(const std::string& key, const std::function<std::string()>& work) override {
         std::unique_lock lock(mutex_);
         // Whoever else has this key at work decides: when it succeeds, that is the outcome; else it is our turn.
         finished_.wait(lock, [&] { return !running_.contains(key); });
         if (const auto known = known_.find(key); known != known_.end()) {
             order_.splice(order_.end(), order_, known->second);
-            return known->second->outbox;
+            return {known->second->outbox, known->second->sent};
         }
         running_.insert(key);
         lock.unlock();
@@ -29,15 +29,19 @@ public:
         lock.lock();
         remember(key, outbox);
         lock.unlock();
-        return outbox;
+        return {std::move(outbox)};
     }
 
-    void sent(const std::string&) override {}
+    void sent(const std::string& key) override {
+        const std::lock_guard lock(mutex_);
+        if (const auto known = known_.find(key); known != known_.end()) known->second->sent = true;
+    }
 
 private:
     struct entry {
         std::string key;
         std::string outbox;
+        bool sent = false;
     };
     struct finish_guard {  // also when the work throws
         memory_store& self;
@@ -57,7 +61,7 @@ private:
             known_.erase(order_.front().key);
             order_.pop_front();
         }
-        order_.push_back({key, outbox});
+        order_.push_back({.key = key, .outbox = outbox});
         known_.emplace(order_.back().key, std::prev(order_.end()));
     }
 

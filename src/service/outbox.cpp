@@ -61,6 +61,13 @@ amqp::publication make_publication() {
     return p;
 }
 
+void outbox::keep_reply_alone() {
+    if (!reply) return said.clear();
+    if (*reply > 0) std::swap(said.front(), said[*reply]);
+    said.erase(said.begin() + 1, said.end());
+    reply = 0;
+}
+
 std::string encode(const outbox& box) {
     std::string octets;
     amqp::writer to(octets);

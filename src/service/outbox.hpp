@@ -15,6 +15,8 @@ namespace foz::service {
 struct outbox {
     std::vector<amqp::publication> said;
     std::optional<std::size_t> reply;  // which of them; it has no address yet
+
+    void keep_reply_alone();
 };
 
 // What every message of ours has: JSON, persistent.

@@ -85,6 +85,7 @@ struct sqlite_store::state {
         begin.emplace(*this, "BEGIN IMMEDIATE");
         commit.emplace(*this, "COMMIT");
         find.emplace(*this, "SELECT outbox FROM foz_outbox WHERE key = ?1");
+        find_sent.emplace(*this, "SELECT key FROM foz_outbox WHERE key = ?1 AND sent");
         insert.emplace(*this, "INSERT INTO foz_outbox (key, outbox, at) VALUES (?1, ?2, ?3)");
         mark.emplace(*this, "UPDATE foz_outbox SET sent = 1 WHERE key = ?1");
         forget.emplace(*this, "DELETE FROM foz_outbox WHERE sent AND at < ?1");
@@ -111,7 +112,7 @@ struct sqlite_store::state {
     connection closer{db};
     std::mutex mutex;  // held through a transaction: a connection has one
     std::chrono::steady_clock::time_point next_purge{};
-    std::optional<statement> begin, commit, find, insert, mark, forget;
+    std::optional<statement> begin, commit, find, find_sent, insert, mark, forget;
 };
 
 sqlite_store::sqlite_store(const std::string& file, unsigned keep_hours)
@@ -122,7 +123,7 @@ sqlite3* sqlite_store::database() const noexcept {
     return state_->db;
 }
 
-std::string sqlite_store::once(const std::string& key, const std::function<std::string()>& work) {
+dedupe_store::memory sqlite_store::once(const std::string& key, const std::function<std::string()>& work) {
     state& s = *state_;
     const std::lock_guard lock(s.mutex);
     struct transaction {  // rolls back unless it was committed; SQLite may have done so by itself
@@ -133,13 +134,14 @@ std::string sqlite_store::once(const std::string& key, const std::function<std::
         }
     } const open(s);
     // Read within the transaction: another process may share the file.
-    if (auto known = s.find->text(1, key).run()) return *std::move(known);
+    if (auto known = s.find->text(1, key).run())
+        return {*std::move(known), s.find_sent->text(1, key).run().has_value()};
     std::string outbox = work();
     if (sqlite3_get_autocommit(s.db)) throw std::logic_error("the transaction of the store ended within the handler");
     s.insert->text(1, key).blob(2, outbox).number(3, unix_seconds()).run();
     s.purge();
     s.commit->run();
-    return outbox;
+    return {std::move(outbox)};
 }
 
 void sqlite_store::sent(const std::string& key) {

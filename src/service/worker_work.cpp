@@ -129,16 +129,18 @@ bool worker_core::handle(request& r) {
             return true;
         }
         bool ran = false;
-        const std::string octets = store_->once(s.key(), [&] {
+        const dedupe_store::memory memory = store_->once(s.key(), [&] {
             ran = true;
             run_handler(r, *work);
             return encode(s.out);
         });
         s.remembered = true;
         if (ran) return true;
-        auto known = decode_outbox(octets);
+        auto known = decode_outbox(memory.outbox);
         if (!known) throw std::runtime_error("what the store remembers of it can't be read");
         s.out = *std::move(known);
+        // What the broker has is not said again: long after it, aggregators and clients would not know the repetition.
+        if (memory.sent) s.out.keep_reply_alone();
         return true;
     } catch (const error& refusal) {
         r.reply_error(refusal.code(), refusal.what());

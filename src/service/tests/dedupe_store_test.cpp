@@ -61,19 +61,21 @@ protected:
 
 TEST_P(both_stores, run_the_work_once_and_remember_what_was_said) {
     const std::string octets("a\0b", 3);
-    EXPECT_EQ(store_->once("chat/1", [&] { return octets; }), octets);
-    EXPECT_EQ(store_->once("chat/1", never), octets);
+    EXPECT_EQ(store_->once("chat/1", [&] { return octets; }).outbox, octets);
+    EXPECT_EQ(store_->once("chat/1", never).outbox, octets);
+    EXPECT_FALSE(store_->once("chat/1", never).sent);
     store_->sent("chat/1");
-    EXPECT_EQ(store_->once("chat/1", never), octets);
-    EXPECT_EQ(store_->once("chat/2", [] { return ""; }), "");
-    EXPECT_EQ(store_->once("chat/2", never), "");
+    EXPECT_EQ(store_->once("chat/1", never).outbox, octets);
+    EXPECT_TRUE(store_->once("chat/1", never).sent);
+    EXPECT_EQ(store_->once("chat/2", [] { return ""; }).outbox, "");
+    EXPECT_EQ(store_->once("chat/2", never).outbox, "");
     store_->sent("unheard of");
 }
 
 TEST_P(both_stores, forget_work_that_throws) {
     EXPECT_THROW(store_->once("k", []() -> std::string { throw std::runtime_error("boom"); }), std::runtime_error);
     EXPECT_THROW(store_->once("k", []() -> std::string { throw 1; }), int);
-    EXPECT_EQ(store_->once("k", [] { return "now"; }), "now");
+    EXPECT_EQ(store_->once("k", [] { return "now"; }).outbox, "now");
 }
 
 TEST_P(both_stores, let_the_second_wait_for_the_first_with_the_same_key) {
@@ -95,8 +97,8 @@ TEST_P(both_stores, let_the_second_wait_for_the_first_with_the_same_key) {
         });
     });
     go.set_value();
-    EXPECT_EQ(first.get(), "first");
-    EXPECT_EQ(second.get(), "first");
+    EXPECT_EQ(first.get().outbox, "first");
+    EXPECT_EQ(second.get().outbox, "first");
     EXPECT_EQ(runs, 1);
 }
 
@@ -113,7 +115,7 @@ TEST_P(both_stores, let_the_second_run_when_the_first_fails) {
     auto second = std::async(std::launch::async, [&] { return store_->once("k", [] { return "second"; }); });
     go.set_value();
     EXPECT_THROW(first.get(), std::runtime_error);
-    EXPECT_EQ(second.get(), "second");
+    EXPECT_EQ(second.get().outbox, "second");
 }
 
 TEST_P(both_stores, run_each_of_many_keys_once_from_many_threads) {
@@ -123,7 +125,7 @@ TEST_P(both_stores, run_each_of_many_keys_once_from_many_threads) {
         threads.emplace_back([&] {
             for (int i = 0; i < 50; ++i) {
                 const std::string key = std::to_string(i);
-                EXPECT_EQ(store_->once(key, [&] { return ++runs, key; }), key);
+                EXPECT_EQ(store_->once(key, [&] { return ++runs, key; }).outbox, key);
                 store_->sent(key);
             }
         });
@@ -136,8 +138,9 @@ INSTANTIATE_TEST_SUITE_P(store, both_stores, testing::Bool(),
 
 TEST(memory_store, does_not_let_one_key_wait_for_another) {
     const auto store = make_memory_store();
-    EXPECT_EQ(store->once("outer", [&] { return store->once("inner", [] { return "in"; }) + " and out"; }),
-              "in and out");
+    EXPECT_EQ(
+        store->once("outer", [&] { return store->once("inner", [] { return "in"; }).outbox + " and out"; }).outbox,
+        "in and out");
 }
 
 TEST(memory_store, forgets_what_was_not_used_for_longest) {
@@ -147,7 +150,7 @@ TEST(memory_store, forgets_what_was_not_used_for_longest) {
     store->once("a", never);
     store->once("c", [] { return "c"; });
     store->once("a", never);
-    EXPECT_EQ(store->once("b", [] { return "b again"; }), "b again");
+    EXPECT_EQ(store->once("b", [] { return "b again"; }).outbox, "b again");
 }
 
 TEST(sqlite_store, remembers_after_a_restart_what_was_committed_and_nothing_else) {
@@ -169,8 +172,8 @@ TEST(sqlite_store, remembers_after_a_restart_what_was_committed_and_nothing_else
     }
     sqlite_store store(f.path.string());
     EXPECT_EQ(number(store.database(), "SELECT sum(n) FROM t"), 1);
-    EXPECT_EQ(store.once("a", never), "said");
-    EXPECT_EQ(store.once("b", [] { return "now"; }), "now");
+    EXPECT_EQ(store.once("a", never).outbox, "said");
+    EXPECT_EQ(store.once("b", [] { return "now"; }).outbox, "now");
 }
 
 TEST(sqlite_store, keeps_what_a_process_that_was_killed_had_committed) {
@@ -184,8 +187,8 @@ TEST(sqlite_store, keeps_what_a_process_that_was_killed_had_committed) {
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     sqlite_store store(f.path.string());
-    EXPECT_EQ(store.once("a", never), "said");
-    EXPECT_EQ(store.once("b", [] { return "now"; }), "now");
+    EXPECT_EQ(store.once("a", never).outbox, "said");
+    EXPECT_EQ(store.once("b", [] { return "now"; }).outbox, "now");
 }
 
 TEST(sqlite_store, forgets_what_is_old_and_was_sent) {
@@ -201,7 +204,7 @@ TEST(sqlite_store, forgets_what_is_old_and_was_sent) {
     store.once("another", [] { return ""; });
     store.once("unsent", never);
     store.once("fresh", never);
-    EXPECT_EQ(store.once("sent", [] { return "again"; }), "again");
+    EXPECT_EQ(store.once("sent", [] { return "again"; }).outbox, "again");
 }
 
 TEST(sqlite_store, says_which_file_is_wrong) {
@@ -230,7 +233,7 @@ TEST(sqlite_store, does_not_let_a_handler_end_the_transaction) {
                                 return "";
                             }),
                  std::logic_error);
-    EXPECT_EQ(store.once("k", [] { return "now"; }), "now");
+    EXPECT_EQ(store.once("k", [] { return "now"; }).outbox, "now");
 }
 
 }  // namespace foz::service

@@ -16,7 +16,7 @@ namespace {
 class dying_store final : public dedupe_store {
 public:
     explicit dying_store(const std::string& file) : store(file) {}
-    std::string once(const std::string& key, const std::function<std::string()>& work) override {
+    memory once(const std::string& key, const std::function<std::string()>& work) override {
         return store.once(key, work);
     }
     void sent(const std::string&) override { ::_exit(0); }
@@ -141,22 +141,23 @@ TEST(once, the_remembered_answer_goes_to_who_asks_now) {
     EXPECT_EQ(before[0].body, "\"said\"");
     EXPECT_EQ(before[0].properties.message_id, "m1/1") << "the same whether an answer is awaited or not";
     p.publish(message);
-    p.hear(3);
+    p.hear(2);
     message.properties.correlation_id = "second";
     p.publish(message);
-    p.hear(5);
+    p.hear(3);
     p.publish(alone);
-    const auto all = p.hear(6);
-    ASSERT_EQ(all.size(), 6u);
-    for (std::size_t i : {1u, 3u}) {
+    p.send(names.a(), "x", "1", "m2");
+    const auto all = p.hear(5);
+    ASSERT_EQ(all.size(), 5u);
+    for (std::size_t i : {1u, 2u}) {
         EXPECT_EQ(all[i].exchange, "");
         EXPECT_EQ(all[i].body, "1");
         EXPECT_EQ(all[i].properties.message_id, "m1/0");
         EXPECT_EQ(all[i].properties.correlation_id, i == 1 ? "first" : "second");
-        EXPECT_EQ(all[i + 1].properties.message_id, "m1/1");
     }
-    EXPECT_EQ(all[5].body, "\"said\"");
-    EXPECT_EQ(runs, 1);
+    // What the broker has is not said again.
+    for (std::size_t i : {3u, 4u}) EXPECT_TRUE(all[i].properties.message_id->starts_with("m2/"));
+    EXPECT_EQ(runs, 2);
 }
 
 TEST(once, the_remembered_answer_goes_to_the_queue_that_asks_now) {
