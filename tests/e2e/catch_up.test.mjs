@@ -65,8 +65,8 @@ after(async () => {
 });
 
 // A socket that asks for what it missed and does not read until it is told to.
-async function deaf(from) {
-  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret());
+async function deaf(from, channel = 'chat', where = foz) {
+  const socket = new WebSocket(where.url.replace('http', 'ws') + '/primus/?resume=' + secret());
   const self = { socket, heard: [], closed: undefined, read: () => socket._socket.resume() };
   socket.on('message', (data) => {
     const value = JSON.parse(data);
@@ -76,7 +76,7 @@ async function deaf(from) {
   socket.on('close', (code) => { self.closed = code; });
   await once(socket, 'open');
   socket._socket.pause();
-  socket.send(JSON.stringify({ packet_action: 'consume', channel: 'chat', from }));
+  socket.send(JSON.stringify({ packet_action: 'consume', channel, from }));
   return self;
 }
 const said = (one) => one.heard.filter((e) => e.event === 'message').map((e) => e.message.i);
@@ -157,6 +157,42 @@ test('leaving a channel ends its past: no place of it is told any more', async (
   assert.deepEqual(slow.heard.filter((e) => e.event === 'gap'), []);
   slow.socket.close();
   [ann, late].forEach((one) => one.close());
+});
+
+test('a stream that is made anew ends the past of who is still behind, and says so', async () => {
+  const channel = await (await amqp()).createConfirmChannel();
+  const tell = (n, fill = 0) => channel.publish('OUTBOUND', 'tickets', Buffer.from(JSON.stringify({ i: n, fill: 'x'.repeat(fill) })),
+    { headers: { 'foz-broadcast': true } });
+  for (let i = 0; i < count; i += 1) tell(i, 20_000);
+  await channel.waitForConfirms();
+  // One that was not there then, so that all of it comes from the stream.
+  const other = await serve();
+  const ann = await connect(other.url);
+  const slow = await deaf('first', 'tickets', other);
+  await ann.consume({ channel: 'tickets', from: 'first' });
+  await until(() => all(ann), 'who reads hears all', 20);
+  await channel.deleteQueue('OUT_TICKETS');
+  const gap = await until(() => ann.events('gap')[0], 'the gap is told', 30);
+  assert.equal(gap.cause, 'recreated');
+  await until(async () => {
+    tell('after');
+    await sleep(50);
+    return said(ann).includes('after');
+  }, 'the new stream is heard');
+  slow.read();
+  await until(() => slow.heard.some((e) => e.event === 'gap'), 'it is told too', 20);
+  await until(async () => {
+    tell('after');
+    await sleep(50);
+    return said(slow).includes('after');
+  }, 'and is live');
+  const past = said(slow).filter((i) => i !== 'after');
+  assert.deepEqual(past, [...Array(past.length).keys()]);
+  assert.ok(past.length < count, 'it was behind');
+  assert.deepEqual(slow.heard.filter((e) => e.event === 'gap').map((e) => e.cause), ['recreated']);
+  slow.socket.close();
+  ann.close();
+  await other.stop();
 });
 
 test('a broker that stops in the middle of the past is waited for: no gap, nothing lost', async () => {
