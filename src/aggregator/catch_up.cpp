@@ -42,7 +42,11 @@ catch_up::~catch_up() {
 }
 
 void catch_up::add(const catch_up_job& job) {
-    put_back(std::make_shared<catch_up_reading>(catch_up_reading{.what = job, .gap = {}}));
+    auto reading = std::make_shared<catch_up_reading>(catch_up_reading{.what = job, .gap = {}});
+    shared_reading& latest = latest_[{job.home, job.session}];
+    if (latest) latest->stale = true;
+    latest = reading;
+    put_back(std::move(reading));
     serve();
 }
 
@@ -54,6 +58,8 @@ void catch_up::put_back(shared_reading reading) {
 }
 
 void catch_up::serve() {
+    if (readers_.size() >= readers_max) return;
+    std::erase_if(waiting_, [](const shared_reading& reading) { return reading->stale; });
     while (!waiting_.empty() && readers_.size() < readers_max)
         readers_.push_back(std::make_unique<catch_up_reader>(*this, client_, settings_, channel_, next_group()));
 }
@@ -96,12 +102,20 @@ void catch_up::send(const shared_reading& reading, catch_up_page page) {
 void catch_up::on_taken(const shared_reading& reading, bool more) {
     reading->waiting = false;
     if (catch_up_reader* const reader = reading->by) {
-        if (!more) reader->drop(reading);
+        if (!more) {
+            forget(reading);
+            reader->drop(reading);
+        }
         return reader->go_on();
     }
-    if (!more) return;
+    if (!more) return forget(reading);
     put_back(reading);
     serve();
+}
+
+void catch_up::forget(const shared_reading& reading) {
+    const auto at = latest_.find({reading->what.home, reading->what.session});
+    if (at != latest_.end() && at->second == reading) latest_.erase(at);
 }
 
 void catch_up::on_ended(const catch_up_reader& reader) {

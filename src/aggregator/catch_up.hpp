@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
@@ -47,6 +49,7 @@ struct catch_up_reading {
     catch_up_reader* by = nullptr;
     bool joined = false;   // its first entry has been found
     bool waiting = false;  // has not taken its page yet
+    bool stale = false;    // its session has asked for something else since
     std::optional<envelope::gap_cause> gap;
 };
 using shared_reading = std::shared_ptr<catch_up_reading>;
@@ -76,11 +79,13 @@ private:
     std::vector<shared_reading> next_group();
     void serve();
     void on_taken(const shared_reading& reading, bool more);
+    void forget(const shared_reading& reading);
 
     amqp::client& client_;
     const settings& settings_;
     const std::size_t channel_;
     std::deque<shared_reading> waiting_;
+    std::map<std::pair<hub*, std::uint64_t>, shared_reading> latest_;  // of each session: it has one
     std::vector<std::unique_ptr<catch_up_reader>> readers_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -119,7 +119,7 @@ private:
 
     // session_resume.cpp
     void resume(std::size_t channel, const envelope::resume_from& from);
-    void read_stream(resuming& state, const envelope::resume_from& from);
+    void read_stream(resuming& state, envelope::resume_from from);
     void pump(std::size_t channel);
     bool replay(resuming& state, const shared_outbound& entry);
     const outbound_route* route_to_me(const outbound& entry) const;

@@ -58,7 +58,10 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
     read_stream(state, from);
 }
 
-void session::read_stream(resuming& state, const envelope::resume_from& from) {
+void session::read_stream(resuming& state, envelope::resume_from from) {
+    // All who ask for a time that has not come yet are one group.
+    const auto now = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count());
+    if (from.what == kind::since) from.since_ms = std::min(from.since_ms, now);
     state.reading_stream = true;
     hub_.catch_up({.channel = state.channel,
                    .from = from,

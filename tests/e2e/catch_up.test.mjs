@@ -108,6 +108,20 @@ for (const [name, from] of [['first', () => 'first'], ['a position', () => first
     [late, ...clients].forEach((one) => one.close());
   });
 
+test('who asks for hundreds of places at once holds nobody up', async () => {
+  const wide = await connect(foz.url);
+  await hears(wide, first, 0);
+  const places = wide.events('message').map((e) => e.position);
+  const greedy = await deaf(first);
+  for (let i = 0; i < 600; i += 1)
+    greedy.socket.send(JSON.stringify({ packet_action: 'consume', channel: 'chat',
+      from: i % 2 ? places[(i * 7) % 400] : { since_ms: Date.now() * 2 + i * 3_600_000 } }));
+  const ann = await connect(foz.url);
+  await hears(ann, first, 0);
+  greedy.socket.terminate();
+  [ann, wide].forEach((one) => one.close());
+});
+
 test('who asks again while its socket is full hears the latest of what it asked for', async () => {
   const slow = await deaf('first');
   slow.socket.send(JSON.stringify({ packet_action: 'consume', channel: 'chat', from: first, id: 'again' }));
