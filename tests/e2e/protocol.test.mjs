@@ -2,7 +2,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket, sleep } from './lib.mjs';
+import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket } from './lib.mjs';
 
 let foz, service;
 before(async () => {
