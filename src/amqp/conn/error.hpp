@@ -24,8 +24,10 @@ struct error {
 
     // Trying again with the same arguments and permissions can't help: 402 (INVALID_PATH), 403 (ACCESS_REFUSED), 406
     // (PRECONDITION_FAILED), 530 (NOT_ALLOWED). Not 404 and 405: RabbitMQ says NOT_FOUND of a stream whose node is
-    // still starting, and RESOURCE_LOCKED of an exclusive queue whose connection has just died.
+    // still starting, and RESOURCE_LOCKED of an exclusive queue whose connection has just died. Nor a stream that was
+    // declared a moment ago and has no replica on this node yet: RabbitMQ says PRECONDITION_FAILED of it, too.
     bool permanent() const noexcept {
+        if (text.contains("replica on the local node")) return false;
         return reply_code == 402 || reply_code == 403 || reply_code == 406 || reply_code == 530;
     }
 };

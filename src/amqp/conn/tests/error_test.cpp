@@ -12,4 +12,10 @@ TEST(error, only_arguments_and_permissions_are_permanent) {
         EXPECT_FALSE((error{errc::channel_closed, static_cast<std::uint16_t>(code), ""}.permanent())) << code;
 }
 
+TEST(error, a_stream_without_a_replica_gets_one) {
+    const char* text =
+        "PRECONDITION_FAILED - queue 'queue 'OUT_CHAT' in vhost '/'' does not have a replica on the local node";
+    EXPECT_FALSE((error{errc::channel_closed, 406, text}.permanent()));
+}
+
 }  // namespace foz::amqp
