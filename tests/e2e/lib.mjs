@@ -72,10 +72,11 @@ export async function serve(args = [], url = broker, env = {}) {
   return self;
 }
 
-// What a failing test leaves open would keep the process from ending: every file's last act.
+// What a failing test leaves open would keep the process from ending: every file's last act. The last one first: a
+// connection is closed before its broker is.
 const open = [];
 export async function closeAll() {
-  for (const close of open.splice(0)) await Promise.resolve().then(close).catch(() => {});
+  for (const close of open.splice(0).reverse()) await Promise.resolve().then(close).catch(() => {});
 }
 
 // A broker of our own, of the kind that this run is about, that may be killed and started again with the same data.
@@ -149,8 +150,8 @@ export async function run(program, args, { env = {}, seconds = 20 } = {}) {
 
 export const secret = () => randomBytes(16).toString('base64url');
 
-// An unmodified Primus client that keeps what it hears.
-export async function connect(url, { query = '', resume = secret(), options = {} } = {}) {
+// An unmodified Primus client that keeps what it hears. `first`: written before it is open.
+export async function connect(url, { query = '', resume = secret(), options = {}, first = [] } = {}) {
   const primus = new Primus(url + '/?hello=1&resume=' + resume + query, {
     reconnect: { min: 100, max: 1000, retries: Infinity }, ...options,
   });
@@ -158,6 +159,7 @@ export async function connect(url, { query = '', resume = secret(), options = {}
   primus.on('data', (data) => self.heard.push(data));
   primus.on('error', (error) => self.errors.push(error));
   primus.on('open', () => { self.opened += 1; });
+  first.forEach((frame) => primus.write(frame));
   self.events = (name) => self.heard.filter((data) => data.event === name);
   self.messages = () => self.events('message').map((data) => data.message);
   self.ask = (data) => new Promise((resolve) => { primus.writeAndWait(data, resolve); });
