@@ -22,11 +22,12 @@ async function configured(text, url = broker, args = []) {
   return foz;
 }
 
-// Between a foz and the broker: can be silent towards the foz, and can die.
+// Between a foz and the broker: can be silent towards the foz, can hold back what the broker says, can be cut, can die.
 async function relay() {
   const to = new URL(broker);
   const sockets = new Set();
   const self = { silent: false, connections: 0 };
+  let held; // while something is held back: what there is to write
   const server = createServer((near) => {
     self.connections += 1;
     const far = dial(Number(to.port), to.hostname);
@@ -36,16 +37,28 @@ async function relay() {
       one.on('close', () => { sockets.delete(one); other.destroy(); });
     }
     near.on('data', (octets) => far.write(octets));
-    far.on('data', (octets) => { if (!self.silent) near.write(octets); });
+    far.on('data', (octets) => {
+      if (held) held.push(() => near.write(octets));
+      else if (!self.silent) near.write(octets);
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = new URL(broker);
   url.port = server.address().port;
   self.url = url.href;
+  self.hold = () => { held = []; };
+  self.release = () => {
+    held.forEach((write) => write());
+    held = undefined;
+  };
+  self.cut = () => {
+    held = undefined;
+    for (const one of sockets) one.destroy();
+  };
   self.die = () => {
     server.close();
-    for (const one of sockets) one.destroy();
+    self.cut();
   };
   running.push({ stop: async () => self.die() });
   return self;
@@ -134,6 +147,48 @@ test('unknown: the broker took a message and did not confirm it in time', async 
   await node.stop();
 });
 
+test('order = client: nothing of a client is sent before the broker has confirmed what went before', async () => {
+  const between = await relay();
+  const foz = await configured(`[broker]\npublish_urls = ["${between.url}"]\nconsume_urls = ["${broker}"]\n` +
+    '[client]\npublish_timeout_ms = 60000\n[channels.strict]\norder = "client"\n[channels.loose]\n');
+  const strict = [];
+  const loose = [];
+  const keep = (seen) => (message, body, channel) => { seen.push(body); channel.ack(message); };
+  const nodes = [await worker('IN_STRICT', keep(strict)), await worker('IN_LOOSE', keep(loose))];
+  const operator = await (await amqp()).createConfirmChannel();
+  const ann = await connect(foz.url);
+  const publish = (message, channel = 'strict') => ann.primus.write(request(channel, { id: 'm' + message, message }));
+  const receipts = () => ann.events('receipt').map(({ id }) => id);
+  // While confirms are held back: of several only the first is with the broker, though what was written later and
+  // needs no order is.
+  const held = async (first, ...rest) => {
+    between.hold();
+    [first, ...rest].forEach((one) => publish(one));
+    publish('end ' + first, 'loose');
+    await until(() => loose.includes('end ' + first), 'what was written last is there');
+    operator.publish('INBOUND', 'strict', Buffer.from('"mark ' + first + '"'));
+    await until(() => strict.includes('mark ' + first), 'what another one published is there');
+  };
+  publish(0);
+  publish('begin', 'loose');
+  await until(() => receipts().length === 2, 'both channels are in use');
+  await held(1, 2, 3);
+  assert.deepEqual(strict, [0, 1, 'mark 1']);
+  assert.equal(receipts().length, 2);
+  between.release();
+  await until(() => receipts().length === 6, 'all are confirmed');
+  assert.deepEqual(strict.splice(0), [0, 1, 'mark 1', 2, 3]);
+  // The same when the confirm never comes: the first is repeated, and again the others wait for it.
+  await held(4, 5, 6);
+  assert.deepEqual(strict, [4, 'mark 4']);
+  between.cut();
+  await until(() => receipts().length === 10 && strict.includes(6), 'all are confirmed', 20);
+  assert.deepEqual(strict, [4, 'mark 4', 4, 5, 6]);
+  assert.deepEqual(receipts().filter((id) => /^m\d/.test(id)), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6']);
+  ann.close();
+  for (const node of nodes) await node.stop();
+});
+
 test('a death is told to its caller on another aggregator when the one that was asked has died', async () => {
   const text = '[channels.fate]\n';
   const [first, second] = [await configured(text), await configured(text)];
@@ -150,6 +205,71 @@ test('a death is told to its caller on another aggregator when the one that was 
   assert.deepEqual([error.code, error.id], ['dead_lettered', 'f1']);
   [ann, back].forEach((one) => one.close());
   await node.stop();
+});
+
+test('so is a request that nobody took in time', async () => {
+  const text = '[channels.late]\nno_service_after_ms = 600000\n';
+  const [first, second] = [await configured(text), await configured(text)];
+  const resume = secret();
+  const [ann, back] = [await connect(first.url, { resume }), await connect(second.url, { resume })];
+  const stranger = await connect(second.url);
+  ann.primus.write(request('late', { id: 'l1', ack: 'answer', progress: true, timeout_ms: 2000 }));
+  await until(() => ann.events('progress').length, 'the broker has it');
+  await first.kill();
+  const { error } = await until(() => back.events('error')[0], 'it is told');
+  assert.deepEqual([error.code, error.id, error.retryable], ['timeout', 'l1', true]);
+  assert.deepEqual([ann, stranger].flatMap((one) => one.events('error')), []);
+  [ann, back, stranger].forEach((one) => one.close());
+});
+
+test('no_service: at once with fail_fast, also when no answer is awaited, and where the configuration knows no patience', async () => {
+  const foz = await configured('[channels.idle]\nno_service_after_ms = 600000\n[channels.eager]\nno_service_after_ms = 0\n');
+  const channel = await (await amqp()).createChannel();
+  const ann = await connect(foz.url);
+  const refused = async (asked) => {
+    const { error } = await ann.ask(asked);
+    assert.deepEqual([error?.code, error?.retryable], ['no_service', true], JSON.stringify(asked));
+    assert.equal(typeof error.retry_after_ms, 'number');
+  };
+  await refused(request('eager', { message: 'refused' }));
+  await refused(request('idle', { message: 'refused', ack: 'confirmed', fail_fast: true }));
+  await refused(request('idle', { message: 'refused', ack: 'none', fail_fast: true }));
+  for (const name of ['idle', 'eager']) {
+    assert.equal((await ann.ask(request(name, { message: 'kept', ack: 'confirmed' }))).event, 'receipt');
+    const got = [await channel.get('IN_' + name.toUpperCase(), { noAck: true }), await channel.get('IN_' + name.toUpperCase())];
+    assert.deepEqual(got.map((message) => message && message.content.toString()), ['"kept"', false], name);
+  }
+  const seen = [];
+  const node = await worker('IN_IDLE', (message, body, on) => { seen.push(body); on.ack(message); });
+  await until(async () => (await ann.ask(request('idle', { message: 'taken', ack: 'confirmed', fail_fast: true }))).event === 'receipt',
+    'the service is noticed');
+  await until(() => seen.length, 'it is handled');
+  assert.deepEqual(seen, ['taken']);
+  ann.close();
+  await node.stop();
+});
+
+test('volatile_max_length: what an aggregator does not take is dropped, the oldest first', async () => {
+  const foz = await configured('[broker]\nstream_prefetch = 50\n[channels.brim]\ndelivery = "volatile"\nvolatile_max_length = 7\n');
+  const channel = await (await amqp()).createConfirmChannel();
+  const ann = await connect(foz.url);
+  await ann.ask({ packet_action: 'consume', channel: 'brim' });
+  const say = async (from, to) => {
+    for (let i = from; i < to; i += 1)
+      channel.publish('OUTBOUND', 'brim', Buffer.from(String(i)), { headers: { 'foz-broadcast': true } });
+    await channel.waitForConfirms();
+  };
+  await say(0, 1);
+  await until(() => ann.messages().length, 'it is heard');
+  foz.child.kill('SIGSTOP');
+  await say(1, 5000);
+  foz.child.kill('SIGCONT');
+  await until(() => ann.messages().includes(4999), 'the last one is heard');
+  const heard = ann.messages();
+  assert.deepEqual(heard.slice(-7), [4993, 4994, 4995, 4996, 4997, 4998, 4999]);
+  assert.deepEqual(heard.slice(0, -7), Array.from({ length: heard.length - 7 }, (_, i) => i), 'what was on its way');
+  assert.ok(heard.length < 500, heard.length + ' were heard');
+  ann.close();
 });
 
 test('single_active: one of two workers gets all, and the other one takes over when it dies', async () => {
