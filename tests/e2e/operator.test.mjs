@@ -1,12 +1,13 @@
 // What whoever runs Foz may get wrong: one helpful line and the right exit code.
-import test from 'node:test';
+import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { amqp, broker, chat, run, serve, start, until } from './lib.mjs';
+import { amqp, broker, chat, closeAll, connect, run, serve, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const port = (url) => new URL(url).port;
+after(closeAll);
 
 test('wrong usage: exit 2 and what is wrong', async () => {
   for (const [args, text] of [
@@ -94,6 +95,49 @@ test('a queue that exists with other arguments is named, with the argument', asy
   }
   await channel.deleteQueue('IN_CHAT');
   await connection.close();
+});
+
+test('a second foz that the broker refuses disturbs no client of the first', async () => {
+  const other = process.env.FOZ_OUT + '/operator-other.toml';
+  writeFileSync(other, '[channels.tickets]\nredeliver = 5\n[channels.chat]\nconsumers = "single_active"\n');
+  const [first, service] = [await serve(), await chat()];
+  const [ann, bob] = [await connect(first.url), await connect(first.url)];
+  await bob.consume();
+  let said = 0;
+  for (const [args, text] of [
+    [['--config', other, '--broker', broker], /inequivalent arg '.+' for queue 'IN_(CHAT|TICKETS)'/],
+    [['--broker', broker.replace('//', '//guest:wrong@')], /ACCESS_REFUSED/],
+    [['--broker', broker + '-missing'], /vhost/],
+  ]) {
+    const second = run(foz, ['serve', '--listen', '127.0.0.1:0', ...args]);
+    let over = false;
+    second.finally(() => { over = true; });
+    const before = said;
+    while (!over || said < before + 5)
+      assert.deepEqual((await ann.publish('say', { room: 'lobby', text: String(said += 1) })).message, { ok: true });
+    const { code, output } = await second;
+    assert.equal(code, 1, output);
+    assert.match(output, text);
+  }
+  await until(() => bob.messages().length === said, 'all is heard');
+  assert.deepEqual(bob.messages().map((m) => m.text), Array.from({ length: said }, (_, i) => String(i + 1)));
+  for (const one of [ann, bob]) {
+    assert.deepEqual([one.opened, one.events('error'), one.events('gap'), one.errors], [1, [], [], []]);
+    one.close();
+  }
+  await first.stop();
+  await service.stop();
+});
+
+test('an address that is not loopback: only with --allow-anonymous', async () => {
+  const { code, output } = await run(foz, ['serve', '--broker', broker, '--listen', '0.0.0.0:0']);
+  assert.equal(code, 1, output);
+  assert.match(output, /^foz: .*--allow-anonymous/m);
+  const open = await serve(['--listen', '0.0.0.0:0', '--allow-anonymous']);
+  const ann = await connect('http://127.0.0.1:' + port(open.url));
+  assert.equal((await ann.consume()).event, 'consuming');
+  ann.close();
+  await open.stop();
 });
 
 test('without a broker it waits, says so, and lets nobody in', async () => {

@@ -1,6 +1,7 @@
 // What a client may say and hears in return, with the real client or with raw frames.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket } from './lib.mjs';
 
@@ -169,21 +170,41 @@ test('a bound socket by its path or by what the stock client adds to the URL', a
   ann.close();
 });
 
+// Whom the aggregator takes somebody for, and the cookie that it gives.
+async function who(headers, query = '') {
+  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?hello=1' + query, { headers });
+  const upgraded = once(socket, 'upgrade');
+  const [welcome] = await once(socket, 'message');
+  const [response] = await upgraded;
+  socket.terminate();
+  return { client: JSON.parse(welcome).client, cookie: response.headers['set-cookie']?.[0] };
+}
+
 test('a browser is known by its cookie, and only to pages of the same origin', async () => {
-  const who = async (headers) => {
-    const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?hello=1', { headers });
-    const upgraded = once(socket, 'upgrade');
-    const [welcome] = await once(socket, 'message');
-    const [response] = await upgraded;
-    socket.terminate();
-    return { client: JSON.parse(welcome).client, cookie: response.headers['set-cookie']?.[0] };
-  };
   const first = await who({ origin: foz.url });
   assert.match(first.cookie, /^foz_resume=[A-Za-z0-9_-]{22,64}; Path=\/primus; HttpOnly; SameSite=Strict$/);
   const cookie = first.cookie.split(';')[0];
   assert.deepEqual(await who({ origin: foz.url, cookie }), { client: first.client, cookie: undefined });
   for (const headers of [{ cookie }, { cookie, origin: 'https://evil.example' }, { origin: foz.url, cookie: 'foz_resume=short' }])
     assert.notEqual((await who(headers)).client, first.client, JSON.stringify(headers));
+});
+
+test('the secret of the query is believed before the cookie, and nothing that merely names somebody', async () => {
+  const derived = (resume) => {
+    const bits = [...createHash('sha256').update(resume).digest()].map((octet) => octet.toString(2).padStart(8, '0')).join('');
+    return 'anon-' + bits.slice(0, 26 * 5).match(/.{5}/g).map((five) => 'abcdefghijklmnopqrstuvwxyz234567'[parseInt(five, 2)]).join('');
+  };
+  const [query, cookie] = [secret(), secret()];
+  const page = { origin: foz.url, cookie: 'foz_resume=' + cookie };
+  assert.deepEqual(await who(page), { client: derived(cookie), cookie: undefined });
+  assert.deepEqual(await who(page, '&resume=' + query), { client: derived(query), cookie: undefined });
+  const victim = derived(query);
+  const claims = { 'X-Consumer-ID': victim, 'X-Consumer-Custom-ID': victim, 'X-Consumer-Username': victim,
+    'X-Credential-Identifier': victim, 'X-Authenticated-Userid': victim, Authorization: 'Bearer ' + victim };
+  assert.equal((await who({ ...page, ...claims })).client, derived(cookie));
+  assert.equal((await who({ ...claims }, '&resume=' + cookie)).client, derived(cookie));
+  assert.equal((await who({}, '&resume=' + cookie + '&client=' + victim + '&session=' + victim)).client, derived(cookie));
+  assert.notEqual((await who(claims, '&client=' + victim)).client, victim);
 });
 
 test('secrets of the query are in no log', async () => {

@@ -431,6 +431,36 @@ test('a service asks a client: the first of its tabs that answers wins', async (
   await connection.close();
 });
 
+test('only who was asked may answer, whoever knows the question\'s id', async () => {
+  const channel = await (await amqp()).createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const answers = [];
+  await channel.consume(queue, (m) => answers.push([JSON.parse(m.content), m.properties.headers['foz-client']]), { noAck: true });
+  const bob = await connect(foz.url);
+  const questions = [];
+  bob.primus.on('incoming::data', (text) => questions.push(JSON.parse(text).requestId));
+  bob.primus.on('request', (data, done) => { bob.done = done; });
+  await bob.consume();
+  // So many that some live where bob lives.
+  const others = await Promise.all(Array.from({ length: 8 }, () => connect(foz.url)));
+  for (const one of others) await one.consume();
+  channel.publish('OUTBOUND', 'chat', Buffer.from('"sure?"'), { replyTo: queue, correlationId: 'q', expiration: '60000',
+    timestamp: Math.floor(Date.now() / 1000), headers: { 'foz-direct': bob.client } });
+  await until(() => bob.done, 'bob is asked');
+  const responseId = questions.findLast((id) => id !== undefined);
+  for (const one of others) {
+    one.primus.write({ plugin: 'primus-responder', responseId, data: 'forged' });
+    const { error } = await until(() => one.events('error')[0], 'it is refused');
+    assert.deepEqual([error.code, error.field], ['bad_request', 'responseId']);
+  }
+  bob.done('sure');
+  await until(() => answers.length, 'the answer comes');
+  await settle();
+  assert.deepEqual(answers, [['sure', bob.client]]);
+  assert.deepEqual(bob.events('error'), []);
+  [bob, ...others].forEach((one) => one.close());
+});
+
 test('groups: the channel\'s worker says who may join; a token would have to', async () => {
   const asked = [];
   const node = await worker('IN_CLUB', (message, body, channel) => {
@@ -533,14 +563,26 @@ test('who resumes is told the position now and then', async () => {
   [ann, bob, back].forEach((one) => one.close());
 });
 
-test('SIGTERM: clients are told, and come back elsewhere', async () => {
-  const other = await serve();
-  const ann = await connect(other.url);
-  const closed = once(ann.primus, 'close');
-  const stopping = other.stop();
-  await closed;
+test('SIGTERM: clients are told, closed with 1012, and come back by themselves to who listens there next', async () => {
+  const first = await serve();
+  const ann = await connect(first.url);
+  let ended = false;
+  ann.primus.on('end', () => { ended = true; });
+  const socket = new WebSocket(first.url.replace('http', 'ws') + '/primus/');
+  const heard = [];
+  socket.on('message', (data) => heard.push(JSON.parse(data)));
+  await once(socket, 'open');
+  const closed = once(socket, 'close');
+  const stopping = first.stop();
+  assert.equal((await closed)[0], 1012);
+  assert.deepEqual(heard.map((frame) => frame.event ?? frame), ['drain'], 'nothing says stay away');
+  await stopping;
   const [drain] = ann.events('drain');
   assert.equal(typeof drain.retry_after_ms, 'number');
+  const second = await serve(['--listen', new URL(first.url).host]);
+  await until(() => ann.opened === 2, 'it is back');
+  assert.equal((await ann.consume()).event, 'consuming');
+  assert.equal(ended, false);
   ann.close();
-  await stopping;
+  await second.stop();
 });

@@ -121,17 +121,23 @@ test('who does not read: a volatile channel loses messages and says so; nobody e
 
 test('who does not read: a durable channel closes the socket, and nothing is lost for who comes back', async () => {
   const slow = await raw('chat', 'now');
-  const ann = await connect(foz.url);
-  await position(ann, 'chat');
-  slow.socket._socket.pause();
+  const [ann, stock] = [await connect(foz.url), await connect(foz.url)];
+  for (const one of [ann, stock]) await position(one, 'chat');
+  for (const socket of [slow.socket, stock.primus.socket]) socket._socket.pause();
+  let ended = false;
+  stock.primus.on('end', () => { ended = true; });
   let said = 0;
   while (slow.closed === undefined && said < 150) {
     say('chat', { said: said += 1, fill: 'z'.repeat(200_000) });
     await until(() => ann.messages().length === said, 'ann hears each at once');
   }
-  slow.socket._socket.resume();
+  for (const socket of [slow.socket, stock.primus.socket]) socket._socket.resume();
   await until(() => slow.closed !== undefined, 'the slow one is sent away', 20);
   assert.equal(slow.closed, 1013);
+  assert.ok(!slow.heard.includes('primus::server::close'), 'nothing says stay away');
+  await until(() => stock.opened === 2, 'a stock client comes back by itself');
+  assert.equal(ended, false);
+  stock.close();
   const heard = messages(slow);
   // The last that it has; the limit on resumes of this test is 20 entries, so it comes back step by step.
   const got = heard.map((m) => m.message.said);
