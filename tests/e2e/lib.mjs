@@ -218,6 +218,11 @@ export function poison(stream) {
   };
 }
 
+// What a client asks, and a worker answers.
+export const request = (channel, rest = {}) => ({ packet_action: 'publish', channel, message: {}, ...rest });
+export const reply = (channel, message, body, options = {}) => channel.publish('', message.properties.replyTo,
+  Buffer.from(JSON.stringify(body)), { correlationId: message.properties.correlationId, ...options });
+
 // Long enough for what must not arrive to arrive; only used after something later has been seen to arrive.
 export const settle = () => sleep(100);
 export { sleep };

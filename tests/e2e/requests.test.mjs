@@ -1,9 +1,9 @@
-// Requests and their outcomes: resends, no service, progress, more time, questions to clients, groups, who is there.
+// Requests and their outcomes: resends, sockets that die, no service, progress, more time.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { closeAll, amqp, connect, secret, serve, settle, until, WebSocket, worker } from './lib.mjs';
+import { closeAll, amqp, connect, reply, request, secret, serve, settle, until, WebSocket, worker } from './lib.mjs';
 
 const config = `
 [client]
@@ -13,23 +13,11 @@ position_interval_ms = 300
 [channels.chat]
 no_service_after_ms = 700
 
-[channels.club]
-groups = "service"
-presence = true
-
-[channels.vault]
-groups = "token"
-
 [channels.once]
 redeliver = "never"
 
 [channels.line]
 order = "client"
-
-[channels.voice]
-delivery = "volatile"
-consumers = "single_active"
-not_json = "base64"
 `;
 
 let foz;
@@ -43,9 +31,6 @@ after(async () => {
   await foz.stop();
 });
 
-const request = (channel, rest = {}) => ({ packet_action: 'publish', channel, message: {}, ...rest });
-const reply = (channel, message, body, options = {}) => channel.publish('', message.properties.replyTo,
-  Buffer.from(JSON.stringify(body)), { correlationId: message.properties.correlationId, ...options });
 const progress = (client) => client.events('progress').map((p) => p.state + (p.attempt ? ' ' + p.attempt : ''));
 
 test('a resend gets the original\'s outcome and is not done again', async () => {
@@ -237,27 +222,6 @@ test('the same id on another channel, and the same requestId on another socket, 
   for (const one of workers) await one.stop();
 });
 
-test('one question to several clients under one correlation: each of them is asked, each answers', async () => {
-  const connection = await amqp();
-  const channel = await connection.createChannel();
-  const { queue } = await channel.assertQueue('', { exclusive: true });
-  const answers = [];
-  await channel.consume(queue, (m) => answers.push(JSON.parse(m.content)), { noAck: true });
-  const people = await Promise.all(Array.from({ length: 4 }, () => connect(foz.url)));
-  for (const [i, one] of people.entries()) {
-    one.primus.on('request', ({ message }, done) => done(message + i));
-    await one.consume();
-  }
-  const properties = { replyTo: queue, correlationId: 'poll', expiration: '5000', timestamp: Math.floor(Date.now() / 1000) };
-  for (const word of ['a', 'b'])
-    for (const { client } of people)
-      channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify(word)), { ...properties, headers: { 'foz-direct': client } });
-  await until(() => answers.length === 8, 'all have answered both');
-  assert.deepEqual(answers.sort(), ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3']);
-  people.forEach((one) => one.close());
-  await connection.close();
-});
-
 test('a socket that dies: whoever is back hears what was on its way', async () => {
   const held = [];
   const node = await worker('IN_CHAT', (message, body, channel) => {
@@ -376,172 +340,6 @@ test('a service may ask for more time', async () => {
   assert.equal((await ann.ask(request('chat', { timeout_ms: 400 }))).message, 'late but good');
   ann.close();
   await node.stop();
-});
-
-test('a service asks a client: the first of its tabs that answers wins', async () => {
-  const connection = await amqp();
-  const channel = await connection.createChannel();
-  const { queue } = await channel.assertQueue('', { exclusive: true });
-  const answers = [];
-  await channel.consume(queue, (m) => answers.push([m.properties.correlationId, JSON.parse(m.content), m.properties.headers]),
-    { noAck: true });
-  const resume = secret();
-  // So many that the kernel gives some of them to every event loop: they live on one all the same.
-  const tabs = await Promise.all(Array.from({ length: 12 }, () => connect(foz.url, { resume })));
-  const stranger = await connect(foz.url);
-  tabs.push(stranger);
-  const asked = tabs.map(() => 0);
-  for (const [i, tab] of tabs.entries()) {
-    tab.primus.on('request', (data, done) => { asked[i] += 1; tab.question = data; tab.done = done; });
-    await tab.consume();
-  }
-  const ask = (correlationId, more = {}) => channel.publish('OUTBOUND', 'chat', Buffer.from('{"sure":true}'), {
-    replyTo: queue, correlationId, expiration: '5000', timestamp: Math.floor(Date.now() / 1000), type: 'sure?',
-    headers: { 'foz-direct': tabs[0].client }, ...more });
-  ask('q1');
-  const own = tabs.slice(0, -1);
-  await until(() => own.every((tab) => tab.done), 'all tabs are asked');
-  assert.deepEqual(tabs[0].question.message, { sure: true });
-  assert.equal(tabs[0].question.type, 'sure?');
-  tabs[0].done({ yes: 1 });
-  await until(() => answers.length === 1, 'the answer comes');
-  own.slice(1).forEach((tab) => tab.done({ yes: 2 }));
-  ask('bad', { expiration: undefined });
-  ask('bad', { headers: { 'foz-broadcast': true } });
-  ask('old', { timestamp: Math.floor(Date.now() / 1000) - 60 });
-  own.forEach((tab) => { tab.done = undefined; });
-  ask('q2');
-  await until(() => own.every((tab) => tab.done), 'asked again');
-  own.forEach((tab) => tab.done(null));
-  await until(() => answers.some(([id]) => id === 'q2'), 'null is an answer');
-  const [id, body, headers] = answers[0];
-  assert.deepEqual([id, body, headers['foz-client'], headers['foz-session']],
-    ['q1', { yes: 1 }, tabs[0].client, tabs[0].session]);
-  assert.deepEqual(asked, [...own.map(() => 2), 0], 'neither what was badly made nor what had expired was asked');
-  // A worker that was started again counts from 1 again.
-  own.forEach((tab) => { tab.done = undefined; });
-  ask('q1', { expiration: '6000' });
-  await until(() => tabs[0].done, 'it is a new question');
-  tabs[0].done({ yes: 3 });
-  await until(() => answers.some(([, said]) => said?.yes === 3), 'which has its own answer');
-  await settle();
-  assert.deepEqual(answers.map(([one, said]) => [one, said]), [['q1', { yes: 1 }], ['q2', null], ['q1', { yes: 3 }]]);
-  assert.deepEqual(tabs.flatMap((tab) => tab.events('error')), []);
-  tabs.forEach((tab) => tab.close());
-  await connection.close();
-});
-
-test('only who was asked may answer, whoever knows the question\'s id', async () => {
-  const channel = await (await amqp()).createChannel();
-  const { queue } = await channel.assertQueue('', { exclusive: true });
-  const answers = [];
-  await channel.consume(queue, (m) => answers.push([JSON.parse(m.content), m.properties.headers['foz-client']]), { noAck: true });
-  const bob = await connect(foz.url);
-  const questions = [];
-  bob.primus.on('incoming::data', (text) => questions.push(JSON.parse(text).requestId));
-  bob.primus.on('request', (data, done) => { bob.done = done; });
-  await bob.consume();
-  // So many that some live where bob lives.
-  const others = await Promise.all(Array.from({ length: 8 }, () => connect(foz.url)));
-  for (const one of others) await one.consume();
-  channel.publish('OUTBOUND', 'chat', Buffer.from('"sure?"'), { replyTo: queue, correlationId: 'q', expiration: '60000',
-    timestamp: Math.floor(Date.now() / 1000), headers: { 'foz-direct': bob.client } });
-  await until(() => bob.done, 'bob is asked');
-  const responseId = questions.findLast((id) => id !== undefined);
-  for (const one of others) {
-    one.primus.write({ plugin: 'primus-responder', responseId, data: 'forged' });
-    const { error } = await until(() => one.events('error')[0], 'it is refused');
-    assert.deepEqual([error.code, error.field], ['bad_request', 'responseId']);
-  }
-  bob.done('sure');
-  await until(() => answers.length, 'the answer comes');
-  await settle();
-  assert.deepEqual(answers, [['sure', bob.client]]);
-  assert.deepEqual(bob.events('error'), []);
-  [bob, ...others].forEach((one) => one.close());
-});
-
-test('groups: the channel\'s worker says who may join; a token would have to', async () => {
-  const asked = [];
-  const node = await worker('IN_CLUB', (message, body, channel) => {
-    if (message.properties.type === 'foz.join') {
-      asked.push([body.group, message.properties.headers['foz-client']]);
-      if (body.group === 'broken') reply(channel, message, { code: 'x', message: 'x' }, { headers: { 'foz-error': 'x' } });
-      else reply(channel, message, { allow: body.group === 'members' });
-    }
-    channel.ack(message);
-  });
-  const ann = await connect(foz.url);
-  const join = (channel, ...multicast) => ann.ask({ packet_action: 'consume', channel, distribution: { multicast } });
-  assert.deepEqual((await join('club', 'members')).channels.club.groups, ['members']);
-  assert.deepEqual(asked, [['members', ann.client]]);
-  assert.equal((await join('club', 'members')).event, 'consuming', 'one is asked once');
-  assert.equal(asked.length, 1);
-  for (const groups of [['others'], ['broken'], ['members', 'others']]) {
-    const { error } = await join('club', ...groups);
-    assert.equal(error.code, 'forbidden');
-    assert.equal(error.field, 'distribution.multicast');
-    assert.ok(error.message.includes(groups.at(-1)), error.message);
-  }
-  assert.equal((await join('vault', 'gold')).error.code, 'forbidden');
-  // The group of one's own name is always open, and so is hearing what everyone hears.
-  assert.deepEqual((await join('vault', ann.client)).channels.vault.groups, [ann.client]);
-  assert.equal((await ann.ask({ packet_action: 'consume', channel: 'club' })).event, 'consuming');
-  ann.close();
-  await node.stop();
-});
-
-test('a service learns who comes and goes', async () => {
-  const seen = [];
-  const node = await worker('IN_CLUB', (message, body, channel) => {
-    if (message.properties.type.startsWith('foz.')) seen.push([message.properties.type, body.session, message.properties.headers['foz-client']]);
-    channel.ack(message);
-  });
-  const ann = await connect(foz.url);
-  const events = () => seen.filter(([, session]) => session === ann.session).map(([type]) => type);
-  await ann.ask({ packet_action: 'consume', channel: 'club' });
-  await ann.ask({ packet_action: 'consume', channel: 'club', consume_target: ['x'] });
-  await ann.ask({ packet_action: 'leave', channel: 'club' });
-  await ann.ask({ packet_action: 'consume', channel: 'club' });
-  ann.close();
-  await until(() => events().length === 4, 'four events');
-  assert.deepEqual(events(), ['foz.opened', 'foz.closed', 'foz.opened', 'foz.closed']);
-  assert.ok(seen.every(([, session, client]) => session !== ann.session || client === ann.client));
-  await node.stop();
-});
-
-test('redeliver = never: what was not finished is a dead letter at once', async () => {
-  const node = await worker('IN_ONCE', (message, body, channel) => channel.nack(message, false, true));
-  const ann = await connect(foz.url);
-  const { error } = await ann.ask(request('once'));
-  assert.equal(error.code, 'dead_lettered');
-  ann.close();
-  await node.stop();
-});
-
-test('order = client: one active consumer, and each client\'s messages in its order', async () => {
-  const seen = [];
-  const handle = (message, body, channel) => { seen.push(body); channel.ack(message); };
-  const [one, two] = [await worker('IN_LINE', handle), await worker('IN_LINE', handle)];
-  const ann = await connect(foz.url);
-  for (let i = 0; i < 200; i += 1) ann.primus.write(request('line', { message: i }));
-  await until(() => seen.length === 200, 'all have come');
-  assert.deepEqual(seen, Array.from({ length: 200 }, (_, i) => i));
-  ann.close();
-  await one.stop();
-  await two.stop();
-});
-
-test('not_json = base64: what is no JSON arrives all the same', async () => {
-  const ann = await connect(foz.url);
-  await ann.ask({ packet_action: 'consume', channel: 'voice' });
-  const connection = await amqp();
-  const channel = await connection.createChannel();
-  channel.publish('OUTBOUND', 'voice', Buffer.from([0, 255, 1]), { headers: { 'foz-broadcast': true } });
-  await until(() => ann.messages().length, 'it arrives');
-  assert.deepEqual(ann.messages(), [Buffer.from([0, 255, 1]).toString('base64')]);
-  await connection.close();
-  ann.close();
 });
 
 test('who resumes is told the position now and then', async () => {
