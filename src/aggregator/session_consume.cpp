@@ -133,8 +133,12 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
     if (auto error = read_from(asked, out)) return error;
     std::size_t size = out.size();
     for (const auto& pending : pending_) size += pending->size();
-    for (std::size_t i = 0; i < hub_.config().channels.size(); ++i)
-        if (const interest* const has = hub_.heard_on(i).find(*this)) size += has->size();
+    for (std::size_t i = 0; i < hub_.config().channels.size(); ++i) {
+        const interest* const has = hub_.heard_on(i).find(*this);
+        if (!has) continue;
+        size += has->size();
+        if (const auto at = out.wanted.find(i); at != out.wanted.end()) size -= at->second.shared_with(*has);
+    }
     if (size > hub_.config().subscriptions_per_session_max)
         return client_error{error_code::overloaded, "too many groups and topics on one socket", "consume_target"};
     return read_joins(out);

@@ -44,6 +44,8 @@ std::optional<client_error> session::check_publish(const envelope::envelope& ask
         return client_error{error_code::ambiguous_channel, "a request names one channel", "channel"};
     if ((request || asked.progress) && target != contract::inbound_exchange)
         return client_error{error_code::bad_envelope, "nobody answers what goes straight to clients", "publish_target"};
+    if (target == contract::outbound_exchange && asked.to.empty())
+        return client_error{error_code::bad_envelope, "selects nobody", "distribution"};
     for (const std::size_t channel : channels) {
         if (!(request || asked.fail_fast) || !hub_.no_service(channel, asked.fail_fast)) continue;
         client_error refused{error_code::no_service, "no service takes messages of this channel now"};

@@ -37,6 +37,12 @@ bool reach(subscriber& who, std::uint64_t round) {
 
 }  // namespace
 
+std::size_t interest::shared_with(const interest& other) const {
+    const auto in = [](const std::set<std::string>& all) { return [&](const auto& one) { return all.contains(one); }; };
+    return static_cast<std::size_t>(std::ranges::count_if(groups, in(other.groups)) +
+                                    std::ranges::count_if(topics, in(other.topics)));
+}
+
 bool interest::take_away(const interest& what) {
     if (what.names_nothing()) return false;
     broadcast &= !what.broadcast;

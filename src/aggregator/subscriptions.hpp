@@ -36,6 +36,8 @@ struct interest {
     std::set<std::string> topics;
 
     std::size_t size() const noexcept { return groups.size() + topics.size(); }
+    // How many of its groups and topics the other has, too.
+    std::size_t shared_with(const interest& other) const;
     bool names_nothing() const noexcept { return size() == 0 && !broadcast && !direct; }
     // Takes the named kinds, groups and topics away; with none, everything. False: nothing is left. Who loses the last
     // topic has nothing left: no topic at all would mean every topic.

@@ -97,6 +97,7 @@ test('a socket holds a thousand groups and topics, of all consumes together', as
   for (let i = 0; i < topics.length; i += 64)
     assert.equal((await consume(topics.slice(i, i + 64), { channel: i % 128 ? 'chat' : 'tickets' })).event, 'consuming');
   assert.equal((await consume(['last.one'], { distribution: { multicast: ['group'] } })).event, 'consuming');
+  assert.equal((await consume(topics.slice(64, 128))).event, 'consuming', 'what it has takes no room again');
   const { error } = await consume(['one.more']);
   assert.deepEqual([error.code, error.retryable], ['overloaded', true]);
   assert.equal((await bob.consume({ consume_target: ['one.more'] })).event, 'consuming', 'another socket has its own');

@@ -143,6 +143,10 @@ test('nobody answers what goes straight to clients', async () => {
     const { error } = await ann.ask({ ...straight, ...rest, message: 'unheard' });
     assert.deepEqual([error.code, error.field], ['bad_envelope', 'publish_target']);
   }
+  for (const distribution of [undefined, {}, { broadcast: false, multicast: [] }]) {
+    const { error } = await ann.ask({ ...straight, distribution, ack: 'confirmed', message: 'for nobody' });
+    assert.deepEqual([error.code, error.field], ['bad_envelope', 'distribution']);
+  }
   ann.primus.write({ ...straight, message: 'heard' });
   await until(() => ann.messages().length, 'the last one is heard');
   assert.deepEqual(ann.messages(), ['heard']);
