@@ -179,7 +179,9 @@ test('retention by bytes drops whole segments from the beginning; offsets stay',
   assert.ok(kept.length >= 4 && kept.length <= 25, kept.length + ' are kept');
   const early = await read(s, 0); // retention has passed it: later, in silence
   await until(() => early.got.length, 'something comes');
-  assert.equal(text(early.got[0]), text(seen[0]));
+  // RabbitMQ may have dropped another segment since.
+  const first = parseInt(text(early.got[0]), 10);
+  assert.ok(first >= kept[0] && first < 40, first + ' is the first, after ' + kept[0]);
   await ch.deleteQueue(s);
 });
 
