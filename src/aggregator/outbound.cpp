@@ -228,7 +228,7 @@ made_outbound make_outbound(const amqp::delivery& from, const outbound_source& s
     if (to->empty()) {
         const auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
         if (!correlation) return dropped(body ? drop_reason::no_receiver : drop_reason::not_json);
-        if (!is_utf8(correlation->request)) return dropped(drop_reason::not_utf8);
+        if (!is_utf8(correlation->request) || !is_utf8(correlation->id)) return dropped(drop_reason::not_utf8);
         auto answer = read_answer(*correlation, type, headers, body);
         if (answer) {
             made.answer = *std::move(answer);

@@ -95,7 +95,7 @@ TEST(outbound, what_is_not_utf8_reaches_nobody) {
     const std::string latin1 = "caf\xe9";
     sample good;
     good.properties.headers = amqp::table{{"foz-broadcast", true}};
-    sample type = good, id = good, topic = good, group = good, groups = good, error, answer;
+    sample type = good, id = good, topic = good, group = good, groups = good, error, answer, answer_id;
     type.properties.type = latin1;
     id.properties.message_id = latin1;
     topic.routing_key = "chat." + latin1;
@@ -104,8 +104,9 @@ TEST(outbound, what_is_not_utf8_reaches_nobody) {
     error.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
     error.properties.headers = amqp::table{{"foz-error", latin1}};
     answer.properties.correlation_id = contract::to_string({client_id("c1"), {}, latin1});
+    answer_id.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1", "socket", latin1});
     EXPECT_FALSE(good.make().dropped);
-    for (sample* wrong : {&type, &id, &topic, &group, &groups, &error, &answer})
+    for (sample* wrong : {&type, &id, &topic, &group, &groups, &error, &answer, &answer_id})
         EXPECT_EQ(wrong->make().dropped, drop_reason::not_utf8);
 }
 
