@@ -14,8 +14,9 @@ namespace foz::aggregator {
 // Read on every shard.
 struct front_state {
     std::atomic<bool> ready = false;  // every channel can be heard
+    // Set before the shards run:
     unsigned shards = 1;
-    std::string primus_js;  // loaded before the shards run
+    std::string primus_js;
     std::string foz_js;
 };
 

@@ -121,6 +121,7 @@ private:
 
     void deliver(const outbound& message, const outbound_route& route, std::uint64_t round);
     void deliver_answer(const outbound& entry);
+    const std::vector<session*>& sockets_of(const client_id& client) const;
     void publish_next(std::size_t channel, const std::string& client);
     void tell_positions(std::size_t channel);
     void on_position_interval();

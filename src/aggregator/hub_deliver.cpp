@@ -62,18 +62,22 @@ void hub::deliver_answer(const outbound& entry) {
         ++counters_.answers;
         return;
     }
-    const auto at = by_client_.find(answer.to.client.view());
-    if (at == by_client_.end()) return;
+    const auto& sockets = sockets_of(answer.to.client);
+    if (sockets.empty()) return;
     ++counters_.answers;
     // Another aggregator was asked. The client may be back here, where primus-responder still knows the request by its
     // id; whoever does not know it ignores it.
-    for (session* who : at->second) who->pass_answer(entry);
+    for (session* who : sockets) who->pass_answer(entry);
+}
+
+const std::vector<session*>& hub::sockets_of(const client_id& client) const {
+    static const std::vector<session*> none;
+    const auto at = by_client_.find(client.view());
+    return at == by_client_.end() ? none : at->second;
 }
 
 void hub::reply(const client_id& client, const reply_context& context, std::string_view json) {
-    const auto at = by_client_.find(client.view());
-    if (at == by_client_.end()) return;
-    for (session* who : at->second) who->respond(context, json);
+    for (session* who : sockets_of(client)) who->respond(context, json);
 }
 
 void hub::replay(catch_up_page page) {

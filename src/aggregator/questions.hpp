@@ -34,7 +34,8 @@ public:
             at = open_.emplace(what.id, open_question{.channel = channel, .what = what, .asked = {}}).first;
             ends_.emplace(what.expires, what.id);
         }
-        at->second.asked.push_back(session);
+        auto& asked = at->second.asked;  // again after each resume
+        if (std::ranges::find(asked, session) == asked.end()) asked.push_back(session);
     }
 
     // Null when this session was not asked it. The question may have expired, or have been answered.

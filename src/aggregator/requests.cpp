@@ -4,6 +4,7 @@
 #include "aggregator/session.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace foz::aggregator {
@@ -44,7 +45,7 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     const auto open = open_ids_.find(id_key);
     if (open == open_ids_.end()) return false;
     auto& waiters = open->second->waiters;
-    if (waiters.size() == waiters_max) std::erase_if(waiters, [&](const waiter& one) { return !listens(one); });
+    if (waiters.size() == waiters_max) std::erase_if(waiters, [&](const waiter& one) { return !socket_of(one); });
     if (waiters.size() < waiters_max) {
         waiters.push_back(who);
     } else {
@@ -116,17 +117,17 @@ bool requests::take(std::size_t channel, const outbound_answer& answer) {
             // A request still awaits its answer, which the service may owe it.
             if (what->ack != envelope::ack_mode::answer) end(what);
             return true;
-        case kind::error:
-            tell_progress(*what,
-                          error_from(answer).code == error_code::bad_answer ? envelope::progress_state::done
-                                                                            : envelope::progress_state::dead_lettered,
-                          0);
+        case kind::error: {
+            using state = envelope::progress_state;
+            const client_error error = error_from(answer);
+            tell_progress(*what, error.code == error_code::bad_answer ? state::done : state::dead_lettered, 0);
             if (what->ack == envelope::ack_mode::answer || what->internal) {
-                fail(what, error_from(answer));
+                fail(what, error);
             } else {
                 end(what);
             }
             return true;
+        }
         case kind::answer:
         case kind::service_error:
             break;
@@ -190,27 +191,27 @@ void requests::fail(const std::shared_ptr<request>& what, const client_error& er
     remember(*what, to_json(error, {.id = what->waiters.front().context.id}));
 }
 
-bool requests::listens(const waiter& who) const {
-    const session* const socket = hub_.find(who.session);
-    return socket && !socket->closing();
+// Null when it has gone.
+session* requests::socket_of(const waiter& who) const {
+    session* const socket = hub_.find(who.session);
+    return socket && !socket->closing() ? socket : nullptr;
 }
 
-// A socket that has gone is left out when the same was asked again since, on a socket that is there.
+// A socket that has gone is left out when the same was asked on another one, too.
 void requests::for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const {
-    const auto same = [](const waiter& a, const waiter& b) { return a.context.request_id == b.context.request_id; };
-    for (auto who = what.waiters.begin(); who != what.waiters.end(); ++who) {
-        const auto again = [&](const waiter& other) { return same(other, *who) && listens(other); };
-        const auto before = [&](const waiter& other) { return same(other, *who); };
-        if (listens(*who) || (std::none_of(what.waiters.begin(), what.waiters.end(), again) &&
-                              std::none_of(what.waiters.begin(), who, before)))
-            work(*who);
+    for (const waiter& who : what.waiters) {
+        const bool gone = !socket_of(who);
+        const auto stands_in = [&](const waiter& other) {
+            return other.context.request_id == who.context.request_id && (socket_of(other) || &other < &who);
+        };
+        if (!gone || std::ranges::none_of(what.waiters, stands_in)) work(who);
     }
 }
 
 // When the socket has gone, the client's others are told: Primus comes back by itself, primus-responder and whoever
 // knows the message's id still wait, and whoever does not know them ignores it.
 void requests::tell(const waiter& who, const std::string& json) {
-    if (listens(who)) return hub_.find(who.session)->respond(who.context, json);
+    if (session* const socket = socket_of(who)) return socket->respond(who.context, json);
     if (who.context.request_id.empty() && who.context.id.empty()) return;
     hub_.reply(who.client, who.context, json);
 }
@@ -233,10 +234,11 @@ void requests::tell_event(const request& what, envelope::progress_state state, s
     envelope::append(json, envelope::progress_event{.id = what.waiters.front().context.id,
                                                     .state = state,
                                                     .attempt = retrying ? std::optional(attempt) : std::nullopt});
-    // No answer: it comes as a plain event, once on each socket.
-    request events{.waiters = what.waiters};
-    for (waiter& who : events.waiters) who.context.request_id.clear();
-    for_each_listener(events, [&](const waiter& who) { tell(who, json); });
+    // No answer: it comes as a plain event, once on each socket that waits; when all have gone, on the client's others.
+    std::set<session*> told;
+    for (const waiter& who : what.waiters)
+        if (session* const socket = socket_of(who); socket && told.insert(socket).second) socket->respond({}, json);
+    if (told.empty()) hub_.reply(what.waiters.front().client, {}, json);
 }
 
 void requests::remember(const request& what, std::string json) {

@@ -21,6 +21,7 @@
 namespace foz::aggregator {
 
 class hub;
+class session;
 
 // Whom to tell: one frame of one socket. Sockets are named by their serial, since they may go at any time.
 struct waiter {
@@ -78,7 +79,7 @@ private:
 
     void end(const std::shared_ptr<request>& what);
     void fail(const std::shared_ptr<request>& what, const client_error& error);
-    bool listens(const waiter& who) const;
+    session* socket_of(const waiter& who) const;
     void for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const;
     void tell(const waiter& who, const std::string& json);
     void tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt);

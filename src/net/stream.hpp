@@ -97,8 +97,8 @@ public:
     // Closes at once.
     void abort();
     bool open() const noexcept { return state_ == state::open; }
-    // Leaves this shard, with what is queued; from inside on_octets(). Nothing when it can't leave, and is of no use
-    // but to be told so: TLS in the middle of a write, or of a record that has arrived only in part.
+    // Leaves this shard, with what is queued; from inside on_octets(). Nothing when it can't leave: TLS in the middle
+    // of a write, or of a record that has arrived only in part. Then it can be written to and closed, and no more.
     std::optional<detached_stream> detach();
 
     shard& home() noexcept { return home_; }

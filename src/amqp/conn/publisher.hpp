@@ -117,8 +117,8 @@ private:
     std::size_t pending_bytes_ = 0;
     std::size_t first_waiting_ = 0;  // index of the first entry that was not sent in this opening
     std::size_t in_flight_ = 0;
-    bool draining_ =
-        false;  // a message was refused: nothing is sent until the rest has been answered, and in the pause
+    // A message was refused: nothing is sent until the rest has been answered, and in the pause.
+    bool draining_ = false;
     unsigned refusals_ = 0;  // in a row: channels that were reopened because of one
     steady_time last_refusal_{};
     std::uint64_t next_tag_ = 1;

@@ -119,8 +119,7 @@ void connection::move_to(unsigned shard, std::string_view head) {
     if (!moved) return refuse({.status = 503, .body = "busy: please try again\n", .headers = {{"Retry-After", "1"}}});
     state_ = state::closed;
     timer_.cancel();
-    moved->unread.insert(0, std::exchange(head_, {}));
-    moved->unread.insert(0, head);
+    moved->unread = std::string(head) + std::exchange(head_, {}) + moved->unread;
     list_.on_moved(*this, shard, std::move(*moved));
 }
 
