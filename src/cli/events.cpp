@@ -120,7 +120,7 @@ std::string in_words(const server_event& error) {
         return code + ": " + (error.service.empty() ? error.text : error.service);
     }
     std::string out = error.code + ": ";
-    if (!error.field.empty()) out += error.field + " ";
+    if (!error.field.empty()) out += error.field + ": ";
     return out + error.text;
 }
 

@@ -91,7 +91,7 @@ test('an id that the server does not take: its error alone, at once', async () =
   const before = Date.now();
   const long = await run(foz, ['pub', 'chat', '{}', '--type', 'echo', '--id', 'x'.repeat(65), '--timeout', '15s', '--url', url]);
   assert.equal(long.code, 1);
-  assert.match(long.output, /^foz: bad_envelope: id must .*\n$/);
+  assert.match(long.output, /^foz: bad_envelope: id: must .*\n$/);
   assert.ok(Date.now() - before < 10_000, 'it does not wait for a receipt');
 });
 
