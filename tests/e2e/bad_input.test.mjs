@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { closeAll, amqp, broker, chat, connect, notUtf8, poison, secret, serve, until, WebSocket } from './lib.mjs';
+import { closeAll, amqp, broker, chat, connect, notUtf8, poison, secret, serve, until, WebSocket, rawClient } from './lib.mjs';
 
 let foz, service, bystander;
 before(async () => {
@@ -27,20 +27,7 @@ async function undisturbed(row) {
   assert.equal(bystander.opened, 1, row);
 }
 
-async function raw() {
-  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret());
-  const self = { socket, heard: [], closed: undefined };
-  socket.on('message', (data) => {
-    const value = JSON.parse(data);
-    if (!String(value).startsWith('primus::ping')) self.heard.push(value);
-  });
-  socket.on('error', () => {});
-  socket.on('close', (code) => { self.closed = code; });
-  self.next = (what) => until(() => self.heard.shift(), what + ' is answered');
-  self.bytes = (...octets) => socket._socket.write(Buffer.from(octets));
-  await once(socket, 'open');
-  return self;
-}
+const raw = () => rawClient(foz.url);
 
 // Envelopes and frames: text, code, field. The socket goes on.
 const publish = (rest) => JSON.stringify({ packet_action: 'publish', channel: 'chat', ...rest });

@@ -2,8 +2,7 @@
 // what waits is bounded.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { amqp, closeAll, connect, serve, settle, until, worker } from './lib.mjs';
+import { amqp, closeAll, connect, serve, settle, until, worker, configFile } from './lib.mjs';
 
 const config = `
 [client]
@@ -30,9 +29,7 @@ const held = new Map();
 const asked = [];
 const workers = [];
 before(async () => {
-  const file = process.env.FOZ_OUT + '/groups.toml';
-  writeFileSync(file, config);
-  foz = await serve(['--config', file]);
+  foz = await serve(['--config', configFile(config)]);
   outbound = await (await amqp()).createConfirmChannel();
   const node = await worker('IN_CLUB', (message, { group }, channel) => {
     channel.ack(message);

@@ -1,7 +1,7 @@
 // Starting and stopping the real programs, and clients for them.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { randomBytes } from 'node:crypto';
@@ -62,6 +62,14 @@ export async function start(program, args, env = {}) {
     if (code !== 0) throw new Error(program + ' ended with ' + code + ': ' + self.output);
   };
   return self;
+}
+
+// A file with this configuration, for --config.
+let configurations = 0;
+export function configFile(text) {
+  const file = process.env.FOZ_OUT + '/' + process.pid + '-' + (configurations += 1) + '.toml';
+  writeFileSync(file, text);
+  return file;
 }
 
 export async function serve(args = [], url = broker, env = {}) {
@@ -170,6 +178,30 @@ export async function connect(url, { query = '', resume = secret(), options = {}
   const welcome = await until(() => self.events('welcome')[0], 'a client is welcomed');
   self.client = welcome.client;
   self.session = welcome.session;
+  return self;
+}
+
+// A WebSocket without a client: what it hears, parsed, but Primus' pings, which it answers unless it is `mute`.
+export async function rawClient(url, query = '') {
+  const socket = new WebSocket(url.replace('http', 'ws') + '/primus/?resume=' + secret() + query);
+  const self = { socket, heard: [], pings: 0, mute: false, closed: undefined };
+  socket.on('message', (data) => {
+    const value = JSON.parse(data);
+    if (typeof value === 'string' && value.startsWith('primus::ping::')) {
+      self.pings += 1;
+      if (!self.mute) socket.send(JSON.stringify(value.replace('ping', 'pong')));
+    } else self.heard.push(value);
+  });
+  socket.on('error', () => {});
+  socket.on('close', (code) => { self.closed = code; });
+  self.send = (envelope) => socket.send(JSON.stringify(envelope));
+  self.bytes = (...octets) => socket._socket.write(Buffer.from(octets));
+  self.next = (what = 'something') => until(() => self.heard.shift(), what + ' is answered');
+  // From now on the kernel's buffers fill.
+  self.pause = () => socket._socket.pause();
+  self.resume = () => socket._socket.resume();
+  open.push(() => socket.terminate());
+  await once(socket, 'open');
   return self;
 }
 

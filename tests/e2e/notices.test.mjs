@@ -1,14 +1,11 @@
 // A fourth channel, made only in the configuration file, with a worker in Python that knows nothing of Foz but AMQP.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { closeAll, broker, connect, serve, start, until } from './lib.mjs';
+import { closeAll, broker, connect, serve, start, until, configFile } from './lib.mjs';
 
 let foz, service;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/notices.toml';
-  writeFileSync(file, '[channels.notices]\nredeliver = 3\nretention_hours = 24\n');
-  foz = await serve(['--config', file]);
+  foz = await serve(['--config', configFile('[channels.notices]\nredeliver = 3\nretention_hours = 24\n')]);
   service = await start('/usr/bin/python3', [process.env.FOZ_ROOT + '/examples/notices-python/notices.py', '--broker', broker]);
   await service.until('ready', 30);
 });

@@ -2,9 +2,8 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { connect as dial, createServer } from 'node:net';
-import { amqp, broker, closeAll, connect, ownBroker, secret, serve, until, worker } from './lib.mjs';
+import { amqp, broker, closeAll, connect, ownBroker, secret, serve, until, worker, configFile } from './lib.mjs';
 
 const running = [];
 after(async () => {
@@ -13,11 +12,8 @@ after(async () => {
 });
 
 // foz serve with a file of its own; stopped at the end unless it is killed before.
-let files = 0;
 async function configured(text, url = broker, args = []) {
-  const file = process.env.FOZ_OUT + '/outcomes-' + process.pid + '-' + (files += 1) + '.toml';
-  writeFileSync(file, text);
-  const foz = await serve(['--config', file, ...args], url);
+  const foz = await serve(['--config', configFile(text), ...args], url);
   running.push({ stop: () => foz.kill() });
   return foz;
 }

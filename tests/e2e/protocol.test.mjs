@@ -3,7 +3,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket } from './lib.mjs';
+import { closeAll, amqp, chat, connect, secret, serve, until, worker, WebSocket, rawClient } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -16,22 +16,7 @@ after(async () => {
   await service.stop();
 });
 
-// A raw WebSocket; what it hears, parsed, but Primus' pings.
-async function raw(query = '') {
-  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret() + query);
-  const self = { socket, heard: [], pings: 0, closed: undefined };
-  socket.on('message', (data) => {
-    const value = JSON.parse(data);
-    if (typeof value === 'string' && value.startsWith('primus::ping::')) {
-      self.pings += 1;
-      if (!self.mute) socket.send(JSON.stringify(value.replace('ping', 'pong')));
-    } else self.heard.push(value);
-  });
-  socket.on('close', (code) => { self.closed = code; });
-  self.next = () => until(() => self.heard.shift(), 'something is heard');
-  await once(socket, 'open');
-  return self;
-}
+const raw = (query) => rawClient(foz.url, query);
 
 test('a stock client that breaks the limit is told to stay away, and does', async () => {
   const client = await connect(foz.url);

@@ -2,13 +2,11 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { amqp, closeAll, connect, secret, serve, until, WebSocket } from './lib.mjs';
+import { amqp, closeAll, connect, secret, serve, until, WebSocket, configFile } from './lib.mjs';
 
 let foz, channel;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/publish.toml';
-  writeFileSync(file, '[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n' +
+  const file = configFile('[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n' +
     '[channels.chat]\n[channels.tickets]\n[channels.forum]\n[channels.voice]\ndelivery = "volatile"\n');
   foz = await serve(['--config', file]);
   channel = await (await amqp()).createConfirmChannel();

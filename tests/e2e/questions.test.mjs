@@ -12,34 +12,36 @@ after(async () => {
   await foz.stop();
 });
 
-test('one question to several clients under one correlation: each of them is asked, each answers', async () => {
-  const connection = await amqp();
-  const channel = await connection.createChannel();
+// What asks clients, and keeps what they answer.
+async function service() {
+  const channel = await (await amqp()).createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const answers = [];
-  await channel.consume(queue, (m) => answers.push(JSON.parse(m.content)), { noAck: true });
+  await channel.consume(queue, ({ properties: { correlationId, headers }, content }) =>
+    answers.push({ id: correlationId, said: JSON.parse(content), client: headers['foz-client'], session: headers['foz-session'] }),
+  { noAck: true });
+  const ask = (correlationId, client, message, more = {}) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify(message)),
+    { replyTo: queue, correlationId, expiration: '5000', timestamp: now(), headers: { 'foz-direct': client }, ...more });
+  return { answers, ask };
+}
+const now = () => Math.floor(Date.now() / 1000);
+
+test('one question to several clients under one correlation: each of them is asked, each answers', async () => {
+  const { answers, ask } = await service();
   const people = await Promise.all(Array.from({ length: 4 }, () => connect(foz.url)));
   for (const [i, one] of people.entries()) {
     one.primus.on('request', ({ message }, done) => done(message + i));
     await one.consume();
   }
-  const properties = { replyTo: queue, correlationId: 'poll', expiration: '5000', timestamp: Math.floor(Date.now() / 1000) };
-  for (const word of ['a', 'b'])
-    for (const { client } of people)
-      channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify(word)), { ...properties, headers: { 'foz-direct': client } });
+  for (const word of ['a', 'b']) for (const { client } of people) ask('poll', client, word);
   await until(() => answers.length === 8, 'all have answered both');
-  assert.deepEqual(answers.sort(), ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3']);
+  assert.deepEqual(answers.map(({ said }) => said).sort(), ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3']);
   people.forEach((one) => one.close());
-  await connection.close();
 });
 
 test('a service asks a client: the first of its tabs that answers wins', async () => {
-  const connection = await amqp();
-  const channel = await connection.createChannel();
-  const { queue } = await channel.assertQueue('', { exclusive: true });
-  const answers = [];
-  await channel.consume(queue, (m) => answers.push([m.properties.correlationId, JSON.parse(m.content), m.properties.headers]),
-    { noAck: true });
+  const asker = await service();
+  const { answers } = asker;
   const resume = secret();
   // So many that the kernel gives some of them to every event loop: they live on one all the same.
   const tabs = await Promise.all(Array.from({ length: 12 }, () => connect(foz.url, { resume })));
@@ -50,9 +52,7 @@ test('a service asks a client: the first of its tabs that answers wins', async (
     tab.primus.on('request', (data, done) => { asked[i] += 1; tab.question = data; tab.done = done; });
     await tab.consume();
   }
-  const ask = (correlationId, more = {}) => channel.publish('OUTBOUND', 'chat', Buffer.from('{"sure":true}'), {
-    replyTo: queue, correlationId, expiration: '5000', timestamp: Math.floor(Date.now() / 1000), type: 'sure?',
-    headers: { 'foz-direct': tabs[0].client }, ...more });
+  const ask = (id, more) => asker.ask(id, tabs[0].client, { sure: true }, { type: 'sure?', ...more });
   ask('q1');
   const own = tabs.slice(0, -1);
   await until(() => own.every((tab) => tab.done), 'all tabs are asked');
@@ -63,44 +63,37 @@ test('a service asks a client: the first of its tabs that answers wins', async (
   own.slice(1).forEach((tab) => tab.done({ yes: 2 }));
   ask('bad', { expiration: undefined });
   ask('bad', { headers: { 'foz-broadcast': true } });
-  ask('old', { timestamp: Math.floor(Date.now() / 1000) - 60 });
+  ask('old', { timestamp: now() - 60 });
   own.forEach((tab) => { tab.done = undefined; });
   ask('q2');
   await until(() => own.every((tab) => tab.done), 'asked again');
   own.forEach((tab) => tab.done(null));
-  await until(() => answers.some(([id]) => id === 'q2'), 'null is an answer');
-  const [id, body, headers] = answers[0];
-  assert.deepEqual([id, body, headers['foz-client'], headers['foz-session']],
-    ['q1', { yes: 1 }, tabs[0].client, tabs[0].session]);
+  await until(() => answers.some(({ id }) => id === 'q2'), 'null is an answer');
+  assert.deepEqual(answers[0], { id: 'q1', said: { yes: 1 }, client: tabs[0].client, session: tabs[0].session });
   assert.deepEqual(asked, [...own.map(() => 2), 0], 'neither what was badly made nor what had expired was asked');
   // A worker that was started again counts from 1 again.
   own.forEach((tab) => { tab.done = undefined; });
   ask('q1', { expiration: '6000' });
   await until(() => tabs[0].done, 'it is a new question');
   tabs[0].done({ yes: 3 });
-  await until(() => answers.some(([, said]) => said?.yes === 3), 'which has its own answer');
+  await until(() => answers.some(({ said }) => said?.yes === 3), 'which has its own answer');
   await settle();
-  assert.deepEqual(answers.map(([one, said]) => [one, said]), [['q1', { yes: 1 }], ['q2', null], ['q1', { yes: 3 }]]);
+  assert.deepEqual(answers.map(({ id, said }) => [id, said]), [['q1', { yes: 1 }], ['q2', null], ['q1', { yes: 3 }]]);
   assert.deepEqual(tabs.flatMap((tab) => tab.events('error')), []);
   tabs.forEach((tab) => tab.close());
-  await connection.close();
 });
 
 test('only who was asked may answer, whoever knows the question\'s id', async () => {
-  const channel = await (await amqp()).createChannel();
-  const { queue } = await channel.assertQueue('', { exclusive: true });
-  const answers = [];
-  await channel.consume(queue, (m) => answers.push([JSON.parse(m.content), m.properties.headers['foz-client']]), { noAck: true });
+  const { answers, ask } = await service();
   const bob = await connect(foz.url);
   const questions = [];
   bob.primus.on('incoming::data', (text) => questions.push(JSON.parse(text).requestId));
   bob.primus.on('request', (data, done) => { bob.done = done; });
   await bob.consume();
-  // So many that some live where bob lives.
+  // So many that some live on bob's event loop.
   const others = await Promise.all(Array.from({ length: 8 }, () => connect(foz.url)));
   for (const one of others) await one.consume();
-  channel.publish('OUTBOUND', 'chat', Buffer.from('"sure?"'), { replyTo: queue, correlationId: 'q', expiration: '60000',
-    timestamp: Math.floor(Date.now() / 1000), headers: { 'foz-direct': bob.client } });
+  ask('q', bob.client, 'sure?', { expiration: '60000' });
   await until(() => bob.done, 'bob is asked');
   const responseId = questions.findLast((id) => id !== undefined);
   for (const one of others) {
@@ -111,7 +104,7 @@ test('only who was asked may answer, whoever knows the question\'s id', async ()
   bob.done('sure');
   await until(() => answers.length, 'the answer comes');
   await settle();
-  assert.deepEqual(answers, [['sure', bob.client]]);
+  assert.deepEqual(answers, [{ id: 'q', said: 'sure', client: bob.client, session: bob.session }]);
   assert.deepEqual(bob.events('error'), []);
   [bob, ...others].forEach((one) => one.close());
 });

@@ -1,9 +1,8 @@
 // Requests and their outcomes: resends, sockets that die, no service, progress, more time.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { closeAll, amqp, connect, reply, request, secret, serve, settle, until, WebSocket, worker } from './lib.mjs';
+import { closeAll, amqp, connect, reply, request, secret, serve, settle, until, WebSocket, worker, configFile } from './lib.mjs';
 
 const config = `
 [client]
@@ -22,9 +21,7 @@ order = "client"
 
 let foz;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/requests.toml';
-  writeFileSync(file, config);
-  foz = await serve(['--config', file]);
+  foz = await serve(['--config', configFile(config)]);
 });
 after(async () => {
   await closeAll();

@@ -1,8 +1,7 @@
 // Channels' settings: groups, presence, redelivery, order, what is no JSON.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { closeAll, amqp, connect, reply, request, serve, until, worker } from './lib.mjs';
+import { closeAll, amqp, connect, reply, request, serve, until, worker, configFile } from './lib.mjs';
 
 const config = `
 [client]
@@ -29,9 +28,7 @@ not_json = "base64"
 
 let foz;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/settings.toml';
-  writeFileSync(file, config);
-  foz = await serve(['--config', file]);
+  foz = await serve(['--config', configFile(config)]);
 });
 after(async () => {
   await closeAll();

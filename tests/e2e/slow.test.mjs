@@ -2,9 +2,8 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { closeAll, amqplib, broker, connect, onFoz, ownBroker, secret, serve, until, WebSocket, worker } from './lib.mjs';
+import { closeAll, amqplib, broker, connect, onFoz, ownBroker, serve, until, worker, rawClient, configFile } from './lib.mjs';
 
 // A broker that keeps little of OUT_TICKETS. The size of a stream's segments is fixed when it is declared.
 async function limited() {
@@ -23,8 +22,7 @@ async function limited() {
 
 let foz, connection, channel, url;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/slow.toml';
-  writeFileSync(file, '[limits]\nresume_entries = 20\nqueue_bytes = 600000\nrecent_bytes = 65536\n');
+  const file = configFile('[limits]\nresume_entries = 20\nqueue_bytes = 600000\nrecent_bytes = 65536\n');
   url = await limited();
   foz = await serve(['--config', file], url);
   connection = await amqplib.connect(url);
@@ -40,18 +38,9 @@ const say = (name, body) => channel.publish('OUTBOUND', name, Buffer.from(JSON.s
   { headers: { 'foz-broadcast': true }, messageId: name + '-' + JSON.stringify(body).slice(0, 40) });
 const position = async (client, name) => (await client.ask({ packet_action: 'consume', channel: name })).channels[name].position;
 
-// A raw socket that stops reading when it is told.
 async function raw(name, from) {
-  const socket = new WebSocket(foz.url.replace('http', 'ws') + '/primus/?resume=' + secret());
-  const self = { socket, heard: [], closed: undefined };
-  socket.on('message', (data) => {
-    const value = JSON.parse(data);
-    if (String(value).startsWith('primus::ping')) socket.send(JSON.stringify(value.replace('ping', 'pong')));
-    else self.heard.push(value);
-  });
-  socket.on('close', (code) => { self.closed = code; });
-  await once(socket, 'open');
-  socket.send(JSON.stringify({ packet_action: 'consume', channel: name, from }));
+  const self = await rawClient(foz.url);
+  self.send({ packet_action: 'consume', channel: name, from });
   await until(() => self.heard.length, 'it consumes');
   return self;
 }
@@ -104,13 +93,13 @@ test('who does not read: a volatile channel loses messages and says so; nobody e
   const slow = await raw('voice');
   const ann = await connect(foz.url);
   await position(ann, 'voice');
-  slow.socket._socket.pause();
+  slow.pause();
   const count = 150; // 30 MB: more than the kernel holds for a socket
   for (let i = 0; i < count; i += 1) {
     say('voice', { i, fill: 'z'.repeat(200_000) });
     await until(() => ann.messages().length === i + 1, 'ann hears each at once');
   }
-  slow.socket._socket.resume();
+  slow.resume();
   const gap = await until(() => slow.heard.find((e) => e.event === 'gap'), 'the gap is told', 20);
   assert.deepEqual([gap.channel, gap.cause], ['voice', 'slow']);
   assert.ok(messages(slow).length < count);
@@ -163,7 +152,7 @@ test('who asks and does not read the answers is slow, too', async () => {
     answered += 1;
   }, url);
   const slow = await raw('chat', 'now');
-  slow.socket._socket.pause();
+  slow.pause();
   const count = 150; // 30 MB: more than the kernel holds for a socket
   for (let i = 0; i < count; i += 1)
     slow.socket.send(JSON.stringify({ packet_action: 'publish', channel: 'chat', id: 'a' + i, ack: 'answer', message: {} }));
@@ -173,7 +162,7 @@ test('who asks and does not read the answers is slow, too', async () => {
   await position(ann, 'chat');
   say('chat', 'behind');
   await until(() => ann.messages().includes('behind'), 'all answers have come through the stream', 30);
-  slow.socket._socket.resume();
+  slow.resume();
   await until(() => slow.closed !== undefined, 'it is sent away', 20);
   assert.equal(slow.closed, 1013);
   assert.ok(slow.heard.filter((e) => e.event === 'answer').length < count);

@@ -2,8 +2,7 @@
 // differ (ids, times, positions) is replaced by the order in which it first appears.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { amqp, closeAll, chat, connect, secret, serve, tickets, until, voice } from './lib.mjs';
+import { amqp, closeAll, chat, connect, secret, serve, tickets, until, voice, configFile } from './lib.mjs';
 
 const config = `
 [channels.chat]
@@ -22,9 +21,7 @@ const names = ['chat', 'tickets', 'voice', 'quiet', 'gone'];
 
 let foz, services, worker, answers;
 before(async () => {
-  const file = process.env.FOZ_OUT + '/transcript.toml';
-  writeFileSync(file, config);
-  foz = await serve(['--config', file]);
+  foz = await serve(['--config', configFile(config)]);
   worker = await (await amqp()).createChannel();
   answers = (await worker.assertQueue('', { exclusive: true })).queue;
   services = [await chat(), await tickets(), await voice()];
