@@ -1,5 +1,5 @@
 // foz serve
-#include "aggregator/aggregator.hpp"
+#include "aggregator/shard/aggregator.hpp"
 #include "base/random.hpp"
 #include "cli/broker_thread.hpp"
 #include "cli/commands.hpp"

@@ -1,7 +1,7 @@
 // The aggregator on the admin port, and which of its counters are shown under which names.
 #pragma once
 
-#include "aggregator/snapshot.hpp"
+#include "aggregator/shard/snapshot.hpp"
 #include "base/clock.hpp"
 #include "ops/admin/rates.hpp"
 #include "ops/admin/source.hpp"

@@ -1,0 +1,273 @@
+#include "aggregator/session/requests.hpp"
+
+#include "aggregator/session/session.hpp"
+#include "aggregator/shard/hub.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace foz::aggregator {
+namespace {
+
+constexpr std::size_t outcome_bytes_max = 16 * 1024 * 1024;
+constexpr std::size_t waiters_max = 8;  // resends of one id that wait at once
+
+bool final(error_code code) {
+    return !retryable(code);
+}
+
+client_error error_from(const entry_answer& answer) {
+    const auto code = spec::parse_error_code(answer.code).value_or(error_code::dead_lettered);
+    if (code == error_code::timeout) return {code, "no service took the request in time"};
+    if (code == error_code::bad_answer) return {code, "the service's answer can't be passed on: " + answer.body};
+    return {code, "the service could not handle the request"};
+}
+
+}  // namespace
+
+// A request that something comes back to, and its patience.
+struct requests::open_request {
+    open_request(requests& o, std::shared_ptr<request> r) : owner(o), what(std::move(r)) {}
+    requests& owner;
+    const std::shared_ptr<request> what;
+    net::wheel_timer timer{this, [](open_request& self) { self.owner.on_timeout(std::shared_ptr(self.what)); }};
+};
+
+requests::requests(hub& home, std::size_t outcomes_max) : hub_(home), outcomes_max_(outcomes_max) {}
+requests::~requests() = default;
+
+bool requests::resend(const std::string& id_key, const waiter& who) {
+    if (const auto known = outcomes_.find(id_key); known != outcomes_.end()) {
+        tell(who, known->second);
+        return true;
+    }
+    const auto open = open_ids_.find(id_key);
+    if (open == open_ids_.end()) return false;
+    auto& waiters = open->second->waiters;
+    if (waiters.size() == waiters_max) std::erase_if(waiters, [&](const waiter& one) { return !socket_of(one); });
+    if (waiters.size() < waiters_max) {
+        waiters.push_back(who);
+    } else {
+        tell(who, to_json({error_code::overloaded, "too many requests wait for the outcome of this id"}, who.context));
+    }
+    return true;
+}
+
+void requests::begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience) {
+    if (!what->id_key.empty()) open_ids_[what->id_key] = what;
+    if (what->key.empty()) return;
+    // The same responder id again, without an id of its own: the one answer goes to who asked last.
+    if (const auto before = open_.find(what->key); before != open_.end()) end(std::shared_ptr(before->second->what));
+    const auto at = open_.emplace(what->key, std::make_unique<open_request>(*this, what)).first;
+    at->second->timer.start(hub_.home().wheel(), patience);
+    if (what->first_session != 0) ++waiting_[what->first_session];
+}
+
+void requests::on_outcome(const std::shared_ptr<request>& what, amqp::outcome result) {
+    if (auto error = error_of(result); error && !what->error) what->error = std::move(error);
+    if (--what->unconfirmed > 0) return;
+    if (what->error) {
+        // An answer may have come all the same when the outcome is unknown: then nobody is waiting any more.
+        const auto open = open_.find(what->key);
+        if (!what->key.empty() && (open == open_.end() || open->second->what != what)) return;
+        return fail(what, *what->error);
+    }
+    if (what->progress) tell_progress(*what, envelope::progress_state::confirmed, 0);
+    if (what->ack == envelope::ack_mode::answer || what->internal) return;
+    const auto receipt = [](const reply_context& context) {
+        const bool nameless = context.id.empty() && context.request_id.empty();
+        std::string json;
+        envelope::append(json, envelope::receipt_event{.id = context.id,
+                                                       .frame = nameless ? std::optional(context.frame) : std::nullopt,
+                                                       .warnings = context.warnings});
+        return json;
+    };
+    for_each_listener(*what, [&](const waiter& who) {
+        if (who.ack != envelope::ack_mode::none) tell(who, receipt(who.context));
+    });
+    if (what->id_key.empty()) return;
+    remember(*what, receipt({.id = what->waiters.front().context.id}));
+    open_ids_.erase(what->id_key);  // what follows, if anything, is progress
+}
+
+std::string requests::key_of(std::size_t channel, const contract::correlation& to) {
+    return std::to_string(channel) + '\n' + contract::to_string(to);
+}
+
+bool requests::take(std::size_t channel, const entry_answer& answer) {
+    const std::string key = key_of(channel, answer.to);
+    const auto at = open_.find(key);
+    if (at == open_.end()) return ended_.contains(key);
+    const auto what = at->second->what;
+    using kind = entry_answer::kind;
+    switch (answer.what) {
+        case kind::taken:
+            tell_progress(*what,
+                          answer.attempt > 1 ? envelope::progress_state::retrying : envelope::progress_state::taken,
+                          answer.attempt);
+            return true;
+        case kind::extend: {
+            const auto left = answer.deadline - unix_ms(hub_.home().time().wall_now());
+            if (left.count() > 0) at->second->timer.start(hub_.home().wheel(), left);
+            return true;
+        }
+        case kind::done:
+            tell_progress(*what, envelope::progress_state::done, 0);
+            // A request still awaits its answer, which the service may owe it.
+            if (what->ack != envelope::ack_mode::answer) end(what);
+            return true;
+        case kind::error: {
+            using state = envelope::progress_state;
+            const client_error error = error_from(answer);
+            tell_progress(*what, error.code == error_code::bad_answer ? state::done : state::dead_lettered, 0);
+            if (what->ack == envelope::ack_mode::answer || what->internal) {
+                fail(what, error);
+            } else {
+                end(what);
+            }
+            return true;
+        }
+        case kind::answer:
+        case kind::service_error:
+            break;
+    }
+    end(what);
+    if (what->internal) {
+        what->internal(&answer, nullptr);
+        return true;
+    }
+    for_each_listener(*what, [&](const waiter& who) {
+        if (who.ack == envelope::ack_mode::answer) tell(who, render(answer, who.context));
+    });
+    tell_progress(*what, envelope::progress_state::done, 0);
+    if (!what->id_key.empty()) remember(*what, render(answer, {.id = what->waiters.front().context.id}));
+    return true;
+}
+
+bool requests::waits_for(std::size_t channel, const entry_answer& answer) const {
+    return open_.contains(key_of(channel, answer.to));
+}
+
+std::size_t requests::waiting(std::uint64_t session) const {
+    const auto at = waiting_.find(session);
+    return at == waiting_.end() ? 0 : at->second;
+}
+
+void requests::interrupt(std::size_t channel) {
+    std::vector<std::shared_ptr<request>> cut;
+    for (const auto& [key, open] : open_)
+        if (open->what->channel == channel) cut.push_back(open->what);
+    for (const auto& what : cut)
+        fail(what, {error_code::interrupted,
+                    "the way back to the service was cut; it may or may not have handled the request"});
+}
+
+void requests::on_timeout(const std::shared_ptr<request>& what) {
+    if (what->ack != envelope::ack_mode::answer && !what->internal) return end(what);  // progress that nobody makes
+    fail(what, {error_code::timeout, "the service did not answer in time"});
+}
+
+void requests::end(const std::shared_ptr<request>& what) {
+    if (!what->id_key.empty()) open_ids_.erase(what->id_key);
+    if (what->key.empty() || open_.erase(what->key) == 0) return;
+    if (what->first_session != 0) {
+        const auto count = waiting_.find(what->first_session);
+        if (--count->second == 0) waiting_.erase(count);
+    }
+    if (!ended_.insert(what->key).second) return;
+    ended_order_.push_back(what->key);
+    if (ended_order_.size() <= outcomes_max_) return;
+    ended_.erase(ended_order_.front());
+    ended_order_.pop_front();
+}
+
+void requests::fail(const std::shared_ptr<request>& what, const client_error& error) {
+    end(what);
+    if (what->internal) return what->internal(nullptr, &error);
+    ++hub_.counters().frames_refused;
+    for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
+    if (what->id_key.empty() || !final(error.code)) return;
+    remember(*what, to_json(error, {.id = what->waiters.front().context.id}));
+}
+
+// Null when it has gone.
+session* requests::socket_of(const waiter& who) const {
+    session* const socket = hub_.find(who.session);
+    return socket && !socket->closing() ? socket : nullptr;
+}
+
+// A socket that has gone is left out when the same was asked on another one, too.
+void requests::for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const {
+    for (const waiter& who : what.waiters) {
+        const bool gone = !socket_of(who);
+        const auto stands_in = [&](const waiter& other) {
+            return other.context.request_id == who.context.request_id && (socket_of(other) || &other < &who);
+        };
+        if (!gone || std::ranges::none_of(what.waiters, stands_in)) work(who);
+    }
+}
+
+// When the socket has gone, the client's others are told: Primus comes back by itself, primus-responder and whoever
+// knows the message's id still wait, and whoever does not know them ignores it.
+void requests::tell(const waiter& who, const std::string& json) {
+    if (session* const socket = socket_of(who)) return socket->respond(who.context, json);
+    if (who.context.request_id.empty() && who.context.id.empty()) return;
+    hub_.reply(who.client, who.context, json);
+}
+
+void requests::tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt) {
+    using enum envelope::progress_state;
+    if (!what.progress) return;
+    // A service may be faster than the broker's confirm: what it has begun with has been confirmed.
+    if (!std::exchange(what.told_confirmed, true)) {
+        if (state != confirmed) tell_event(what, confirmed, 0);
+    } else if (state == confirmed) {
+        return;
+    }
+    tell_event(what, state, attempt);
+}
+
+void requests::tell_event(const request& what, envelope::progress_state state, std::uint64_t attempt) {
+    std::string json;
+    const bool retrying = state == envelope::progress_state::retrying;
+    envelope::append(json, envelope::progress_event{.id = what.waiters.front().context.id,
+                                                    .state = state,
+                                                    .attempt = retrying ? std::optional(attempt) : std::nullopt});
+    // No answer: it comes as a plain event, once on each socket that waits; when all have gone, on the client's others.
+    std::set<session*> told;
+    for (const waiter& who : what.waiters)
+        if (session* const socket = socket_of(who); socket && told.insert(socket).second) socket->respond({}, json);
+    if (told.empty()) hub_.reply(what.waiters.front().client, {}, json);
+}
+
+void requests::remember(const request& what, std::string json) {
+    const auto [at, fresh] = outcomes_.try_emplace(what.id_key, std::move(json));
+    if (!fresh) return;
+    outcome_bytes_ += at->second.size();
+    outcome_order_.push_back(what.id_key);
+    while (!outcome_order_.empty() && (outcomes_.size() > outcomes_max_ || outcome_bytes_ > outcome_bytes_max)) {
+        const auto oldest = outcomes_.find(outcome_order_.front());
+        outcome_bytes_ -= oldest->second.size();
+        outcomes_.erase(oldest);
+        outcome_order_.pop_front();
+    }
+}
+
+std::string requests::render(const entry_answer& answer, const reply_context& context) {
+    std::string json;
+    if (answer.what == entry_answer::kind::error) return to_json(error_from(answer), context);
+    if (answer.what == entry_answer::kind::answer) {
+        envelope::append(
+            json, envelope::answer_event{.id = context.id, .message = answer.body, .warnings = context.warnings});
+    } else {
+        envelope::append(json, envelope::error_event{.code = to_string(error_code::service),
+                                                     .message = "the service answered with an error",
+                                                     .id = context.id,
+                                                     .service_code = answer.code,
+                                                     .service = answer.body});
+    }
+    return json;
+}
+
+}  // namespace foz::aggregator

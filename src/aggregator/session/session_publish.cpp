@@ -1,0 +1,186 @@
+// Clients → services: the part of a session that publishes.
+#include "aggregator/session/session.hpp"
+#include "contract/names.hpp"
+#include "contract/receivers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace foz::aggregator {
+namespace {
+
+constexpr std::uint8_t persistent = 2;  // AMQP 0-9-1 §1.8, delivery-mode
+constexpr std::uint64_t no_service_retry_ms = 1'000;
+// How long the progress of a message is told that nobody awaits an answer to.
+constexpr std::chrono::milliseconds progress_patience = std::chrono::minutes(10);
+
+amqp::field_array names_of(std::span<const std::string_view> names) {
+    amqp::field_array all;
+    for (const std::string_view name : names) all.emplace_back(name);
+    return all;
+}
+
+std::string receivers(std::span<const std::string_view> names) {
+    return contract::encode_receivers(std::vector<std::string>(names.begin(), names.end()));
+}
+
+}  // namespace
+
+std::optional<client_error> session::check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
+                                                   bool from_responder,
+                                                   const std::vector<std::size_t>& channels) const {
+    const auto& allowed = hub_.config().publish_targets;
+    const std::string_view target = asked.publish_target.empty() ? contract::inbound_exchange : asked.publish_target;
+    if (std::find(allowed.begin(), allowed.end(), target) == allowed.end())
+        return client_error{error_code::forbidden, "this exchange is not open to clients", "publish_target"};
+    if (asked.type.starts_with(contract::reserved_type_prefix))
+        return client_error{error_code::forbidden, "types that begin with \"foz.\" are reserved", "type"};
+    if (asked.progress && asked.id.empty())
+        return client_error{error_code::bad_envelope, "progress is told by id: one is needed", "id"};
+    const bool request = ack == envelope::ack_mode::answer;
+    if (request && asked.id.empty() && !from_responder)
+        return client_error{error_code::bad_envelope, "a write that awaits an answer needs an id", "id"};
+    if ((request || asked.progress) && channels.size() != 1)
+        return client_error{error_code::ambiguous_channel, "a request names one channel", "channel"};
+    if ((request || asked.progress) && target != contract::inbound_exchange)
+        return client_error{error_code::bad_envelope, "nobody answers what goes straight to clients", "publish_target"};
+    if (target == contract::outbound_exchange && asked.to.empty())
+        return client_error{error_code::bad_envelope, "selects nobody", "distribution"};
+    for (const std::size_t channel : channels) {
+        if (!(request || asked.fail_fast) || !hub_.no_service(channel, asked.fail_fast)) continue;
+        client_error refused{error_code::no_service, "no service takes messages of this channel now"};
+        refused.retry_after_ms = no_service_retry_ms;
+        return refused;
+    }
+    if (!request && !asked.progress) return {};
+    if (hub_.reply_queue(channels.front()).empty())
+        return client_error{error_code::unavailable, "the broker can't be reached"};
+    if (hub_.asked().waiting(serial_) >= hub_.config().requests_per_session_max)
+        return client_error{error_code::overloaded, "too many requests of this socket wait for an answer"};
+    return {};
+}
+
+void session::publish(const envelope::envelope& asked, reply_context context) {
+    std::vector<std::size_t> channels;
+    if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
+    const bool responder = !context.request_id.empty();
+    const envelope::ack_mode ack = asked.ack.value_or(responder          ? envelope::ack_mode::answer
+                                                      : asked.id.empty() ? envelope::ack_mode::none
+                                                                         : envelope::ack_mode::confirmed);
+    const waiter who{.session = serial_, .client = client, .context = context, .ack = ack};
+    const std::string id_key =
+        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client.str() + '\n' + context.id;
+    // What is known has been checked before, and needs no service any more.
+    if (!id_key.empty() && hub_.asked().resend(id_key, who)) {
+        ++hub_.counters().resends;
+        return;
+    }
+    if (const auto error = check_publish(asked, ack, responder, channels)) return send_error(*error, context);
+
+    const auto what = std::make_shared<request>();
+    what->id_key = id_key;
+    what->channel = channels.front();
+    what->ack = ack;
+    what->progress = asked.progress;
+    what->waiters.push_back(who);
+    what->first_session = serial_;
+    what->unconfirmed = channels.size();
+    const bool comes_back = ack == envelope::ack_mode::answer || asked.progress;
+    for (const std::size_t channel : channels) {
+        amqp::publication message = make_publication(asked, channel, context);
+        if (comes_back) expect_answer(what, asked, context, message);
+        // The hub is asked for the session when the confirm comes: the socket may be gone by then.
+        hub_.publish(channel, std::move(message),
+                     [&home = hub_, what](amqp::outcome result) { home.asked().on_outcome(what, result); });
+    }
+    const auto patience = asked.timeout_ms
+                              ? std::chrono::milliseconds(*asked.timeout_ms)
+                              : (ack == envelope::ack_mode::answer ? hub_.config().request_timeout : progress_patience);
+    hub_.asked().begin(what, patience);
+}
+
+amqp::publication session::make_publication(const envelope::envelope& asked, std::size_t channel,
+                                            const reply_context& context) const {
+    const auto now = unix_ms(hub_.home().time().wall_now());
+    amqp::publication p;
+    p.exchange = asked.publish_target.empty() ? contract::inbound_exchange : asked.publish_target;
+    p.routing_key = hub_.config().channels[channel].name;
+    if (!asked.topic.empty()) p.routing_key.append(".").append(asked.topic);
+    p.body = asked.message;
+
+    amqp::basic_properties& properties = p.properties;
+    properties.content_type = "application/json";
+    properties.delivery_mode = persistent;
+    properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
+    const std::string own_id =
+        !context.id.empty() ? context.id : subscriber::session.str() + "." + std::to_string(context.frame);
+    properties.message_id = client.str() + "/" + own_id;
+    if (!asked.type.empty()) properties.type = asked.type;
+    if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
+
+    amqp::table headers;
+    headers.set(contract::header_client, client.view());
+    headers.set(contract::header_session, subscriber::session.view());
+    if (!asked.topic.empty()) headers.set(contract::header_topic, asked.topic);
+    if (p.exchange == contract::outbound_exchange) {
+        // Straight to clients: the distribution selects the receivers.
+        if (asked.to.broadcast) headers.set(contract::header_broadcast, true);
+        if (!asked.to.multicast.empty()) headers.set(contract::header_multicast, receivers(asked.to.multicast));
+        if (!asked.to.direct.empty()) headers.set(contract::header_direct, receivers(asked.to.direct));
+    } else if (!asked.to.empty()) {
+        amqp::table wish;
+        wish.set("broadcast", asked.to.broadcast);
+        wish.set("multicast", names_of(asked.to.multicast));
+        wish.set("direct", names_of(asked.to.direct));
+        headers.set(contract::header_distribution, std::move(wish));
+    }
+    properties.headers = std::move(headers);
+    return p;
+}
+
+amqp::publication session::make_internal(std::size_t channel, std::string_view type, std::string body) const {
+    amqp::publication p;
+    p.exchange = contract::inbound_exchange;
+    p.routing_key = hub_.config().channels[channel].name;
+    p.body = std::move(body);
+    p.properties.content_type = "application/json";
+    p.properties.delivery_mode = persistent;
+    p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count() / 1000);
+    if (!type.empty()) p.properties.type = type;
+    amqp::table headers;
+    headers.set(contract::header_client, client.view());
+    headers.set(contract::header_session, subscriber::session.view());
+    p.properties.headers = std::move(headers);
+    return p;
+}
+
+void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
+                            const reply_context& context, amqp::publication& message) const {
+    const bool responder = !context.request_id.empty();
+    contract::correlation id{.client = client};
+    if (responder) {
+        id.request = context.request_id;
+        id.socket = contract::socket_mark(subscriber::session.view());
+        id.id = context.id;
+    } else {
+        id.kind = contract::correlation::request_kind::message;
+        id.request = context.id;
+    }
+    what->key = requests::key_of(what->channel, id);
+
+    amqp::basic_properties& properties = message.properties;
+    properties.reply_to = hub_.reply_queue(what->channel);
+    properties.correlation_id = contract::to_string(id);
+    if (asked.progress) properties.headers->set(contract::header_progress, true);
+    if (what->ack != envelope::ack_mode::answer) return;
+    // What has timed out is not run later.
+    const auto patience =
+        asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : hub_.config().request_timeout;
+    const auto life =
+        std::min<std::uint64_t>(asked.expires_ms.value_or(UINT64_MAX), static_cast<std::uint64_t>(patience.count()));
+    properties.expiration = std::to_string(life);
+    const auto deadline = unix_ms(hub_.home().time().wall_now()) + patience;
+    properties.headers->set(contract::header_deadline, static_cast<std::int64_t>(deadline.count()));
+}
+
+}  // namespace foz::aggregator

@@ -1,0 +1,102 @@
+// The aggregator as a whole: what `foz serve` runs.
+#pragma once
+
+#include "aggregator/feed/catch_up.hpp"
+#include "aggregator/feed/dead_notices.hpp"
+#include "aggregator/feed/readers.hpp"
+#include "aggregator/feed/service_watch.hpp"
+#include "aggregator/settings.hpp"
+#include "aggregator/shard/front.hpp"
+#include "aggregator/shard/hub.hpp"
+#include "net/runtime.hpp"
+#include "ws/conn/server.hpp"
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace foz::aggregator {
+
+struct snapshot;
+
+// What the outside is told. Called on shard 0.
+class aggregator_events {
+public:
+    // Every channel can be heard for the first time; clients are let in.
+    virtual void on_ready() = 0;
+    // It can't start: a queue that exists with other arguments, a refused password. One line for people.
+    virtual void on_start_failed(const std::string& why) = 0;
+    // Something that whoever runs it should know: a broker that went or came, dropped messages.
+    virtual void on_notice(const std::string& text) = 0;
+
+protected:
+    ~aggregator_events() = default;
+};
+
+struct aggregator_counters {
+    std::uint64_t outbound = 0;                 // messages read for clients
+    std::array<std::uint64_t, 6> dropped = {};  // of these, by drop_reason
+    std::uint64_t gaps = 0;
+};
+
+// Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a hub, a front and a
+// server on each shard.
+class aggregator final : private reader_sink, private amqp::client_events {
+public:
+    // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
+    aggregator(net::runtime& cores, settings all, aggregator_events& events);
+    ~aggregator();
+
+    // Before the runtime runs.
+    void start();
+    // On shard 0, once: takes no further clients, sends those who are there away, waits for what is in flight (at most
+    // `within`), closes the connections to the broker, then stops the runtime.
+    void drain(std::chrono::milliseconds within = std::chrono::seconds(5));
+
+    std::uint16_t port() const noexcept { return port_; }
+    const aggregator_counters& counters() const noexcept { return counters_; }
+    // On shard 0, while the runtime runs. `done` is called there, soon and not inside.
+    void collect(std::function<void(snapshot)> done);
+
+private:
+    struct core;
+
+    void on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) override;
+    void on_attached(std::size_t channel, const std::string& reply_queue) override;
+    void on_detached(std::size_t channel, const amqp::error& why) override;
+    void on_gap(std::size_t channel, envelope::gap_cause cause) override;
+
+    void on_connected(const std::string& where) override;
+    void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
+    void on_blocked(bool blocked, const std::string& reason) override;
+
+    void for_each_hub(const std::function<void(hub&)>& work);
+    void for_each_core(const std::function<void(hub&, const ws::server&)>& work);
+    std::string why_not_ready() const;
+    boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
+    void start_failed(const amqp::error& why, const std::string& what);
+
+    net::runtime& cores_;
+    const settings settings_;
+    aggregator_events& events_;
+    std::optional<boost::asio::ssl::context> tls_;
+    front_state front_state_;
+    amqp::client consume_;
+    amqp::client streams_;
+    amqp::client own_publish_;  // for what the aggregator itself says: markers, errors of dead letters
+    amqp::publisher markers_;
+    std::vector<std::unique_ptr<core>> cores_state_;  // one for each shard
+    std::vector<std::unique_ptr<reader>> readers_;
+    std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
+    std::unique_ptr<service_watch> watch_;
+    std::unique_ptr<dead_notices> notices_;
+    std::vector<bool> attached_;
+    aggregator_counters counters_;
+    std::string last_problem_;
+    std::uint16_t port_ = 0;
+};
+
+}  // namespace foz::aggregator

@@ -1,0 +1,39 @@
+// What a shard's port answers: files, health, Primus' routes, and the upgrade of a client whose identity is known.
+#pragma once
+
+#include "aggregator/session/session.hpp"
+#include "aggregator/shard/hub.hpp"
+#include "ws/conn/connection.hpp"
+
+#include <atomic>
+#include <optional>
+#include <string>
+
+namespace foz::aggregator {
+
+// Read on every shard.
+struct front_state {
+    std::atomic<bool> ready = false;  // every channel can be heard
+    // Set before the shards run:
+    unsigned shards = 1;
+    std::string primus_js;
+    std::string foz_js;
+};
+
+class front final : public ws::application {
+public:
+    // All outlive the front.
+    front(hub& home, const front_state& state) : hub_(home), state_(state) {}
+
+    ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
+
+private:
+    ws::decision library(const ws::http_request& request, const std::string& source) const;
+    ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
+    ws::http_response file(std::string_view path) const;
+
+    hub& hub_;
+    const front_state& state_;
+};
+
+}  // namespace foz::aggregator
