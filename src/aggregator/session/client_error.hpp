@@ -1,7 +1,7 @@
 // What a client is told when something went wrong, and what the telling needs to know about the frame.
 #pragma once
 
-#include "amqp/conn/publisher.hpp"
+#include "amqp/codec/publication.hpp"
 #include "spec/codes.hpp"
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amqp/codec/methods.hpp"
+#include "amqp/codec/publication.hpp"
 #include "amqp/conn/channel.hpp"
 #include "base/clock.hpp"
 #include "net/timing_wheel.hpp"
@@ -15,24 +16,6 @@
 #include <string>
 
 namespace foz::amqp {
-
-enum class outcome {
-    confirmed,    // the broker has taken responsibility
-    unroutable,   // mandatory, and no queue took it (basic.return)
-    rejected,     // refused again and again: a full queue that rejects publishes
-    overloaded,   // not sent: too much is waiting for confirms already
-    unavailable,  // not sent within its deadline: no broker
-    unknown,      // sent, but not confirmed within its deadline; it may or may not have arrived
-    invalid,      // can't be encoded (a name of more than 255 octets, headers larger than a frame)
-};
-
-struct publication {
-    std::string exchange;
-    std::string routing_key;
-    basic_properties properties;
-    std::string body;
-    bool mandatory = true;
-};
 
 struct publisher_options {
     std::size_t pending_bytes_limit = 64 * 1024 * 1024;  // of bodies, sent or waiting
