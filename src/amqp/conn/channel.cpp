@@ -115,8 +115,10 @@ void channel::on_method(method&& received) {
         lose({errc::channel_closed, closing->reply_code, closing->reply_text});
         return retry_later();
     }
-    if (const auto* ack = std::get_if<basic_ack>(&received))
+    if (const auto* ack = std::get_if<basic_ack>(&received)) {
+        if (owner_) owner_->last_confirm_ = owner_->home().time().now();
         return handler_->on_confirm(*this, ack->delivery_tag, ack->multiple, true);
+    }
     if (const auto* nack = std::get_if<basic_nack>(&received))
         return handler_->on_confirm(*this, nack->delivery_tag, nack->multiple, false);
     if (const auto* cancelled = std::get_if<basic_cancel>(&received))

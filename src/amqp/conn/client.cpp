@@ -103,6 +103,13 @@ void client::retry(const error& why) {
     if (events_) events_->on_disconnected(why, pause);
 }
 
+bool client::next_url(const error& why, steady_time unless_confirmed_since) {
+    if (!connected_ || stopping_ || last_confirm_ >= unless_confirmed_since) return false;
+    ++counters_.moved_on;
+    connection_->abandon(why);
+    return true;
+}
+
 void client::on_blocked(connection&, bool blocked, const std::string& reason) {
     blocked_ = blocked;
     if (blocked) ++counters_.blocked;

@@ -36,6 +36,7 @@ struct client_counters {
     std::uint64_t connect_failures = 0;
     std::uint64_t disconnects = 0;  // connections that were open and were lost
     std::uint64_t blocked = 0;      // times that the broker blocked us
+    std::uint64_t moved_on = 0;     // connections that were given up for the next URL
 };
 
 // Told about the connection as a whole. Called on the client's shard; may not destroy the client.
@@ -65,6 +66,10 @@ public:
     // A channel that is open whenever the connection is. The handler outlives the client's stop() or calls
     // channel::close() first. Its set_up() runs at every opening.
     std::shared_ptr<channel> open_channel(channel_handler& handler);
+
+    // Gives the connection up and connects to the next URL at once. False when there is none, or when something was
+    // confirmed through it since: then it is not what is sick.
+    bool next_url(const error& why, steady_time unless_confirmed_since);
 
     // Closes the connection in an orderly way (connection.close, at most two seconds) and ends all retries.
     asio::awaitable<void> stop();
@@ -98,7 +103,8 @@ private:
     client_counters counters_;
     std::string where_;  // the URL of the last attempt, without its password
     std::size_t next_url_ = 0;
-    unsigned failures_ = 0;  // in a row
+    unsigned failures_ = 0;       // in a row
+    steady_time last_confirm_{};  // on any channel
     bool connected_ = false;
     bool blocked_ = false;
     bool stopping_ = false;

@@ -70,6 +70,10 @@ void connection::close() {
     limit_timer_.start(home().wheel(), close_timeout);
 }
 
+void connection::abandon(const error& why) {
+    end(why);
+}
+
 std::optional<std::uint16_t> connection::attach(channel_port& port) {
     // Numbers are taken in turn, so that one that was just closed rests as long as possible.
     for (std::uint32_t tries = 0; tries < channel_max_; ++tries) {

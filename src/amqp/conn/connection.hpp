@@ -67,6 +67,8 @@ public:
     void start();
     // connection.close, then on_closed() with errc::stopped when the broker has answered or two seconds have passed.
     void close();
+    // Ends at once, without a word to a broker that is not expected to listen: on_closed() with `why`.
+    void abandon(const error& why);
 
     // A free channel number for the port, or nothing when all are in use. The port sends channel.open itself.
     std::optional<std::uint16_t> attach(channel_port& port);
