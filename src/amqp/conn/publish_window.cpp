@@ -27,7 +27,8 @@ std::size_t octets_of(const publication& p) noexcept {
 
 }  // namespace
 
-publish_window::publish_window(publisher_options limits) : limits_(limits) {
+publish_window::publish_window(publisher_options limits)
+    : limits_(limits), window_(std::min(limits.in_flight_min, limits.in_flight_limit)) {
     assert(limits_.in_flight_limit > 0);
     assert(limits_.key_high_mark <= limits_.key_waiting_limit);
 }
@@ -186,9 +187,13 @@ std::uint32_t publish_window::next_slot() {
 
 const publication* publish_window::next_to_send() {
     selected_ = none;
-    if (!open_ || blocked_ || draining_ || in_flight_ >= limits_.in_flight_limit) return nullptr;
+    if (!open_ || blocked_ || draining_) return nullptr;
     const std::uint32_t slot = next_slot();
     if (slot == none) return nullptr;
+    if (in_flight_ >= window_) {
+        round_.limited = true;
+        return nullptr;
+    }
     const entry& e = entries_[slot];
     if (in_flight_ > 0 && in_flight_octets_ + e.octets > limits_.in_flight_octets_limit) return nullptr;
     selected_ = slot;
@@ -215,11 +220,14 @@ void publish_window::sent(steady_time now) {
         drop_if_unused(key);
     }
     if (std::exchange(e.ever_sent, true)) ++counters_.repeated;
-    if (in_flight_ == 0) last_answer_ = now;
+    if (in_flight_ == 0) {
+        last_answer_ = now;
+        begin_round(now);
+    }
     e.where = state::in_flight;
     e.returned = false;
     e.tag = first_tag_ + flight_.size();
-    flight_.push_back({.slot = slot, .octets = e.octets});
+    flight_.push_back({.slot = slot, .octets = e.octets, .sent_at = now});
     ++in_flight_;
     in_flight_octets_ += e.octets;
     check_invariants();
@@ -239,6 +247,7 @@ void publish_window::opened(steady_time now) {
     first_tag_ = 1;
     last_answer_ = now;
     reopened_late_at_.reset();
+    quickest_ = std::chrono::nanoseconds::max();
 }
 
 // Everything that is unsettled and was sent is sent again in the next opening, in the order of submission.
@@ -269,6 +278,7 @@ void publish_window::confirmed(std::uint64_t tag, bool multiple, bool positive, 
     if (tag < first_tag_ || tag >= first_tag_ + flight_.size()) return;  // known already, or never sent
     const std::size_t last = static_cast<std::size_t>(tag - first_tag_);
     for (std::size_t i = multiple ? 0 : last; i <= last; ++i) answered(flight_[i], positive, now);
+    fit_window(tag, now);
     pop_answered();
     retry_refused(now);
     check_invariants();
@@ -280,6 +290,8 @@ void publish_window::answered(flight& f, bool positive, steady_time now) {
     in_flight_octets_ -= f.octets;
     last_answer_ = now;
     late_ = 0;
+    ++round_.answered;
+    quickest_ = std::min<std::chrono::nanoseconds>(quickest_, now - f.sent_at);
     if (f.slot == none) return;
     const std::uint32_t slot = f.slot;
     entry& e = entries_[slot];
@@ -293,6 +305,26 @@ void publish_window::answered(flight& f, bool positive, steady_time now) {
     e.where = state::again;
     again_.push_back(slot);
     draining_ = true;
+}
+
+void publish_window::begin_round(steady_time now) {
+    round_ = {.last_tag = first_tag_ + flight_.size(), .began = now};
+}
+
+// What is confirmed in a time is what may be in flight for that time (Little's law). A round that was not held up by
+// the window says nothing about it.
+void publish_window::fit_window(std::uint64_t tag, steady_time now) {
+    if (tag < round_.last_tag) return;
+    const auto took = now - round_.began;
+    if (round_.limited && took.count() > 0) {
+        const auto target = std::chrono::nanoseconds(limits_.confirm_target) + 2 * quickest_;
+        const double fits = static_cast<double>(round_.answered) * static_cast<double>(target.count()) /
+                            static_cast<double>(std::chrono::nanoseconds(took).count());
+        const double next = std::clamp(fits, static_cast<double>(window_) / 2, static_cast<double>(window_) * 2);
+        window_ = std::clamp(static_cast<std::size_t>(next), std::min(limits_.in_flight_min, limits_.in_flight_limit),
+                             limits_.in_flight_limit);
+    }
+    begin_round(now);
 }
 
 void publish_window::pop_answered() {

@@ -35,9 +35,13 @@ struct publish_options {
 
 // "Octets" are those of bodies and names, plus message_octets for each message.
 struct publisher_options {
-    // The window: what may be unconfirmed at a time. A message that is larger than the window goes alone.
-    std::size_t in_flight_limit = 1'024;
-    std::size_t in_flight_octets_limit = 1024 * 1024;
+    // The window: what may be unconfirmed at a time. Between the two numbers it is what the broker confirms within
+    // confirm_target (and twice its quickest confirm): so much keeps it busy, more would only make everybody else's
+    // confirms wait. A message that is larger than the window goes alone.
+    std::size_t in_flight_min = 256;
+    std::size_t in_flight_limit = 8'192;
+    std::size_t in_flight_octets_limit = 4 * 1024 * 1024;
+    std::chrono::milliseconds confirm_target{10};
     // Beyond these a message is refused (outcome::overloaded): everything together, and what waits of one key.
     std::size_t pending_limit = 100'000;
     std::size_t pending_octets_limit = 64 * 1024 * 1024;
@@ -137,6 +141,7 @@ public:
     std::size_t waiting() const noexcept { return waiting_; }      // of these, never sent
     std::size_t in_flight() const noexcept { return in_flight_; }  // sent on this opening and not answered
     std::size_t in_flight_octets() const noexcept { return in_flight_octets_; }
+    std::size_t window() const noexcept { return window_; }  // messages that may be in flight now
     // Nothing to wait for: tick() would do nothing until something is submitted.
     bool idle() const noexcept { return pending_ == 0 && flight_.empty(); }
     // When tick() is to be called next, if not idle.
@@ -171,7 +176,15 @@ private:
     struct flight {
         std::uint32_t slot = none;
         std::size_t octets = 0;
+        steady_time sent_at{};
         bool answered = false;
+    };
+    // From one message's sending to its answer, over and over: what the broker confirms in a given time.
+    struct round {
+        std::uint64_t last_tag = 0;
+        steady_time began{};
+        std::size_t answered = 0;
+        bool limited = false;  // something waited for a place
     };
 
     bool over_limits(const key_state* of, std::string_view key, std::size_t octets) const noexcept;
@@ -185,6 +198,8 @@ private:
     void drop_if_unused(std::uint32_t key);
     std::uint32_t next_slot();
     void answered(flight& f, bool positive, steady_time now);
+    void fit_window(std::uint64_t tag, steady_time now);
+    void begin_round(steady_time now);
     void pop_answered();
     void retry_refused(steady_time now);
     void judge_lateness(steady_time now);
@@ -209,6 +224,9 @@ private:
     std::size_t pending_ = 0, pending_octets_ = 0;
     std::size_t waiting_ = 0, waiting_keys_ = 0;
     std::size_t in_flight_ = 0, in_flight_octets_ = 0;
+    std::size_t window_;
+    round round_;
+    std::chrono::nanoseconds quickest_ = std::chrono::nanoseconds::max();  // confirm of this opening
 
     bool open_ = false;
     bool blocked_ = false;

@@ -13,6 +13,41 @@ namespace foz::amqp {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+TEST(publish_window, the_window_becomes_what_the_broker_confirms_within_the_target) {
+    table_top t({.in_flight_min = 10, .in_flight_limit = 100, .confirm_target = 20ms});
+    t.open();
+    std::uint64_t tag = 0;
+    // A broker that needs so long for a message, one after the other; never too little waits.
+    const auto serve = [&](std::chrono::microseconds each, int messages) {
+        for (int i = 0; i < messages; ++i) {
+            while (t.window.waiting() < 200) t.submit("k", "x", false, 600s);
+            t.send();
+            t.now += each;
+            t.confirm(++tag);
+        }
+    };
+    serve(500us, 400);
+    EXPECT_NEAR(static_cast<double>(t.window.window()), 42, 4)
+        << "20 ms of 2 messages a millisecond, and their latency";
+    EXPECT_EQ(t.window.in_flight() + 1, t.window.window());
+    serve(50us, 2'000);
+    EXPECT_EQ(t.window.window(), 100u) << "its limit";
+    serve(10ms, 400);
+    EXPECT_EQ(t.window.window(), 10u) << "its minimum";
+}
+
+TEST(publish_window, a_publisher_that_is_not_held_up_keeps_its_window) {
+    table_top t({.in_flight_min = 10, .in_flight_limit = 100});
+    t.open();
+    for (std::uint64_t tag = 1; tag <= 100; ++tag) {
+        t.submit("k", "x");
+        t.send();
+        t.now += 5ms;
+        t.confirm(tag);
+    }
+    EXPECT_EQ(t.window.window(), 10u);
+}
+
 TEST(publish_window, a_key_is_full_at_its_high_mark_and_told_at_half_of_it) {
     table_top t({.in_flight_limit = 1, .key_high_mark = 4});
     t.open();
