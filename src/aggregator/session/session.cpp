@@ -56,7 +56,7 @@ void session::on_closed(ws::close_code, std::string_view, bool) {
 // Primus pings from the server; a client that was silent for a whole interval is gone. It may come back: no
 // primus::server::close.
 void session::on_ping_interval() {
-    if (!std::exchange(heard_since_ping_, false)) {
+    if (!std::exchange(heard_since_ping_, false) && socket_->silent_for(hub_.config().ping_interval)) {
         ++hub_.counters().silent_closed;
         closing_ = true;
         return socket_->abort();
@@ -141,7 +141,7 @@ void session::on_response(std::string_view id, std::string_view data) {
 
 void session::deliver(const frame_ref& frame, const entry& message) {
     if (closing_ || (!resuming_.empty() && resuming_.contains(message.channel))) return;
-    if (socket_->queued_bytes() > hub_.config().queue_bytes_max) {
+    if (socket_->slow({.queued_bytes_max = hub_.config().queue_bytes_max})) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (message.durable) return close_slow();
         ++hub_.counters().deliveries_dropped;
@@ -211,7 +211,7 @@ void session::send_error(const client_error& error, const reply_context& context
 void session::respond(const reply_context& context, std::string_view json) {
     if (closing_) return;
     // Who asks and does not read the answers is slow, too.
-    if (socket_->queued_bytes() > hub_.config().queue_bytes_max) return close_slow();
+    if (socket_->slow({.queued_bytes_max = hub_.config().queue_bytes_max})) return close_slow();
     if (context.request_id.empty()) return socket_->send_text(json);
     std::string framed;
     primus::append_response(framed, context.request_id, json);
