@@ -45,6 +45,13 @@ struct settings {
     std::size_t subscriptions_per_session_max = 1'000;  // groups and topics of all channels together
     std::size_t deduplication_window = 10'000;          // message ids remembered for each channel
     std::uint16_t stream_prefetch = 1'000;
+    // Read from a durable channel and not yet dispatched by every shard: more, and its reader stops until they have.
+    std::size_t reader_bytes_max = 32 * 1024 * 1024;
+    // A starting aggregator begins so many entries before the end of a stream: those who come back find them in memory.
+    std::size_t history_entries = 20'000;
+    // What an expiration is believed to be off by when an older message is replayed: publishers have clocks of their
+    // own.
+    std::chrono::milliseconds clock_tolerance = std::chrono::seconds(5);
 
     // For those who come back: recent messages of each durable channel that are kept in memory, and how many entries of
     // its stream one resume may read before it is told of a gap instead.

@@ -202,6 +202,8 @@ std::string_view to_string(gap_cause cause) noexcept {
             return "too_far";
         case gap_cause::slow:
             return "slow";
+        case gap_cause::too_large:
+            return "too_large";
     }
     return {};
 }

@@ -25,10 +25,15 @@ ALLOWED = {
     "broker/front": {"base", "amqp/codec", "net", "broker/core"},
     "broker/definitions": {"base", "amqp/codec", "broker/core", "broker/front"},
     "broker": {"base", "net", "broker/core", "broker/definitions", "broker/store", "broker/front"},
-    "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract"},
+    "aggregator": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract",
+                   "aggregator/settings.hpp", "aggregator/channel", "aggregator/feed"},
+    "aggregator/settings.hpp": {"amqp/codec", "net", "contract"},
+    "aggregator/channel": {"base", "envelope", "contract"},
+    "aggregator/feed": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "contract",
+                        "aggregator/settings.hpp", "aggregator/channel"},
     "service": {"base", "amqp/codec", "net", "amqp/conn", "contract"},
-    "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator", "broker"},
-    "cli": {"base", "broker", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "service", "contract", "ops"},
+    "ops": {"base", "amqp/codec", "net", "amqp/conn", "ws/conn", "contract", "aggregator", "aggregator/settings.hpp", "broker"},
+    "cli": {"base", "broker", "amqp/codec", "ws/codec", "primus", "net", "amqp/conn", "aggregator", "aggregator/settings.hpp", "service", "contract", "ops"},
 }
 # A codec takes octets and gives values: nothing of it may open a socket.
 NO_IO = {"base", "amqp/codec", "ws/codec", "primus", "envelope", "broker/core"}

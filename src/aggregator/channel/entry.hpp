@@ -67,4 +67,12 @@ struct entry {
 
 using entry_ref = std::shared_ptr<const entry>;
 
+// For replays: what is live is delivered whatever its publisher's clock says, which ours differs from by up to
+// `tolerance`.
+inline bool has_expired(const entry& what, wall_time now, std::chrono::milliseconds tolerance) {
+    if (what.end_of_life_ms == 0) return false;
+    const auto earliest = (unix_ms(now) - tolerance).count();
+    return earliest > 0 && static_cast<std::uint64_t>(earliest) > what.end_of_life_ms;
+}
+
 }  // namespace foz::aggregator

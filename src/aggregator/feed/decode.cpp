@@ -185,6 +185,8 @@ std::string_view to_text(drop_reason reason) noexcept {
             return "its type, message_id, routing key or a foz-* header is not UTF-8";
         case drop_reason::no_receiver:
             return "neither foz-* headers nor a correlation_id of ours";
+        case drop_reason::too_large:
+            return "its content is larger than this aggregator reads";
         case drop_reason::expired:
         case drop_reason::ours:
             return {};
@@ -192,7 +194,7 @@ std::string_view to_text(drop_reason reason) noexcept {
     return {};
 }
 
-decoded decode(const amqp::delivery& from, const decode_source& source, wall_time now) {
+decoded decode(const amqp::delivery& from, const decode_source& source) {
     const amqp::basic_properties& properties = from.properties;
     const std::string message_id = properties.message_id.value_or("");
     decoded result{.message = {.channel = source.channel, .durable = source.durable}};
@@ -208,9 +210,7 @@ decoded decode(const amqp::delivery& from, const decode_source& source, wall_tim
 
     const std::string type = properties.type.value_or("");
     if (type == contract::type_marker) return dropped(drop_reason::ours);
-    const auto end = end_of_life_ms(properties);
-    made.end_of_life_ms = end.value_or(0);
-    if (end && static_cast<std::uint64_t>(unix_ms(now).count()) > *end) return dropped(drop_reason::expired);
+    made.end_of_life_ms = end_of_life_ms(properties).value_or(0);
     std::string encoded;
     std::optional<std::string_view> body = from.body;
     if (!is_json(from.body)) {

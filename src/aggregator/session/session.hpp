@@ -35,7 +35,7 @@ public:
 
     // From the hub.
     void deliver(const frame_ref& frame, const entry& message);
-    void take_page(catch_up_page page);
+    void take_page(const reading_id& who, const page& what);
     void tell_position(std::size_t channel, const frame_ref& frame);
     // Live from now on, wherever it was.
     void end_resume(std::size_t channel);
@@ -63,7 +63,7 @@ private:
         std::uint64_t said_s = 0;   // the last time that an entry has named
         std::size_t entries = 0;
         bool reading_stream = false;
-        std::function<void(bool)> taken;  // a page waits to be acknowledged until the socket has drained
+        bool page_open = false;  // a page waits to be acknowledged until the socket has drained
         // Runs while the socket does not drain; what the aggregator owes is waited for.
         net::wheel_timer patience{this, [](resuming& self) { self.owner.close_slow(); }};
     };
@@ -120,6 +120,7 @@ private:
     // session_resume.cpp
     void resume(std::size_t channel, const envelope::resume_from& from);
     void read_stream(resuming& state, envelope::resume_from from);
+    reading_id id_of(const resuming& state) const;
     void pump(std::size_t channel);
     bool replay(resuming& state, const entry_ref& entry);
     const entry_route* route_to_me(const entry& entry) const;

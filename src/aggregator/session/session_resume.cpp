@@ -37,12 +37,11 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
     if (from.what == kind::since) state.since_s = from.since_ms / 1000;
     if (recent.empty()) return read_stream(state, from);
     if (from.what == kind::at) {
-        const envelope::position& head = *recent.back().where;
         const auto entry = recent.from(from.where.offset);
         const bool known = entry != recent.end() && (*entry)->where->offset == from.where.offset;
-        if (from.where.offset > head.offset || (known && *(*entry)->where != from.where)) {
+        if (known && *(*entry)->where != from.where) {
             // That position is of another stream of this name.
-            tell_gap(channel, envelope::gap_cause::recreated, head);
+            tell_gap(channel, envelope::gap_cause::recreated, *recent.back().where);
             return end_resume(channel);
         }
         if (!known) return read_stream(state, from);
@@ -63,47 +62,46 @@ void session::read_stream(resuming& state, envelope::resume_from from) {
     const auto now = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count());
     if (from.what == kind::since) from.since_ms = std::min(from.since_ms, now);
     state.reading_stream = true;
-    hub_.catch_up({.channel = state.channel,
-                   .from = from,
-                   .home = &hub_,
-                   .session = serial_,
-                   .ticket = state.ticket,
-                   .has_recent = !hub_.recent(state.channel).empty()});
+    hub_.catch_up({.who = id_of(state), .from = from});
 }
 
-void session::take_page(catch_up_page page) {
-    const auto at = resuming_.find(page.job.channel);
-    if (at == resuming_.end() || at->second.ticket != page.job.ticket || closing_) return page.taken(false);
+reading_id session::id_of(const resuming& state) const {
+    return {.channel = state.channel, .shard = hub_.home().index(), .session = serial_, .ticket = state.ticket};
+}
+
+void session::take_page(const reading_id& who, const page& what) {
+    const auto at = resuming_.find(who.channel);
+    if (at == resuming_.end() || at->second.ticket != who.ticket || closing_) return hub_.taken(who, false);
     resuming& state = at->second;
     const recent_messages& recent = hub_.recent(state.channel);
-    const auto& entries = *page.entries;
-    if (page.gap) {
-        const bool any = page.begin < entries.size();
-        tell_gap(state.channel, *page.gap, any ? entries[page.begin]->where : hub_.position(state.channel));
-        if (*page.gap == envelope::gap_cause::recreated) {
-            end_resume(page.job.channel);
-            return page.taken(false);
+    const auto& entries = *what.entries;
+    if (what.gap) {
+        const bool any = what.begin < entries.size();
+        tell_gap(state.channel, *what.gap, any ? entries[what.begin]->where : hub_.position(state.channel));
+        if (*what.gap == envelope::gap_cause::recreated) {
+            end_resume(who.channel);
+            return hub_.taken(who, false);
         }
     }
-    for (std::size_t i = page.begin; i < entries.size(); ++i) {
+    const auto meet_recent = [&] {
+        state.reading_stream = false;
+        hub_.taken(who, false);
+        pump(who.channel);
+    };
+    for (std::size_t i = what.begin; i < entries.size(); ++i) {
         state.next_offset = entries[i]->where->offset;
-        if (!recent.empty() && state.next_offset >= recent.front().where->offset) {
-            state.reading_stream = false;
-            page.taken(false);
-            return pump(page.job.channel);
-        }
-        if (!replay(state, entries[i])) return page.taken(false);
+        if (!recent.empty() && state.next_offset >= recent.front().where->offset) return meet_recent();
+        if (!replay(state, entries[i])) return hub_.taken(who, false);
         state.next_offset += 1;
     }
-    if (page.last) {
-        state.reading_stream = false;
-        if (!recent.empty()) state.next_offset = std::max(state.next_offset, recent.front().where->offset);
-        page.taken(false);
-        return pump(page.job.channel);
+    if (what.last) {
+        if (!state.last && !recent.empty())
+            state.next_offset = std::max(state.next_offset, recent.front().where->offset);
+        return meet_recent();
     }
-    if (socket_->queued_bytes() <= burst_bytes) return page.taken(true);
+    if (socket_->queued_bytes() <= burst_bytes) return hub_.taken(who, true);
     state.patience.start(hub_.home().wheel(), patience_max);
-    state.taken = std::move(page.taken);
+    state.page_open = true;
 }
 
 // Delivers recent messages until the socket has enough for now, or nothing is left: then the channel is live.
@@ -112,7 +110,7 @@ void session::pump(std::size_t channel) {
     if (at == resuming_.end() || closing_) return;
     resuming& state = at->second;
     state.patience.cancel();
-    if (state.taken) return std::exchange(state.taken, {})(true);
+    if (std::exchange(state.page_open, false)) return hub_.taken(id_of(state), true);
     if (state.reading_stream) return;
     const recent_messages& recent = hub_.recent(channel);
     if (!recent.empty() && recent.front().where->offset > state.next_offset) {
@@ -149,8 +147,10 @@ bool session::replay(resuming& state, const entry_ref& entry) {
         return false;
     }
     const auto now = hub_.home().time().wall_now();
-    if (entry->end_of_life_ms != 0 && static_cast<std::uint64_t>(unix_ms(now).count()) > entry->end_of_life_ms)
+    if (has_expired(*entry, now, hub_.config().clock_tolerance)) {
+        ++hub_.counters().expired;
         return true;
+    }
     if (entry->answer) {
         // Who has asked may have lost the answer together with the socket that it went to.
         if (entry->answer->to.client == client && !(hub_.asked().waits_for(entry->channel, *entry->answer) &&
@@ -183,7 +183,7 @@ const entry_route* session::route_to_me(const entry& entry) const {
 
 void session::end_resume(std::size_t channel) {
     auto ended = resuming_.extract(channel);
-    if (!ended.empty() && ended.mapped().taken) ended.mapped().taken(false);
+    if (!ended.empty() && ended.mapped().page_open) hub_.taken(id_of(ended.mapped()), false);
 }
 
 void session::tell_position(std::size_t channel, const frame_ref& frame) {

@@ -70,7 +70,14 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     for (unsigned i = 0; i < cores_.size(); ++i) {
         auto& made = cores_state_.emplace_back(std::make_unique<core>(
             cores_.at(i), settings_, front_state_,
-            [this](const catch_up_job& job) { cores_.at(0).post([this, job] { older_[job.channel]->add(job); }); }));
+            hub::catch_up_port{.add =
+                                   [this](const page_request& asked) {
+                                       cores_.at(0).post([this, asked] { older_[asked.who.channel]->add(asked); });
+                                   },
+                               .taken =
+                                   [this](const reading_id& who, bool more) {
+                                       cores_.at(0).post([this, who, more] { older_[who.channel]->taken(who, more); });
+                                   }}));
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
         // alone.
         if (i == 0) {
@@ -84,12 +91,12 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
         if (!opened) throw std::runtime_error(opened.error());
         made->server = std::move(*opened);
     }
-    reader_sink& sink = *this;
+    feed_sink& sink = *this;
     older_.resize(settings_.channels.size());
     for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
         if (settings_.channels[i].delivery == contract::delivery_kind::durable) {
             readers_.push_back(std::make_unique<stream_reader>(streams_, markers_, settings_, i, sink));
-            older_[i] = std::make_unique<catch_up>(streams_, settings_, i);
+            older_[i] = std::make_unique<catch_up>(streams_, markers_, settings_, i, sink);
         } else {
             readers_.push_back(std::make_unique<volatile_reader>(consume_, settings_, i, sink));
         }
@@ -117,26 +124,28 @@ void aggregator::for_each_core(const std::function<void(hub&, const ws::server&)
     for (auto& one : cores_state_) one->sockets.home().post([&one = *one, work] { work(one.sockets, *one.server); });
 }
 
-void aggregator::on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) {
-    ++counters_.outbound;
-    const auto& config = settings_.channels[channel];
-    auto made = decode(message,
-                       {.channel = channel,
-                        .channel_name = config.name,
-                        .durable = config.delivery == contract::delivery_kind::durable,
-                        .not_json = config.not_json,
-                        .offset = offset},
-                       cores_.at(0).time().wall_now());
-    if (made.dropped) {
-        ++counters_.dropped[static_cast<std::size_t>(*made.dropped)];
-        if (const auto why = to_text(*made.dropped); !why.empty())
-            events_.on_notice("dropped: " + std::string(why) + ", on channel " + config.name + ", message id " +
-                              message.properties.message_id.value_or("-"));
-        if (!offset && !made.message.answer) return;  // what has a place in a stream keeps it
-    }
-    // Crosses to each core once, whatever the number of receivers there.
-    const auto shared = std::make_shared<const entry>(std::move(made.message));
-    for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, shared] { home.dispatch(shared); });
+void aggregator::on_entry(std::size_t channel, const entry_ref& what, bool history, delivery_ticket ticket) {
+    if (!history) ++counters_.outbound;
+    // Crosses to each core once, whatever the number of receivers there. The last one settles it.
+    const auto left = std::make_shared<std::atomic<std::size_t>>(cores_state_.size());
+    for (auto& one : cores_state_)
+        one->sockets.home().post([this, &home = one->sockets, what, history, ticket, channel, left] {
+            history ? home.remember(what) : home.dispatch(what);
+            if (left->fetch_sub(1) == 1)
+                cores_.at(0).post([this, ticket, channel] { readers_[channel]->settled(ticket); });
+        });
+}
+
+void aggregator::on_dropped(std::size_t channel, drop_reason why, std::string_view message_id) {
+    ++counters_.dropped[static_cast<std::size_t>(why)];
+    if (const auto text = to_text(why); !text.empty())
+        events_.on_notice("dropped: " + std::string(text) + ", on channel " + settings_.channels[channel].name +
+                          ", message id " + std::string(message_id.empty() ? "-" : message_id));
+}
+
+void aggregator::on_page(const reading_id& to, page what) {
+    hub& home = cores_state_[to.shard]->sockets;
+    home.home().post([&home, to, what = std::move(what)] { home.replay(to, what); });
 }
 
 void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
@@ -156,11 +165,18 @@ void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
     if (why.code == amqp::errc::channel_closed) events_.on_notice("channel " + config.name + ": " + why.text);
 }
 
-void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause) {
+void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
+                        const std::optional<envelope::position>& where) {
     ++counters_.gaps;
-    events_.on_notice("gap: the stream of channel " + settings_.channels[channel].name +
-                      (cause == envelope::gap_cause::recreated ? " was made anew" : " has lost entries"));
-    for_each_hub([channel, cause](hub& home) { home.gap(channel, cause); });
+    const std::string& name = settings_.channels[channel].name;
+    if (cause != envelope::gap_cause::too_large)  // what was dropped has said so
+        events_.on_notice("gap: the stream of channel " + name +
+                          (cause == envelope::gap_cause::recreated ? " was made anew" : " has lost entries"));
+    for_each_hub([channel, cause, where](hub& home) { home.gap(channel, cause, where); });
+}
+
+void aggregator::on_history_void(std::size_t channel) {
+    for_each_hub([channel](hub& home) { home.forget_recent(channel); });
 }
 
 void aggregator::on_connected(const std::string& where) {

@@ -37,14 +37,14 @@ protected:
 };
 
 struct aggregator_counters {
-    std::uint64_t outbound = 0;                 // messages read for clients
-    std::array<std::uint64_t, 6> dropped = {};  // of these, by drop_reason
+    std::uint64_t outbound = 0;                            // messages read for clients
+    std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
 };
 
 // Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a hub, a front and a
 // server on each shard.
-class aggregator final : private reader_sink, private amqp::client_events {
+class aggregator final : private feed_sink, private amqp::client_events {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
     aggregator(net::runtime& cores, settings all, aggregator_events& events);
@@ -64,10 +64,14 @@ public:
 private:
     struct core;
 
-    void on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) override;
+    void on_entry(std::size_t channel, const entry_ref& what, bool history, delivery_ticket ticket) override;
     void on_attached(std::size_t channel, const std::string& reply_queue) override;
     void on_detached(std::size_t channel, const amqp::error& why) override;
-    void on_gap(std::size_t channel, envelope::gap_cause cause) override;
+    void on_gap(std::size_t channel, envelope::gap_cause cause,
+                const std::optional<envelope::position>& where) override;
+    void on_history_void(std::size_t channel) override;
+    void on_dropped(std::size_t channel, drop_reason why, std::string_view message_id) override;
+    void on_page(const reading_id& to, page what) override;
 
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;

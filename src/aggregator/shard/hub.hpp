@@ -2,9 +2,8 @@
 #pragma once
 
 #include "aggregator/channel/audience.hpp"
+#include "aggregator/channel/page.hpp"
 #include "aggregator/channel/recent.hpp"
-#include "aggregator/feed/catch_up.hpp"
-#include "aggregator/feed/decode.hpp"
 #include "aggregator/session/client_error.hpp"
 #include "aggregator/session/questions.hpp"
 #include "aggregator/session/requests.hpp"
@@ -39,13 +38,17 @@ struct hub_counters {
     std::uint64_t gaps = 0;  // told to sessions
     std::uint64_t slow_closed = 0;
     std::uint64_t silent_closed = 0;  // no sign of life for a whole ping interval
+    std::uint64_t expired = 0;        // messages that a replay passed over
 };
 
 // Lives on one shard; outlives its sessions.
 class hub {
 public:
     // What older entries are asked of; called on this shard.
-    using catch_up_port = std::function<void(const catch_up_job&)>;
+    struct catch_up_port {
+        std::function<void(const page_request&)> add;
+        std::function<void(const reading_id&, bool more)> taken;
+    };
 
     hub(net::shard& home, const settings& all, catch_up_port older);
     ~hub();
@@ -70,7 +73,8 @@ public:
     // From now on the session is told its position now and then.
     void track(std::size_t channel, session& who) { channels_[channel].trackers.insert(&who); }
     void untrack(std::size_t channel, session& who) { channels_[channel].trackers.erase(&who); }
-    void catch_up(const catch_up_job& job) { older_(job); }
+    void catch_up(const page_request& asked) { older_.add(asked); }
+    void taken(const reading_id& who, bool more) { older_.taken(who, more); }
     requests& asked() noexcept { return requests_; }
     questions& asked_of_clients() noexcept { return questions_; }
     const settings& config() const noexcept { return settings_; }
@@ -83,13 +87,16 @@ public:
 
     // From the aggregator, through the shard's mailbox.
     void dispatch(const entry_ref& message);
+    // One that was said before there was anybody here to hear it.
+    void remember(const entry_ref& message);
+    void forget_recent(std::size_t channel);
     // To every socket of the client: what was to be told to one that has gone.
     void reply(const client_id& client, const reply_context& context, std::string_view json);
-    void replay(catch_up_page page);
+    void replay(const reading_id& who, const page& what);
     void set_reply_queue(std::size_t channel, const std::string& queue) { channels_[channel].reply_queue = queue; }
     void set_service(std::size_t channel, bool there);
-    // The channel's stream has lost entries or was made anew: whoever hears it is told.
-    void gap(std::size_t channel, envelope::gap_cause cause);
+    // The channel's stream has lost entries, was made anew, or has one that is too large: whoever hears it is told.
+    void gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
     // A volatile channel's answers can't come any more.
     void interrupt(std::size_t channel);
 

@@ -20,15 +20,25 @@ frame_ref frame_of(const Event& event) {
 }  // namespace
 
 void hub::dispatch(const entry_ref& message) {
-    channel_state& channel = channels_[message->channel];
     if (message->where) {
-        channel.recent.push(message);
-        channel.where = message->where;
-        if (++channel.entries_since_told >= settings_.position_entries) tell_positions(message->channel);
+        remember(message);
+        if (++channels_[message->channel].entries_since_told >= settings_.position_entries)
+            tell_positions(message->channel);
     }
     if (message->answer) return deliver_answer(*message);
     ++round_;
     for (const entry_route& route : message->routes) deliver(*message, route, round_);
+}
+
+void hub::remember(const entry_ref& message) {
+    channel_state& channel = channels_[message->channel];
+    channel.recent.push(message);
+    channel.where = message->where;
+}
+
+void hub::forget_recent(std::size_t channel) {
+    channels_[channel].recent.clear();
+    channels_[channel].where.reset();
 }
 
 void hub::deliver(const entry& message, const entry_route& route, std::uint64_t round) {
@@ -80,17 +90,17 @@ void hub::reply(const client_id& client, const reply_context& context, std::stri
     for (session* who : sockets_of(client)) who->respond(context, json);
 }
 
-void hub::replay(catch_up_page page) {
-    session* const who = find(page.job.session);
-    if (!who) return page.taken(false);
-    who->take_page(std::move(page));
+void hub::replay(const reading_id& who, const page& what) {
+    session* const to = find(who.session);
+    if (!to) return taken(who, false);
+    to->take_page(who, what);
 }
 
-void hub::gap(std::size_t channel, envelope::gap_cause cause) {
+void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
     channel_state& state = channels_[channel];
-    state.recent.clear();
-    state.where.reset();
-    const frame_ref frame = frame_of(envelope::gap_event{.channel = settings_.channels[channel].name, .cause = cause});
+    if (cause != envelope::gap_cause::too_large) forget_recent(channel);
+    const frame_ref frame =
+        frame_of(envelope::gap_event{.channel = settings_.channels[channel].name, .cause = cause, .where = where});
     for (const auto& [serial, who] : sessions_) {
         if (!state.heard.find(*who)) continue;
         ++counters_.gaps;

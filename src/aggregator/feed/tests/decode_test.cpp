@@ -1,8 +1,6 @@
 #include "aggregator/feed/decode.hpp"
 
 #include "aggregator/channel/recent.hpp"
-#include "aggregator/feed/readers.hpp"
-#include "aggregator/shard/identity.hpp"
 #include "contract/correlation.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +12,7 @@ struct sample {
     decoded make(std::optional<std::uint64_t> offset = std::nullopt) {
         const amqp::delivery from{
             .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = body};
-        return decode(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset}, now);
+        return decode(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset});
     }
     std::string exchange = "OUTBOUND", routing_key = "chat.room.1", body = "{\"a\": 1}";
     amqp::basic_properties properties;
@@ -179,15 +177,21 @@ TEST(decode, times_beyond_the_clock_are_its_end) {
     }
 }
 
-TEST(decode, an_expired_message_is_not_delivered) {
+// The publisher's clock is not ours.
+TEST(decode, what_has_expired_is_told_to_replays_alone) {
     sample s;
     s.properties.headers = amqp::table{{"foz-broadcast", true}};
     s.properties.expiration = "5000";
-    EXPECT_FALSE(s.make().dropped) << "no timestamp: it can't be known";
-    s.properties.timestamp = 996;
-    EXPECT_FALSE(s.make().dropped);
+    EXPECT_FALSE(has_expired(s.make().message, s.now, {})) << "no timestamp: it can't be known";
     s.properties.timestamp = 990;
-    EXPECT_EQ(s.make().dropped, drop_reason::expired);
+    const auto made = s.make();
+    EXPECT_FALSE(made.dropped);
+    EXPECT_EQ(made.message.routes.size(), 1u);
+    EXPECT_TRUE(has_expired(made.message, s.now, {}));
+    EXPECT_TRUE(has_expired(made.message, s.now, std::chrono::seconds(4)));
+    EXPECT_FALSE(has_expired(made.message, s.now, std::chrono::seconds(5)));
+    s.properties.timestamp = 996;
+    EXPECT_FALSE(has_expired(s.make().message, s.now, {}));
 }
 
 TEST(decode, what_is_dropped_keeps_its_place) {
@@ -243,35 +247,6 @@ TEST(recent_messages, keeps_the_newest_within_its_bytes) {
     recent_messages tiny(1);
     tiny.push(at(1));
     EXPECT_FALSE(tiny.empty()) << "the newest stays";
-}
-
-TEST(recent_ids, remembers_as_many_as_it_was_told) {
-    recent_ids recent(2);
-    EXPECT_TRUE(recent.insert("a"));
-    EXPECT_TRUE(recent.insert("b"));
-    EXPECT_FALSE(recent.insert("a"));
-    EXPECT_TRUE(recent.insert("c"));  // "a" is forgotten
-    EXPECT_FALSE(recent.insert("b"));
-    EXPECT_TRUE(recent.insert("a"));
-}
-
-TEST(identity, a_client_is_derived_from_its_secret_and_nothing_else) {
-    const client_id who = anonymous_client("aaaaaaaaaaaaaaaaaaaaaa");
-    // As anybody can compute it: base32(SHA-256(secret)), RFC 4648 §6 in lower case, the first 26 characters.
-    EXPECT_EQ(who.str(), "anon-5r6estpw2kt6untgrvsw424jph");
-    EXPECT_EQ(anonymous_client("AZaz09-_AZaz09-_AZaz09-_").str(), "anon-cwbxfnyvn2seugtfwhiehaebau");
-    EXPECT_NE(who, anonymous_client("aaaaaaaaaaaaaaaaaaaaab"));
-    EXPECT_EQ(who.str().size(), 5u + 26u);
-    EXPECT_TRUE(is_resume_secret(std::string(22, '-')));
-    for (const std::string& bad : {std::string(21, 'a'), std::string(65, 'a'), std::string(21, 'a') + "/"})
-        EXPECT_FALSE(is_resume_secret(bad));
-}
-
-TEST(identity, a_cookie_is_believed_from_pages_of_the_same_host) {
-    EXPECT_TRUE(same_origin("http://h:80", "h:80"));
-    EXPECT_FALSE(same_origin("http://evil", "h"));
-    EXPECT_FALSE(same_origin("", "h"));
-    EXPECT_FALSE(same_origin("null", "null"));
 }
 
 }  // namespace foz::aggregator
