@@ -29,6 +29,8 @@ struct message_event {
     std::string_view message;       // raw JSON, always written; empty is null
 };
 void append(std::string& out, const message_event& event);
+// The same but for its end, which is `message` and a closing brace: what comes before a body that many events share.
+void append_head(std::string& out, const message_event& event);
 
 // What a session hears of a channel after a consume or leave.
 struct consuming_channel {
