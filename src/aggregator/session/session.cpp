@@ -15,7 +15,7 @@ constexpr std::size_t passed_max = 1000;
 }  // namespace
 
 session::session(hub& home, session_options options)
-    : subscriber(options.client, options.id), hub_(home), options_(std::move(options)) {}
+    : client(options.client), spark(options.id), hub_(home), options_(std::move(options)) {}
 
 session::~session() {
     if (serial_ != 0) hub_.remove(*this);
@@ -24,11 +24,12 @@ session::~session() {
 void session::on_open(ws::connection& socket) {
     socket_ = &socket;
     serial_ = hub_.add(*this);
+    self_ = hub_.member_of(serial_);
     ping_timer_.start(hub_.home().wheel(), hub_.config().ping_interval);
     if (options_.hello) {
         std::string json;
         envelope::append(json, envelope::welcome_event{.client = client.view(),
-                                                       .session = subscriber::session.view(),
+                                                       .session = spark.view(),
                                                        .frame_bytes_max = hub_.config().message_bytes_max,
                                                        .channels_max = envelope::channels_max,
                                                        .receivers_max = envelope::receivers_max,
@@ -36,9 +37,7 @@ void session::on_open(ws::connection& socket) {
         send_control(json);
     }
     if (options_.consume_at_open.empty()) return;
-    interest everything{.broadcast = true, .direct = true, .all_topics = true};
-    everything.groups.insert(client.str());
-    for (const std::size_t channel : options_.consume_at_open) hear(channel, everything);
+    for (const std::size_t channel : options_.consume_at_open) hear(channel, interest::everything());
     send_consuming({});
 }
 
@@ -47,7 +46,7 @@ void session::on_closed(ws::close_code, std::string_view, bool) {
     drain_timer_.cancel();
     closing_ = true;
     for (std::size_t i = 0; i < hub_.config().channels.size(); ++i)
-        if (hub_.heard_on(i).find(*this)) tell_presence(i, false);
+        if (hub_.heard_on(i).contains(self_)) tell_presence(i, false);
     while (!resuming_.empty()) end_resume(resuming_.begin()->first);
     hub_.remove(*this);
     serial_ = 0;
@@ -86,7 +85,7 @@ void session::on_text(std::string_view text) {
             primus::append_pong(json, packet->ms);
             return respond({}, json);
         case primus::packet_kind::id:
-            primus::append_id(json, subscriber::session.view());
+            primus::append_id(json, spark.view());
             return respond({}, json);
         case primus::packet_kind::request:
             return on_data(packet->data, {.request_id = std::string(packet->id), .frame = ++frames_});
@@ -139,7 +138,7 @@ void session::on_response(std::string_view id, std::string_view data) {
     hub_.publish(question->channel, std::move(answer), {});
 }
 
-void session::deliver(const frame_ref& frame, const entry& message) {
+void session::deliver(std::span<const frame_ref> frame, const entry& message) {
     if (closing_ || (!resuming_.empty() && resuming_.contains(message.channel))) return;
     if (socket_->queued_bytes() > hub_.config().queue_bytes_max) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
@@ -151,7 +150,7 @@ void session::deliver(const frame_ref& frame, const entry& message) {
     ++hub_.counters().deliveries;
     if (message.question)
         hub_.asked_of_clients().ask(message.channel, *message.question, serial_, hub_.home().time().wall_now());
-    socket_->send(frame);
+    for (const frame_ref& piece : frame) socket_->send(piece);
 }
 
 void session::close_slow() {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,15 +27,18 @@ struct session_options {
 };
 
 // Lives on its hub's shard, owned by its connection.
-class session final : public subscriber, public ws::socket_handler {
+class session final : public ws::socket_handler {
 public:
     session(hub& home, session_options options);
     ~session() override;
 
+    const client_id client;
+    const session_id spark;  // as Primus calls a socket
+
     std::uint64_t serial() const noexcept { return serial_; }
 
     // From the hub.
-    void deliver(const frame_ref& frame, const entry& message);
+    void deliver(std::span<const frame_ref> frame, const entry& message);
     void take_page(catch_up_page page);
     void tell_position(std::size_t channel, const frame_ref& frame);
     // Live from now on, wherever it was.
@@ -122,13 +126,13 @@ private:
     void read_stream(resuming& state, envelope::resume_from from);
     void pump(std::size_t channel);
     bool replay(resuming& state, const entry_ref& entry);
-    const entry_route* route_to_me(const entry& entry) const;
     void tell_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
 
     hub& hub_;
     const session_options options_;
     ws::connection* socket_ = nullptr;
     std::uint64_t serial_ = 0;
+    member self_;
     std::uint64_t frames_ = 0;
     std::uint64_t tickets_ = 0;  // of resumes
     bool heard_since_ping_ = true;

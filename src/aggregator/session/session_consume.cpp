@@ -77,13 +77,19 @@ std::optional<client_error> session::resolve_channels(const envelope::envelope& 
 bool session::is_me(std::string_view receiver) const {
     if (receiver == client.view()) return true;
     return receiver.starts_with(contract::session_prefix) &&
-           receiver.substr(contract::session_prefix.size()) == subscriber::session.view();
+           receiver.substr(contract::session_prefix.size()) == spark.view();
 }
 
 // The kinds that a distribution names.
 std::optional<client_error> session::read_kinds(const envelope::envelope& asked, interest& out) const {
     out.broadcast = asked.to.broadcast;
-    for (const std::string_view group : asked.to.multicast) out.groups.emplace(group);
+    for (const std::string_view group : asked.to.multicast) {
+        if (group == client.view()) {
+            out.own_name = true;
+        } else {
+            out.groups.emplace(group);
+        }
+    }
     for (const std::string_view receiver : asked.to.direct) {
         if (!is_me(receiver))
             return client_error{error_code::forbidden, "only one's own direct messages can be consumed",
@@ -95,8 +101,7 @@ std::optional<client_error> session::read_kinds(const envelope::envelope& asked,
 
 std::optional<client_error> session::read_interest(const envelope::envelope& asked, interest& out) const {
     if (asked.to.empty()) {
-        out.broadcast = out.direct = true;
-        out.groups.insert(client.str());  // everyone is a member of the group of one's own name
+        out.broadcast = out.direct = out.own_name = true;
     } else if (auto error = read_kinds(asked, out)) {
         return error;
     }
@@ -134,10 +139,9 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
     std::size_t size = out.size();
     for (const auto& pending : pending_) size += pending->size();
     for (std::size_t i = 0; i < hub_.config().channels.size(); ++i) {
-        const interest* const has = hub_.heard_on(i).find(*this);
-        if (!has) continue;
-        size += has->size();
-        if (const auto at = out.wanted.find(i); at != out.wanted.end()) size -= at->second.shared_with(*has);
+        const audience& heard = hub_.heard_on(i);
+        size += heard.names_of(self_);
+        if (const auto at = out.wanted.find(i); at != out.wanted.end()) size -= heard.shared_with(self_, at->second);
     }
     if (size > hub_.config().subscriptions_per_session_max)
         return client_error{error_code::overloaded, "too many groups and topics on one socket", "consume_target"};
@@ -147,11 +151,11 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
 // Before anything is asked: what can't be had as a whole is refused as a whole.
 std::optional<client_error> session::read_joins(pending_consume& out) const {
     for (const auto& [channel, wanted] : out.wanted) {
-        const interest* const has = hub_.heard_on(channel).find(*this);
+        const audience& heard = hub_.heard_on(channel);
         const auto policy = hub_.config().channels[channel].groups;
         if (policy == contract::groups_kind::open) continue;
         for (const std::string& group : wanted.groups) {
-            if (group == client.view() || (has && has->groups.contains(group))) continue;
+            if (heard.in_group(self_, group)) continue;
             if (policy == contract::groups_kind::token) return forbidden_group(group);
             if (hub_.reply_queue(channel).empty())
                 return client_error{error_code::unavailable, "the broker can't be reached"};
@@ -220,8 +224,8 @@ void session::complete(const pending_consume& what) {
 }
 
 void session::hear(std::size_t channel, const interest& wanted) {
-    const bool first = !hub_.heard_on(channel).find(*this);
-    hub_.heard_on(channel).add(*this, wanted);
+    const bool first = !hub_.heard_on(channel).contains(self_);
+    hub_.heard_on(channel).add(self_, wanted);
     if (first) tell_presence(channel, true);
 }
 
@@ -235,9 +239,7 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
     for (const std::size_t channel : channels) {
         for (const auto& pending : pending_) pending->leave(channel, left);
         auto& heard = hub_.heard_on(channel);
-        const bool heard_before = heard.find(*this);
-        heard.remove(*this, left);
-        if (!heard_before || heard.find(*this)) continue;
+        if (!heard.contains(self_) || heard.remove(self_, left)) continue;
         // Its place is told no more: what comes from now on has not been heard.
         end_resume(channel);
         hub_.untrack(channel, *this);
@@ -261,13 +263,17 @@ void session::send_consuming(const reply_context& context, const std::map<std::s
     const auto& all = hub_.config().channels;
     std::vector<envelope::consuming_channel> heard;
     // The event refers to names that have to stay where they are.
+    std::vector<interest> sums;
     std::vector<std::vector<std::string_view>> names;
+    sums.reserve(all.size());
     names.reserve(2 * all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
-        const interest* const has = hub_.heard_on(i).find(*this);
-        if (!has) continue;
-        const auto& topics = names.emplace_back(has->topics.begin(), has->topics.end());
-        const auto& groups = names.emplace_back(has->groups.begin(), has->groups.end());
+        auto found = hub_.heard_on(i).find(self_);
+        if (!found) continue;
+        interest& has = sums.emplace_back(*std::move(found));
+        if (has.own_name) has.groups.insert(client.str());  // clients know it as a group
+        const auto& topics = names.emplace_back(has.topics.begin(), has.topics.end());
+        const auto& groups = names.emplace_back(has.groups.begin(), has.groups.end());
         heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = place_of(i, from)});
     }
     std::string json;
@@ -280,11 +286,10 @@ void session::tell_presence(std::size_t channel, bool here) {
     if (!hub_.config().channels[channel].presence) return;
     const std::string_view type = here ? contract::type_opened : contract::type_closed;
     amqp::publication event = make_internal(
-        channel, type,
-        "{\"client\":" + json_string(client.view()) + ",\"session\":" + json_string(subscriber::session.view()) + "}");
+        channel, type, "{\"client\":" + json_string(client.view()) + ",\"session\":" + json_string(spark.view()) + "}");
     // A socket may come and go on one channel many times.
     event.properties.message_id =
-        client.str() + "/" + subscriber::session.str() + "." + std::string(type) + "." + std::to_string(++tickets_);
+        client.str() + "/" + spark.str() + "." + std::string(type) + "." + std::to_string(++tickets_);
     hub_.publish(channel, std::move(event), {});
 }
 

@@ -112,15 +112,14 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     properties.content_type = "application/json";
     properties.delivery_mode = persistent;
     properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
-    const std::string own_id =
-        !context.id.empty() ? context.id : subscriber::session.str() + "." + std::to_string(context.frame);
+    const std::string own_id = !context.id.empty() ? context.id : spark.str() + "." + std::to_string(context.frame);
     properties.message_id = client.str() + "/" + own_id;
     if (!asked.type.empty()) properties.type = asked.type;
     if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
 
     amqp::table headers;
     headers.set(contract::header_client, client.view());
-    headers.set(contract::header_session, subscriber::session.view());
+    headers.set(contract::header_session, spark.view());
     if (!asked.topic.empty()) headers.set(contract::header_topic, asked.topic);
     if (p.exchange == contract::outbound_exchange) {
         // Straight to clients: the distribution selects the receivers.
@@ -149,7 +148,7 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
     if (!type.empty()) p.properties.type = type;
     amqp::table headers;
     headers.set(contract::header_client, client.view());
-    headers.set(contract::header_session, subscriber::session.view());
+    headers.set(contract::header_session, spark.view());
     p.properties.headers = std::move(headers);
     return p;
 }
@@ -160,7 +159,7 @@ void session::expect_answer(const std::shared_ptr<request>& what, const envelope
     contract::correlation id{.client = client};
     if (responder) {
         id.request = context.request_id;
-        id.socket = contract::socket_mark(subscriber::session.view());
+        id.socket = contract::socket_mark(spark.view());
         id.id = context.id;
     } else {
         id.kind = contract::correlation::request_kind::message;

@@ -3,8 +3,6 @@
 // While a channel is being resumed, live messages are not delivered: they are among the channel's recent messages,
 // which are read until the end is reached. What is older is read from the stream (catch_up) until it meets them.
 #include "aggregator/session/session.hpp"
-#include "contract/names.hpp"
-#include "envelope/topic.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -19,11 +17,6 @@ constexpr std::chrono::seconds patience_max{20};
 constexpr std::size_t burst_bytes = 512 * 1024;
 
 using kind = envelope::resume_from::kind;
-
-bool hears_topic(const interest& has, std::string_view topic) {
-    return has.all_topics || std::any_of(has.topics.begin(), has.topics.end(),
-                                         [&](const std::string& pattern) { return envelope::matches(pattern, topic); });
-}
 
 }  // namespace
 
@@ -158,27 +151,12 @@ bool session::replay(resuming& state, const entry_ref& entry) {
             pass_answer(*entry);
         return true;
     }
-    const entry_route* const route = route_to_me(*entry);
+    const entry_route* const route = hub_.heard_on(entry->channel).route_for(self_, *entry);
     if (!route) return true;
     if (entry->question) hub_.asked_of_clients().ask(state.channel, *entry->question, serial_, now);
     ++hub_.counters().deliveries;
-    socket_->send(frame_ref::of(route->frame));
+    for (const frame_ref& piece : entry_frames(*entry).of(*route)) socket_->send(piece);
     return true;
-}
-
-const entry_route* session::route_to_me(const entry& entry) const {
-    const interest* const has = hub_.heard_on(entry.channel).find(*this);
-    if (!has) return nullptr;
-    for (const entry_route& route : entry.routes) {
-        const auto& to = route.receivers;
-        const bool reached =
-            route.how == envelope::via::direct
-                ? has->direct && std::any_of(to.begin(), to.end(), [&](const auto& name) { return is_me(name); })
-            : route.how == envelope::via::multicast ? has->groups.contains(to.front()) && hears_topic(*has, entry.topic)
-                                                    : has->broadcast && hears_topic(*has, entry.topic);
-        if (reached) return &route;
-    }
-    return nullptr;
 }
 
 void session::end_resume(std::size_t channel) {

@@ -33,7 +33,7 @@ hub::hub(net::shard& home, const settings& all, catch_up_port older)
       client_(home, publish_options(all, home.index())),
       requests_(*this, all.outcomes_max) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
-        auto& made = channels_.emplace_back(all);
+        auto& made = channels_.emplace_back(all, names_);
         made.publisher = std::make_unique<amqp::publisher>(client_);
         made.publisher->set_recipe(
             [this](amqp::channel& on) { return contract::declare(on, contract::make_topology(settings_.channels)); });
@@ -54,25 +54,40 @@ boost::asio::awaitable<void> hub::stop() {
 
 std::uint64_t hub::add(session& who) {
     const std::uint64_t serial = next_serial_++;
-    sessions_.emplace(serial, &who);
-    by_client_[who.client.str()].push_back(&who);
+    const member taken = take_slot(who);
+    sessions_.emplace(serial, std::pair(&who, taken));
+    names_.add(taken, who.client, who.spark);
     return serial;
 }
 
+member hub::take_slot(session& who) {
+    if (free_slots_.empty()) {
+        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+        slots_.emplace_back();
+    }
+    const std::uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot].first = &who;
+    return {slot, ++slots_[slot].second};
+}
+
 void hub::remove(session& who) {
-    if (sessions_.erase(who.serial()) == 0) return;
+    const auto at = sessions_.find(who.serial());
+    if (at == sessions_.end()) return;
+    const member gone = at->second.second;
     for (auto& channel : channels_) {
-        channel.heard.remove(who);
+        channel.heard.drop(gone);
         channel.trackers.erase(&who);
     }
-    const auto at = by_client_.find(who.client.view());
-    std::erase(at->second, &who);
-    if (at->second.empty()) by_client_.erase(at);
+    names_.remove(gone);
+    slots_[gone.slot].first = nullptr;
+    free_slots_.push_back(gone.slot);
+    sessions_.erase(at);
 }
 
 session* hub::find(std::uint64_t serial) const {
     const auto at = sessions_.find(serial);
-    return at == sessions_.end() ? nullptr : at->second;
+    return at == sessions_.end() ? nullptr : at->second.first;
 }
 
 void hub::publish(std::size_t channel, amqp::publication message, amqp::publisher::on_outcome done) {
@@ -127,7 +142,7 @@ void hub::drain() {
     const auto count = static_cast<std::int64_t>(sessions_.size());
     const auto spread = std::min(settings_.drain_spread, drain_pace * count);
     std::int64_t i = 0;
-    for (const auto& [serial, who] : sessions_) who->drain(spread * i++ / std::max<std::int64_t>(count, 1));
+    for (const auto& [serial, who] : sessions_) who.first->drain(spread * i++ / std::max<std::int64_t>(count, 1));
 }
 
 std::size_t hub::unconfirmed() const {

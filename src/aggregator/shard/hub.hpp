@@ -59,6 +59,7 @@ public:
     std::uint64_t add(session& who);
     void remove(session& who);
     session* find(std::uint64_t serial) const;
+    member member_of(std::uint64_t serial) const { return sessions_.at(serial).second; }
     void publish(std::size_t channel, amqp::publication message, amqp::publisher::on_outcome done);
     audience& heard_on(std::size_t channel) { return channels_[channel].heard; }
     const recent_messages& recent(std::size_t channel) const { return channels_[channel].recent; }
@@ -106,7 +107,7 @@ private:
         amqp::publisher::on_outcome done;
     };
     struct channel_state {
-        explicit channel_state(const settings& all) : recent(all.recent_bytes_max) {}
+        channel_state(const settings& all, const directory& names) : heard(names), recent(all.recent_bytes_max) {}
         std::unique_ptr<amqp::publisher> publisher;  // of its own: a full queue stops only its own channel
         audience heard;
         recent_messages recent;                   // durable channels
@@ -119,9 +120,9 @@ private:
         std::unordered_map<std::string, std::deque<ordered_publish>> ordered;  // by client
     };
 
-    void deliver(const entry& message, const entry_route& route, std::uint64_t round);
     void deliver_answer(const entry& entry);
-    const std::vector<session*>& sockets_of(const client_id& client) const;
+    std::vector<session*> sockets_of(const client_id& client) const;
+    member take_slot(session& who);
     void publish_next(std::size_t channel, const std::string& client);
     void tell_positions(std::size_t channel);
     void on_position_interval();
@@ -130,16 +131,17 @@ private:
     const settings& settings_;
     const catch_up_port older_;
     amqp::client client_;
-    std::vector<channel_state> channels_;  // as in the settings
-    std::unordered_map<std::uint64_t, session*> sessions_;
-    std::unordered_map<std::string, std::vector<session*>, string_hash, std::equal_to<>> by_client_;
+    directory names_;
+    std::deque<channel_state> channels_;  // as in the settings
+    std::unordered_map<std::uint64_t, std::pair<session*, member>> sessions_;
+    std::vector<std::pair<session*, std::uint32_t>> slots_;  // with their generations; null: free
+    std::vector<std::uint32_t> free_slots_;
     requests requests_;
     questions questions_;
     primus::parser packets_;
     envelope::parser envelopes_;
     hub_counters counters_;
     std::uint64_t next_serial_ = 1;
-    std::uint64_t round_ = 0;
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };
 

@@ -1,7 +1,6 @@
 // Services → clients: the part of a hub that delivers.
 #include "aggregator/session/session.hpp"
 #include "aggregator/shard/hub.hpp"
-#include "contract/names.hpp"
 #include "ws/codec/writer.hpp"
 
 #include <utility>
@@ -27,32 +26,10 @@ void hub::dispatch(const entry_ref& message) {
         if (++channel.entries_since_told >= settings_.position_entries) tell_positions(message->channel);
     }
     if (message->answer) return deliver_answer(*message);
-    ++round_;
-    for (const entry_route& route : message->routes) deliver(*message, route, round_);
-}
-
-void hub::deliver(const entry& message, const entry_route& route, std::uint64_t round) {
-    frame_ref frame;  // made at the first receiver: most messages have none on most shards
-    const auto to = [&](subscriber& who) {
-        if (!frame) frame = frame_ref::of(route.frame);
-        static_cast<session&>(who).deliver(frame, message);
-    };
-    const audience& heard = channels_[message.channel].heard;
-    switch (route.how) {
-        case envelope::via::direct:
-            for (const std::string& receiver : route.receivers) {
-                if (receiver.starts_with(contract::session_prefix)) {
-                    heard.direct_session(std::string_view(receiver).substr(contract::session_prefix.size()), round, to);
-                } else {
-                    heard.direct(receiver, round, to);
-                }
-            }
-            return;
-        case envelope::via::multicast:
-            return heard.multicast(route.receivers.front(), message.topic, round, to);
-        case envelope::via::broadcast:
-            return heard.broadcast(message.topic, round, to);
-    }
+    entry_frames frames(*message);
+    channel.heard.each(*message, [&](member who, const entry_route& route) {
+        slots_[who.slot].first->deliver(frames.of(route), *message);
+    });
 }
 
 // All sockets of a client live on one shard; on the others nobody asked.
@@ -62,7 +39,7 @@ void hub::deliver_answer(const entry& entry) {
         ++counters_.answers;
         return;
     }
-    const auto& sockets = sockets_of(answer.to.client);
+    const auto sockets = sockets_of(answer.to.client);
     if (sockets.empty()) return;
     ++counters_.answers;
     // Another aggregator was asked. The client may be back here, where primus-responder still knows the request by its
@@ -70,10 +47,10 @@ void hub::deliver_answer(const entry& entry) {
     for (session* who : sockets) who->pass_answer(entry);
 }
 
-const std::vector<session*>& hub::sockets_of(const client_id& client) const {
-    static const std::vector<session*> none;
-    const auto at = by_client_.find(client.view());
-    return at == by_client_.end() ? none : at->second;
+std::vector<session*> hub::sockets_of(const client_id& client) const {
+    std::vector<session*> all;
+    names_.each_of(client.view(), [&](member who) { all.push_back(slots_[who.slot].first); });
+    return all;
 }
 
 void hub::reply(const client_id& client, const reply_context& context, std::string_view json) {
@@ -91,12 +68,11 @@ void hub::gap(std::size_t channel, envelope::gap_cause cause) {
     state.recent.clear();
     state.where.reset();
     const frame_ref frame = frame_of(envelope::gap_event{.channel = settings_.channels[channel].name, .cause = cause});
-    for (const auto& [serial, who] : sessions_) {
-        if (!state.heard.find(*who)) continue;
+    state.heard.each_member([&](member who) {
         ++counters_.gaps;
-        who->send(frame);
-        if (cause == envelope::gap_cause::recreated) who->end_resume(channel);
-    }
+        slots_[who.slot].first->send(frame);
+        if (cause == envelope::gap_cause::recreated) slots_[who.slot].first->end_resume(channel);
+    });
 }
 
 // One frame for all: nothing in it depends on who hears it.
