@@ -48,6 +48,9 @@ inline constexpr std::string_view type_marker = "foz.marker";
 // Within foz-direct: addresses one socket instead of all sockets of a client.
 inline constexpr std::string_view session_prefix = "session:";
 
+// The id of a client without a token begins with it; no token's subject does, and no group.
+inline constexpr std::string_view anonymous_prefix = "anon-";
+
 // A message's `type` that begins with this is ours.
 inline constexpr std::string_view reserved_type_prefix = "foz.";
 

@@ -79,6 +79,12 @@ private:
 
 void append(std::string& out, const message_event& event) {
     out.reserve(out.size() + event.message.size() + event.topic.size() + event.id.size() + 256);
+    append_head(out, event);
+    out += event.message.empty() ? std::string_view("null") : event.message;
+    out += '}';
+}
+
+void append_head(std::string& out, const message_event& event) {
     object_writer object(out);
     object.literal("event", "message")
         .text("channel", event.channel)
@@ -88,8 +94,7 @@ void append(std::string& out, const message_event& event) {
         .text_if("type", event.type)
         .text_if("id", event.id)
         .place_if("position", event.where)
-        .raw("message", event.message)
-        .end();
+        .key("message");
 }
 
 void append(std::string& out, const consuming_event& event) {
@@ -202,6 +207,10 @@ std::string_view to_string(gap_cause cause) noexcept {
             return "too_far";
         case gap_cause::slow:
             return "slow";
+        case gap_cause::too_large:
+            return "too_large";
+        case gap_cause::lost:
+            return "lost";
     }
     return {};
 }

@@ -29,6 +29,8 @@ struct message_event {
     std::string_view message;       // raw JSON, always written; empty is null
 };
 void append(std::string& out, const message_event& event);
+// The same but for its end, which is `message` and a closing brace: what comes before a body that many events share.
+void append_head(std::string& out, const message_event& event);
 
 // What a session hears of a channel after a consume or leave.
 struct consuming_channel {
@@ -80,7 +82,7 @@ struct position_event {
 };
 void append(std::string& out, const position_event& event);
 
-enum class gap_cause : std::uint8_t { retention, recreated, too_far, slow };
+enum class gap_cause : std::uint8_t { retention, recreated, too_far, slow, too_large, lost };
 std::string_view to_string(gap_cause cause) noexcept;
 
 struct gap_event {

@@ -1,15 +1,13 @@
 // The plain TCP stream: non-blocking calls first, the reactor only when they would block. No memory while idle.
 #include "net/stream.hpp"
 
-#include <array>
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
 
 namespace foz::net {
 namespace {
-
-constexpr std::size_t buffers_per_write = 64;  // Asio gathers at most 64 into one sendmsg()
 
 class plain_stream final : public stream {
 public:
@@ -21,6 +19,7 @@ private:
         if (std::exchange(read_pending_, true)) return;
         socket_.async_wait(tcp::socket::wait_read, [keep = self(), this](error_code error) {
             read_pending_ = false;
+            home().note_awake();
             if (error) return fail(error);
             if (wants_octets()) read();
         });
@@ -28,31 +27,22 @@ private:
 
     void read() {
         error_code error;
-        const std::span<char> buffer = home().read_buffer();
+        const std::span<char> all = home().read_buffer();
+        const std::span<char> buffer = all.first(std::min(all.size(), options().read_bytes_max));
         const std::size_t size = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
         if (error && error != asio::error::would_block) return fail(error);
         if (size > 0) deliver(buffer.first(size));
         if (wants_octets()) start_reading();
     }
 
-    void start_writing() override {
-        std::array<asio::const_buffer, buffers_per_write> buffers;
-        while (!closed() && has_queued()) {
-            const std::size_t used = gather(buffers);
-            error_code error;
-            const std::size_t size = socket_.write_some(std::span(buffers).first(used), error);
-            if (error == asio::error::would_block) return wait_until_writable();
-            if (error) return fail(error);
-            written(size);
-        }
-        write_ended();
+    std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) override {
+        return socket_.write_some(buffers, error);
     }
 
-    void wait_until_writable() {
+    void wait_writable() override {
         socket_.async_wait(tcp::socket::wait_write, [keep = self(), this](error_code error) {
-            if (closed()) return;
-            if (error) return fail(error);
-            start_writing();
+            home().note_awake();
+            writable(error);
         });
     }
 

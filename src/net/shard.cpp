@@ -1,5 +1,9 @@
 #include "net/shard.hpp"
 
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
@@ -7,18 +11,23 @@ namespace foz::net {
 namespace {
 
 constexpr std::size_t read_buffer_bytes = 128 * 1024;
-// A turn ends after this many handlers even when more are ready, so that queued writes never wait long.
-constexpr int handlers_per_turn = 256;
+// After a stall, timers wait until all that was ready has been read, but no longer than this.
+constexpr std::chrono::milliseconds timers_held_max{2'000};
+// Between two looks at the clock while sockets are written to.
+constexpr std::size_t writes_between_looks = 8;
 
 }  // namespace
 
-shard::shard(unsigned index, const clock& time, random_source& random)
+shard::shard(unsigned index, const clock& time, random_source& random, const turn_limits& limits,
+             const mailbox_limits& mail_limits)
     : index_(index),
       time_(time),
       random_(random),
+      limits_(limits),
+      mail_limits_(mail_limits),
       context_(1),
       work_(asio::make_work_guard(context_)),
-      wheel_(time.now()),
+      wheel_(time),
       tick_timer_(context_),
       read_buffer_(read_buffer_bytes) {
     tick();
@@ -26,23 +35,118 @@ shard::shard(unsigned index, const clock& time, random_source& random)
 
 shard::~shard() = default;
 
-void shard::post(task work) {
-    bool wake = false;
-    {
-        const std::lock_guard lock(mail_mutex_);
-        wake = mail_.empty();
-        mail_.push_back(std::move(work));
-    }
-    if (wake) asio::post(context_, [this] { take_mail(); });
+// With mail_mutex_ held: one wake-up for all that comes until the loop has seen it.
+void shard::wake(bool& woken) {
+    if (std::exchange(woken, true)) return;
+    asio::post(context_, [this] {
+        note_awake();
+        mail_waiting_ = true;
+    });
 }
 
-void shard::take_mail() {
+bool shard::post(task work, std::size_t octets) {
+    const std::size_t before = mail_octets_.fetch_add(octets, std::memory_order_relaxed);
+    mail_letters_.fetch_add(1, std::memory_order_relaxed);
+    const std::lock_guard lock(mail_mutex_);
+    mail_.push_back({std::move(work), octets});
+    wake(woken_);
+    return before + octets <= mail_limits_.high_bytes;
+}
+
+void shard::post_control(task work) {
+    const std::lock_guard lock(mail_mutex_);
+    controls_.push_back(std::move(work));
+    controls_waiting_.store(true, std::memory_order_release);
+    wake(woken_);
+}
+
+void shard::when_room(shard& waiting, task tell) {
     {
         const std::lock_guard lock(mail_mutex_);
-        std::swap(mail_, taken_mail_);
+        // Said before looking: settle_mail() subtracts before it looks here, so that one of us sees the other.
+        room_wanted_.store(true);
+        if (mail_octets_.load() > mail_limits_.low_bytes) {
+            waiting_.push_back({&waiting, std::move(tell)});
+            return;
+        }
     }
-    for (task& work : taken_mail_) work();
+    waiting.post_control(std::move(tell));
+}
+
+void shard::settle_mail(std::size_t letters, std::size_t octets) {
+    mail_letters_.fetch_sub(letters, std::memory_order_relaxed);
+    const std::size_t before = mail_octets_.fetch_sub(octets);
+    assert(before >= octets);
+    if (before - octets > mail_limits_.low_bytes || !room_wanted_.load()) return;
+    std::vector<waiting_shard> told;
+    {
+        const std::lock_guard lock(mail_mutex_);
+        room_wanted_.store(false);
+        std::swap(told, waiting_);
+    }
+    for (waiting_shard& one : told) one.who->post_control(std::move(one.tell));
+}
+
+bool shard::run_controls() {
+    if (!controls_waiting_.load(std::memory_order_acquire)) return false;
+    {
+        const std::lock_guard lock(mail_mutex_);
+        controls_waiting_.store(false, std::memory_order_relaxed);
+        std::swap(controls_, taken_controls_);
+    }
+    for (task& work : taken_controls_) work();
+    taken_controls_.clear();
+    return true;
+}
+
+// The letters that are taken next lie in taken_mail_; false when there are none.
+bool shard::next_batch() {
+    if (taken_at_ < taken_mail_.size()) return true;
     taken_mail_.clear();
+    taken_at_ = 0;
+    const std::lock_guard lock(mail_mutex_);
+    std::swap(mail_, taken_mail_);
+    if (!taken_mail_.empty()) return true;
+    woken_ = controls_waiting_.load(std::memory_order_relaxed);
+    mail_waiting_ = woken_;
+    return false;
+}
+
+bool shard::take_mail(std::size_t& letters_left) {
+    if (!mail_waiting_) return false;
+    const steady_time until = time_.now() + limits_.mail;
+    std::size_t letters = 0;
+    std::size_t octets = 0;
+    while (letters_left > 0 && !turn_over_ && next_batch()) {
+        {
+            letter one = std::move(taken_mail_[taken_at_++]);
+            octets += one.octets;
+            ++letters;
+            --letters_left;
+            one.work();
+        }
+        run_controls();
+        if (time_.now() >= until) break;
+    }
+    probe_.letters += letters;
+    if (letters > 0) settle_mail(letters, octets);
+    return letters > 0;
+}
+
+void shard::in_portions(step work) {
+    portions_.push_back(std::move(work));
+}
+
+void shard::run_portions() {
+    if (portions_.empty()) return;
+    const steady_time end = time_.now() + limits_.portions;
+    for (std::size_t left = portions_.size(); left > 0; --left) {
+        step work = std::move(portions_.front());
+        portions_.pop_front();
+        portion_end_ = time_.now() + limits_.portion;
+        if (work()) portions_.push_back(std::move(work));
+        if (time_.now() >= end) return;
+    }
 }
 
 void shard::at_turn_end(std::shared_ptr<turn_listener> listener) {
@@ -50,26 +154,75 @@ void shard::at_turn_end(std::shared_ptr<turn_listener> listener) {
 }
 
 void shard::end_turn() {
-    // What a listener adds now belongs to this turn too: nothing else may wake the loop for it.
-    while (!turn_listeners_.empty()) {
-        std::swap(turn_listeners_, ending_);
-        for (auto& listener : ending_) listener->on_turn_end();
-        ending_.clear();
+    const steady_time until = time_.now() + limits_.writes;
+    for (std::size_t done = 1;; ++done) {
+        if (ending_at_ == ending_.size()) {
+            ending_.clear();
+            ending_at_ = 0;
+            // What a listener adds now belongs to this turn too: nothing else may wake the loop for it.
+            std::swap(turn_listeners_, ending_);
+            if (ending_.empty()) return;
+        }
+        const auto listener = std::move(ending_[ending_at_++]);
+        listener->on_turn_end();
+        if (done % writes_between_looks == 0 && time_.now() >= until) return;
     }
+}
+
+// Anything that does not wait for the reactor?
+bool shard::has_work() const noexcept {
+    return mail_waiting_ || !portions_.empty() || timers_overdue_ || ending_at_ < ending_.size() ||
+           !turn_listeners_.empty();
 }
 
 void shard::run() {
+    running_ = true;
+    awake_since_ = ticked_at_ = time_.now();
     while (!stopped_.load(std::memory_order_relaxed)) {
-        if (context_.run_one() == 0) break;
+        if (!has_work()) {
+            if (context_.run_one() == 0) break;
+            ++probe_.handlers;
+        }
         turn();
     }
+    running_ = false;
+}
+
+bool shard::run_handlers(std::size_t& handlers_left) {
+    const steady_time until = time_.now() + limits_.handlers;
+    bool any = false;
+    while (handlers_left > 0 && !turn_over_) {
+        if (context_.poll_one() == 0) {
+            idle_ = true;
+            break;
+        }
+        any = true;
+        --handlers_left;
+        ++probe_.handlers;
+        if (time_.now() >= until) break;
+    }
+    return any;
 }
 
 void shard::turn() {
-    for (int i = 1; i < handlers_per_turn && !turn_over_ && context_.poll_one() != 0; ++i) {
+    note_awake();
+    idle_ = false;
+    std::size_t handlers_left = limits_.handlers_max;
+    std::size_t letters_left = limits_.letters_max;
+    const steady_time until = turn_began_ + limits_.handlers + limits_.mail;
+    for (bool progress = true; progress && !turn_over_;) {
+        progress = run_controls();
+        progress |= run_handlers(handlers_left);
+        progress |= take_mail(letters_left);
+        if (time_.now() >= until) break;
     }
+    run_portions();
+    run_timers();
     end_turn();
     turn_over_ = false;
+    queued_in_turn_ = 0;
+    probe_.count_turn(time_.now() - turn_began_);
+    turn_began_ = {};
 }
 
 void shard::stop() {
@@ -77,11 +230,32 @@ void shard::stop() {
     context_.stop();
 }
 
+void shard::run_timers() {
+    if (!tick_due_ && !timers_overdue_) return;
+    const steady_time now = time_.now();
+    if (std::exchange(tick_due_, false)) {
+        const auto away = now - std::exchange(ticked_at_, now);
+        if (running_ && away > stall_min) {
+            ++probe_.stalls;
+            probe_.stall_longest = std::max<std::chrono::nanoseconds>(probe_.stall_longest, away);
+            awake_since_ = now;
+            timers_held_until_ = now + timers_held_max;
+        }
+        tick();
+    }
+    // What the sockets hold comes first.
+    timers_overdue_ = true;
+    if (now < timers_held_until_ && !idle_) return;
+    timers_held_until_ = {};
+    timers_overdue_ = !wheel_.advance(now, limits_.timers_max);
+}
+
 void shard::tick() {
-    wheel_.advance(time_.now());
     tick_timer_.expires_after(timing_wheel::tick);
     tick_timer_.async_wait([this](boost::system::error_code error) {
-        if (!error) tick();
+        if (error) return;
+        note_awake();
+        tick_due_ = true;
     });
 }
 

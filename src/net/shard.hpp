@@ -4,13 +4,16 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "net/timing_wheel.hpp"
+#include "net/turn.hpp"
 
 #include <atomic>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -30,12 +33,21 @@ public:
 
 // One thread runs a shard; everything on it is called on that thread unless it says otherwise. A shard outlives
 // whatever lives on it.
+//
+// The loop goes round in turns that are bounded (turn_limits), so that whoever has much to do leaves the others on the
+// same core their latency. After a stall (a process that was stopped, a machine that slept) everything that waits in
+// the sockets is read before a timer runs: nobody is believed silent whose octets are there already.
 class shard {
 public:
     using task = std::move_only_function<void()>;
+    using step = std::move_only_function<bool()>;
+
+    // A loop that was away for longer has stalled.
+    static constexpr std::chrono::milliseconds stall_min{1'000};
 
     // Clock and randomness outlive the shard.
-    shard(unsigned index, const clock& time, random_source& random);
+    shard(unsigned index, const clock& time, random_source& random, const turn_limits& limits = {},
+          const mailbox_limits& mail_limits = {});
     shard(const shard&) = delete;
     shard& operator=(const shard&) = delete;
     ~shard();
@@ -47,15 +59,55 @@ public:
     random_source& random() noexcept { return random_; }
 
     // The mailbox. From any thread: runs the task on the shard's thread, tasks of one sender in order. A batch of
-    // posts costs one wake-up.
-    void post(task work);
+    // posts costs one wake-up. Nothing is ever dropped. `octets` is what the task keeps in memory until it has run;
+    // false when there is no room for more: the task will run all the same, and whoever posts much stops until
+    // when_room() tells.
+    bool post(task work, std::size_t octets = 0);
+    // Octets of tasks that have not run yet. From any thread.
+    std::size_t mailbox_octets() const noexcept { return mail_octets_.load(std::memory_order_relaxed); }
+    std::size_t mailbox_letters() const noexcept { return mail_letters_.load(std::memory_order_relaxed); }
+    bool mailbox_has_room() const noexcept { return mailbox_octets() <= mail_limits_.high_bytes; }
+    // From any thread: posts `tell` to the other shard's controls, once, as soon as the mailbox has fallen to its low
+    // mark; at once when it is below it.
+    void when_room(shard& waiting, task tell);
 
-    // Calls listener->on_turn_end() once at the end of this turn.
+    // The control lane, from any thread: runs before the mail, however much of that waits. Controls of one sender run
+    // in order; they may overtake its mail.
+    void post_control(task work);
+
+    // Background work: calls `work` once a turn, with other such work in rotation, until it returns false. A step stops
+    // by itself when portion_spent(). To end it from outside, let the step find that its owner has gone.
+    void in_portions(step work);
+    // Has the step that runs used up its share? Costs a look at the clock.
+    bool portion_spent() const { return time_.now() >= portion_end_; }
+
+    // Calls listener->on_turn_end() once at the end of this turn, or of one of the next when there are very many.
     void at_turn_end(std::shared_ptr<turn_listener> listener);
 
     // This turn ends when the handler that runs returns, whatever else is ready: much waits to be written, and it is
     // written best while it is still in the cache.
     void end_turn_soon() noexcept { turn_over_ = true; }
+    // Octets that were queued for a socket in this turn; many end it soon.
+    void count_queued(std::size_t octets) noexcept {
+        if ((queued_in_turn_ += octets) >= limits_.queued_bytes_max) turn_over_ = true;
+    }
+
+    // All streams of this shard together.
+    void add_queued(std::size_t octets) noexcept { queued_bytes_ += octets; }
+    void remove_queued(std::size_t octets) noexcept { queued_bytes_ -= octets; }
+    std::size_t queued_bytes() const noexcept { return queued_bytes_; }
+
+    // Since when the loop has been running without a stall. What was not heard before counts for nobody's silence.
+    steady_time awake_since() const noexcept { return awake_since_; }
+
+    // A handler begins that the loop may have been waiting for: the turn's length counts from here. Handlers of this
+    // module say it by themselves.
+    void note_awake() {
+        if (turn_began_ == steady_time{}) turn_began_ = time_.now();
+    }
+    const shard_probe& probe() const noexcept { return probe_; }
+    // The longest turn since this was last asked.
+    std::chrono::nanoseconds take_longest_turn() noexcept { return std::exchange(probe_.turn_longest, {}); }
 
     // Scratch memory for reading from sockets, shared by all connections of the shard: an idle connection needs no
     // buffer of its own. Its content is valid until the next read.
@@ -69,26 +121,78 @@ public:
     void turn();
 
 private:
-    void take_mail();
+    struct letter {
+        task work;
+        std::size_t octets = 0;
+    };
+    struct waiting_shard {
+        shard* who;
+        task tell;
+    };
+
+    void wake(bool& woken);
+    bool run_controls();
+    bool take_mail(std::size_t& letters_left);
+    bool next_batch();
+    void settle_mail(std::size_t letters, std::size_t octets);
+    bool run_handlers(std::size_t& handlers_left);
+    void run_portions();
+    void run_timers();
     void end_turn();
     void tick();
+    bool has_work() const noexcept;
 
     const unsigned index_;
     const clock& time_;
     random_source& random_;
+    const turn_limits limits_;
+    const mailbox_limits mail_limits_;
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     timing_wheel wheel_;
     asio::steady_timer tick_timer_;
+
+    // This turn.
+    steady_time turn_began_{};  // zero: not begun
+    std::size_t queued_in_turn_ = 0;
+    std::size_t queued_bytes_ = 0;
+    bool turn_over_ = false;
+    bool idle_ = false;  // a poll has found nothing ready
+    bool running_ = false;
+    shard_probe probe_;
+
+    // Writes.
     std::vector<std::shared_ptr<turn_listener>> turn_listeners_;
     std::vector<std::shared_ptr<turn_listener>> ending_;
+    std::size_t ending_at_ = 0;
+
+    // Timers.
+    bool tick_due_ = false;
+    bool timers_overdue_ = false;
+    steady_time ticked_at_{};
+    steady_time awake_since_{};
+    steady_time timers_held_until_{};
+
+    std::deque<step> portions_;
+    steady_time portion_end_{};
+
     std::vector<char> read_buffer_;
-    bool turn_over_ = false;
     std::atomic<bool> stopped_ = false;
 
-    std::mutex mail_mutex_;  // guards mail_
-    std::vector<task> mail_;
-    std::vector<task> taken_mail_;
+    std::atomic<std::size_t> mail_octets_ = 0;
+    std::atomic<std::size_t> mail_letters_ = 0;
+    std::atomic<bool> room_wanted_ = false;
+    std::mutex mail_mutex_;  // guards the next four
+    std::vector<letter> mail_;
+    std::vector<task> controls_;
+    std::vector<waiting_shard> waiting_;
+    bool woken_ = false;  // the loop knows that there is something
+    std::atomic<bool> controls_waiting_ = false;
+
+    bool mail_waiting_ = false;  // the rest is the shard's own
+    std::vector<letter> taken_mail_;
+    std::size_t taken_at_ = 0;
+    std::vector<task> taken_controls_;
 };
 
 }  // namespace foz::net

@@ -1,7 +1,12 @@
 #include "net/stream.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cassert>
 #include <unistd.h>
 #include <utility>
+
+#include <boost/asio/buffer.hpp>
 
 namespace foz::net {
 
@@ -38,16 +43,22 @@ std::optional<detached_stream> stream::detach() {
     if (!taken) return std::nullopt;
     seal_tail();
     std::size_t skip = front_offset_;
-    for (const frame_ref& frame : queue_) taken->unsent_ += frame.octets().substr(std::exchange(skip, 0));
+    for (std::size_t i = 0; i < queue_.size(); ++i) taken->unsent_ += queue_[i].octets().substr(std::exchange(skip, 0));
     handler_ = nullptr;
     shut();
     return taken;
 }
 
 stream::stream(shard& home, tcp::endpoint remote, stream_options options)
-    : home_(home), remote_(std::move(remote)), options_(options) {}
+    : home_(home),
+      remote_(std::move(remote)),
+      options_(options),
+      octets_at_(home.time().now()),
+      reading_since_(octets_at_) {}
 
-stream::~stream() = default;
+stream::~stream() {
+    forget_queue();
+}
 
 void stream::start(stream_handler& handler) {
     handler_ = &handler;
@@ -74,33 +85,100 @@ void stream::seal_tail() {
 
 void stream::queue_more(std::size_t octets) {
     queued_bytes_ += octets;
+    home_.add_queued(octets);
+    home_.count_queued(octets);
     if (queued_bytes_ > options_.high_watermark_bytes) above_high_ = true;
-    if (writing_ || turn_end_due_) return;
-    turn_end_due_ = true;
+    if (untried_bytes() >= options_.flush_bytes) return flush_now();
+    if (!blocked_) come_back_at_turn_end();
+}
+
+void stream::come_back_at_turn_end() {
+    if (std::exchange(turn_end_due_, true)) return;
     home_.at_turn_end(self());
 }
 
 void stream::on_turn_end() {
     turn_end_due_ = false;
-    if (state_ == state::closed || writing_ || !has_queued()) return;
-    writing_ = true;
-    start_writing();
+    if (state_ == state::closed) return;
+    if (!blocked_ && has_queued())
+        if (const error_code error = flush()) return fail(error);
+    tell_drained();
+}
+
+// An error is not told from here: the write that is tried at the end of the turn meets it again.
+void stream::flush_now() {
+    if (state_ == state::closed || !has_queued()) return;
+    if (flush()) blocked_ = false;
+    if (!blocked_ || drained_due_) come_back_at_turn_end();
+}
+
+// Everything that the socket takes. Calls nobody.
+error_code stream::flush() {
+    std::array<asio::const_buffer, 64> buffers;  // Asio gathers at most 64 into one sendmsg()
+    bool took_something = false;
+    while (state_ != state::closed && has_queued()) {
+        const std::size_t used = gather(buffers);
+        error_code error;
+        const std::size_t size = write_some(std::span(buffers).first(used), error);
+        if (size > 0) take_off(size);
+        took_something |= size > 0;
+        if (error == asio::error::would_block) {
+            block(took_something);
+            return {};
+        }
+        if (error) return error;
+    }
+    blocked_ = false;
+    tried_bytes_ = 0;
+    return {};
+}
+
+void stream::block(bool took_something) {
+    if (!blocked_ || took_something) progress_at_ = home_.time().now();
+    blocked_ = true;
+    tried_bytes_ = queued_bytes_;
+    if (!std::exchange(writable_pending_, true)) wait_writable();
+}
+
+void stream::writable(error_code error) {
+    writable_pending_ = false;
+    if (state_ == state::closed) return;
+    if (!error) error = flush();
+    if (error) return fail(error);
+    tell_drained();
+}
+
+bool stream::slow(const slow_limits& limits) {
+    if (queued_bytes_ <= limits.queued_bytes_max || state_ != state::open) return false;
+    if (untried_bytes() > 0) flush_now();
+    if (!blocked_ || tried_bytes_ <= limits.queued_bytes_max) return false;
+    if (tried_bytes_ > limits.hard_bytes_max || home_.queued_bytes() > limits.shard_bytes_max) return true;
+    return home_.time().now() - std::max(progress_at_, home_.awake_since()) >= limits.patience;
+}
+
+bool stream::silent_for(std::chrono::milliseconds span) const {
+    if (paused_) return false;
+    // What a socket takes out of a queue shows that somebody reads at the other end.
+    const steady_time heard = std::max(octets_at_, blocked_ ? progress_at_ : steady_time{});
+    return home_.time().now() - std::max({heard, reading_since_, home_.awake_since()}) >= span;
 }
 
 std::size_t stream::gather(std::span<asio::const_buffer> out) {
     if (queue_.empty()) seal_tail();
-    std::size_t used = 0;
+    const std::size_t used = std::min(out.size(), queue_.size());
     std::size_t skip = front_offset_;
-    for (const frame_ref& frame : queue_) {
-        if (used == out.size()) break;
-        const std::string_view octets = frame.octets().substr(std::exchange(skip, 0));
-        out[used++] = asio::const_buffer(octets.data(), octets.size());
+    for (std::size_t i = 0; i < used; ++i) {
+        const std::string_view octets = queue_[i].octets().substr(std::exchange(skip, 0));
+        out[i] = asio::const_buffer(octets.data(), octets.size());
     }
     return used;
 }
 
-void stream::written(std::size_t octets) {
+void stream::take_off(std::size_t octets) {
+    assert(octets <= queued_bytes_);
     queued_bytes_ -= octets;
+    tried_bytes_ -= std::min(octets, tried_bytes_);
+    home_.remove_queued(octets);
     octets += front_offset_;
     while (!queue_.empty() && octets >= queue_.front().size()) {
         octets -= queue_.front().size();
@@ -110,11 +188,26 @@ void stream::written(std::size_t octets) {
     if (!has_queued() && state_ == state::closing) return output_done();
     if (above_high_ && queued_bytes_ <= options_.low_watermark_bytes) {
         above_high_ = false;
-        if (handler_ && state_ == state::open) handler_->on_drained();
+        drained_due_ = true;
     }
 }
 
+// For streams whose octets are taken by others than flush().
+void stream::written(std::size_t octets) {
+    if (octets == 0) return;
+    take_off(octets);
+    progress_at_ = home_.time().now();
+    if (!has_queued()) blocked_ = false;
+    tell_drained();
+}
+
+void stream::tell_drained() {
+    if (!std::exchange(drained_due_, false)) return;
+    if (handler_ && state_ == state::open && !above_high_) handler_->on_drained();
+}
+
 void stream::deliver(std::span<char> octets) {
+    octets_at_ = home_.time().now();
     if (state_ == state::open && !paused_) handler_->on_octets(octets);
 }
 
@@ -143,6 +236,7 @@ void stream::pause_reading() {
 
 void stream::resume_reading() {
     if (!std::exchange(paused_, false) || state_ != state::open) return;
+    reading_since_ = home_.time().now();
     start_reading();
 }
 
@@ -164,11 +258,16 @@ void stream::abort() {
 void stream::shut() {
     if (std::exchange(state_, state::closed) == state::closed) return;
     closing_timer_.cancel();
-    queue_.clear();
-    tail_.clear();
-    front_offset_ = 0;
-    queued_bytes_ = 0;
+    forget_queue();
     close_socket();
+}
+
+void stream::forget_queue() {
+    home_.remove_queued(std::exchange(queued_bytes_, 0));
+    tried_bytes_ = 0;
+    queue_.clear();
+    tail_ = {};
+    front_offset_ = 0;
 }
 
 }  // namespace foz::net

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "base/frame.hpp"
+#include "base/ring.hpp"
 #include "net/shard.hpp"
 
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,6 +43,23 @@ struct stream_options {
     // Only the two edges are reported; the stream itself never refuses what is queued. Its user bounds it.
     std::size_t high_watermark_bytes = 256 * 1024;
     std::size_t low_watermark_bytes = 64 * 1024;
+    // With so much queued in one turn, a write is tried before the turn ends.
+    std::size_t flush_bytes = 256 * 1024;
+    // Read at once, before the other sockets have their turn; at most what the shard's read buffer holds.
+    std::size_t read_bytes_max = 128 * 1024;
+};
+
+// When a peer counts as slow. Octets that nobody has tried to write count for nothing: a long turn is not the peer's
+// fault.
+struct slow_limits {
+    // More than this waits for the socket …
+    std::size_t queued_bytes_max = 1024 * 1024;
+    // … and for so long it has taken nothing: slow.
+    std::chrono::milliseconds patience{5'000};
+    // More than this is slow at once, also while the socket takes something.
+    std::size_t hard_bytes_max = 16 * 1024 * 1024;
+    // With more than this queued for all sockets of the shard together there is no patience.
+    std::size_t shard_bytes_max = 256 * 1024 * 1024;
 };
 
 // A connection that has left one shard and has not been taken in by another one yet. Closed when it is destroyed.
@@ -87,9 +105,27 @@ public:
     std::size_t queued_bytes() const noexcept { return queued_bytes_; }
     bool above_high_watermark() const noexcept { return above_high_; }
 
+    // Tries to write what is queued now instead of at the end of the turn. The handler hears of nothing before that.
+    void flush_now();
+    // A write has been tried, and the socket takes no more for now.
+    bool would_block() const noexcept { return blocked_; }
+    // Octets that were queued after the last write was tried.
+    std::size_t untried_bytes() const noexcept { return queued_bytes_ - tried_bytes_; }
+    // Of a socket that would block: when it last took something, or since when it would block.
+    steady_time last_progress() const noexcept { return progress_at_; }
+    // Judges after trying to write what has not been tried yet.
+    bool slow(const slow_limits& limits);
+
+    // When octets last came from the peer; any octets, whatever they mean. The beginning before the first ones.
+    steady_time last_octets_at() const noexcept { return octets_at_; }
+    // Nothing has been heard of the peer for so long, though we were there to hear it: it was read from, the loop did
+    // not stall, and the socket has taken nothing that waited for it.
+    bool silent_for(std::chrono::milliseconds span) const;
+
     // While paused, no octets arrive and TCP slows the peer down.
     void pause_reading();
     void resume_reading();
+    bool reading_paused() const noexcept { return paused_; }
 
     // Writes what is queued, tells the peer that no more comes and waits for it to close too, so that TCP does not
     // throw away what the peer has not read yet; gives up after `within`. No more callbacks from here on.
@@ -108,8 +144,11 @@ public:
 protected:
     stream(shard& home, tcp::endpoint remote, stream_options options);
 
-    virtual void start_reading() = 0;    // a read operation is to be pending
-    virtual void start_writing() = 0;    // nothing is being written and something is queued
+    virtual void start_reading() = 0;  // a read operation is to be pending
+    // Takes what it can without waiting and says how much that was; would_block when it takes nothing for now. Never
+    // calls the handler.
+    virtual std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) = 0;
+    virtual void wait_writable() = 0;    // writable() is to be called, once, when the socket takes octets again
     virtual void shutdown_output() = 0;  // everything has been written: send TCP's FIN
     virtual void close_socket() = 0;     // after which pending operations end with an error
     virtual std::optional<detached_stream> take_out() { return std::nullopt; }  // then the socket is not used any more
@@ -128,8 +167,8 @@ protected:
     std::size_t gather(std::span<asio::const_buffer> out);
     bool has_queued() const noexcept { return !queue_.empty() || !tail_.empty(); }
     void written(std::size_t octets);
-    void write_ended() noexcept { writing_ = false; }
-    bool writing() const noexcept { return writing_; }
+    void writable(error_code error);
+    const stream_options& options() const noexcept { return options_; }
 
 private:
     enum class state { open, closing, closed };
@@ -137,6 +176,12 @@ private:
     void on_turn_end() override;
     void queue_more(std::size_t octets);
     void seal_tail();
+    error_code flush();
+    void block(bool took_something);
+    void take_off(std::size_t octets);
+    void tell_drained();
+    void come_back_at_turn_end();
+    void forget_queue();
     void output_done();
     void shut();
 
@@ -144,15 +189,21 @@ private:
     const tcp::endpoint remote_;
     const stream_options options_;
     stream_handler* handler_ = nullptr;
-    std::deque<frame_ref> queue_;
+    ring<frame_ref> queue_;
     std::string tail_;              // write()'s octets that are not a frame yet
     std::size_t front_offset_ = 0;  // octets of the first frame that are written already
     std::size_t queued_bytes_ = 0;
+    std::size_t tried_bytes_ = 0;  // of these: a write has been tried, and the socket did not take them
+    steady_time progress_at_{};
+    steady_time octets_at_;
+    steady_time reading_since_;
     state state_ = state::open;
     bool paused_ = false;
     bool peer_done_ = false;  // TCP's FIN has come: nothing is to be read any more
     bool above_high_ = false;
-    bool writing_ = false;  // a write waits for the socket
+    bool drained_due_ = false;       // the handler is to hear that it is below the low watermark
+    bool blocked_ = false;           // the socket takes no more for now
+    bool writable_pending_ = false;  // wait_writable() has been called
     bool turn_end_due_ = false;
     wheel_timer closing_timer_{this, [](stream& s) { s.abort(); }};
 };

@@ -25,7 +25,8 @@ public:
     wheel_timer& operator=(const wheel_timer&) = delete;
     ~wheel_timer() { cancel(); }
 
-    // Starts the timer, or starts it anew. It expires at the first tick at which `after` has passed.
+    // Starts the timer, or starts it anew. The time counts from the clock's now, however long ago the wheel was last
+    // advanced. It expires at the first tick at which `after` has passed.
     void start(timing_wheel& wheel, std::chrono::milliseconds after);
     void cancel() noexcept;
     bool active() const noexcept { return previous_ != nullptr; }
@@ -46,22 +47,30 @@ class timing_wheel {
 public:
     static constexpr std::chrono::milliseconds tick{50};
 
-    explicit timing_wheel(steady_time start) : start_(start) {}
+    // The clock outlives the wheel.
+    explicit timing_wheel(const clock& time) : time_(time), start_(time.now()) {}
     timing_wheel(const timing_wheel&) = delete;
     timing_wheel& operator=(const timing_wheel&) = delete;
     ~timing_wheel();
 
-    // Runs the callbacks of all timers that are due. A callback may start, cancel and destroy any timer.
-    void advance(steady_time now);
+    // Runs the callbacks of timers that are due, at most so many of them; true when none is left. A callback may start,
+    // cancel and destroy any timer. Each timer runs at most once in an advance, however much time has passed since the
+    // last one: a periodic timer does not make up for a stall. Timers run in the order of their ticks, unless more time
+    // has passed than the wheel has slots: then those that are overdue by more come in any order.
+    bool advance(steady_time now, std::size_t callbacks_max = SIZE_MAX);
 
 private:
     friend class wheel_timer;
     static constexpr std::size_t slot_count = 512;
 
     void link(wheel_timer& timer, std::uint64_t due_tick) noexcept;
+    void push_due(wheel_timer& timer) noexcept;
+    void collect(std::uint64_t tick_number) noexcept;
 
-    steady_time start_;
-    std::uint64_t current_tick_ = 0;
+    const clock& time_;
+    const steady_time start_;
+    std::uint64_t current_tick_ = 0;  // its slot has been emptied of what was due
+    std::uint64_t target_tick_ = 0;   // of the advance that is under way, or was the last one
     std::array<wheel_timer*, slot_count> slots_{};
     wheel_timer* due_ = nullptr;  // taken out of a slot, about to run
 };

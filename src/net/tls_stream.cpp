@@ -48,24 +48,27 @@ private:
         if (wants_octets()) start_reading();
     }
 
-    void start_writing() override {
-        std::array<asio::const_buffer, 64> buffers;
-        const std::size_t used = gather(buffers);
+    // Asio's TLS can't write without waiting: what is under way counts as not taken.
+    std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) override {
+        error = asio::error::would_block;
+        if (std::exchange(writing_, true)) return 0;
         output_.clear();
-        for (const auto& buffer : std::span(buffers).first(used)) {
+        for (const auto& buffer : buffers) {
             const std::size_t room = record_bytes - output_.size();
             const auto* const data = static_cast<const char*>(buffer.data());
             output_.insert(output_.end(), data, data + std::min(room, buffer.size()));
             if (output_.size() == record_bytes) break;
         }
-        asio::async_write(socket_, asio::buffer(output_), [keep = self(), this](error_code error, std::size_t size) {
+        asio::async_write(socket_, asio::buffer(output_), [keep = self(), this](error_code failed, std::size_t size) {
+            writing_ = false;
             if (closed()) return;
-            if (error) return fail(error);
-            written(size);
-            if (!closed() && has_queued()) return start_writing();
-            write_ended();
+            if (!failed) written(size);
+            writable(failed);
         });
+        return 0;
     }
+
+    void wait_writable() override {}
 
     void shutdown_output() override {
         error_code ignored;
@@ -78,7 +81,7 @@ private:
     }
 
     std::optional<detached_stream> take_out() override {
-        if (writing()) return std::nullopt;
+        if (writing_) return std::nullopt;
         std::string unread;
         error_code error;
         socket_.next_layer().non_blocking(true, error);
@@ -107,6 +110,7 @@ private:
     std::vector<char> output_;
     std::size_t received_ = 0;
     bool read_pending_ = false;
+    bool writing_ = false;
 };
 
 }  // namespace

@@ -5,17 +5,17 @@
 #include "amqp/conn/client.hpp"
 #include "amqp/conn/publisher.hpp"
 #include "contract/channel_settings.hpp"
+#include "contract/stream_cursor.hpp"
 #include "net/timing_wheel.hpp"
 #include "service/thread_pool.hpp"
 #include "service/worker.hpp"
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
+#include <vector>
 
 namespace foz::service {
 
@@ -52,22 +52,18 @@ private:
     struct entry {
         std::string topic, type, message_id, body;
     };
-    struct place {
-        std::uint64_t offset = 0;
-        std::string message_id;
-        friend bool operator==(const place&, const place&) = default;
-    };
-
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
     void on_ready(amqp::channel& self) override;
     void on_lost(amqp::channel& self, const amqp::error& why) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& d) override;
 
-    amqp::basic_consume consume_from_here() const;
-    void publish_marker();
-    void on_silence();
-    bool is_new(const std::string& message_id);
-    std::optional<entry> for_follower(const amqp::delivery& d);
+    // Does what the cursor says; `d` is null when it was time that passed.
+    void act(const amqp::delivery* d);
+    void hand_in(amqp::delivery_id id, std::optional<entry> e);
+    void publish_marker(const std::string& id);
+    void on_tick();
+    void set_timer();
+    std::optional<entry> for_follower(const amqp::delivery& d) const;
     void hear(const entry& e) const;  // on the hearing thread
     void heard(amqp::delivery_id id);
     void acknowledge();
@@ -75,20 +71,14 @@ private:
     const parts around_;
     net::shard& home_;
     const contract::channel_settings& channel_;
-    const std::chrono::system_clock::time_point since_;
     const follower hear_;
-    const std::string marker_id_;
-    bool caught_up_ = false;
-
-    std::optional<place> last_read_;
-    bool resuming_ = false;  // the next entry has to be last_read_ again
-    net::wheel_timer silence_timer_{this, [](stream_follower& self) { self.on_silence(); }};
-
-    std::unordered_set<std::string> recent_;  // message ids, to drop what was published twice after a recovery
-    std::deque<const std::string*> recent_order_;
+    contract::stream_cursor cursor_;
+    std::vector<contract::cursor_event> events_;
+    net::wheel_timer tick_timer_{this, [](stream_follower& self) { self.on_tick(); }};
 
     amqp::delivery_id last_heard_;
     unsigned unacknowledged_ = 0;
+    std::size_t unheard_ = 0;  // with the hearing thread
     net::wheel_timer acknowledge_timer_{this, [](stream_follower& self) { self.acknowledge(); }};
     std::shared_ptr<amqp::channel> link_;  // last: its opening may begin in the constructor
 };

@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { amqp, broker, closeAll, connect, serve, sleep, until, rawClient } from './lib.mjs';
+import { configFile, amqp, broker, closeAll, connect, serve, sleep, until, rawClient } from './lib.mjs';
 
 const count = 1200; // of 20 KB: more than the recent messages hold, and than the kernel holds for a socket
 let foz, proxy, first;
@@ -43,7 +43,7 @@ async function slowBroker() {
 
 before(async () => {
   proxy = await slowBroker();
-  foz = await serve([], proxy.url);
+  foz = await serve(['--config', configFile('[client]\nposition_entries = 1000\n')], proxy.url);
   const ann = await connect(foz.url);
   first = (await ann.consume()).channels.chat.position;
   ann.close();

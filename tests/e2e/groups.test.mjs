@@ -9,7 +9,7 @@ const config = `
 request_timeout_ms = 1500
 
 [limits]
-requests_per_session = 40
+requests_per_client = 40
 subscriptions_per_session = 60
 
 [channels.chat]

@@ -29,7 +29,15 @@ class Layering(unittest.TestCase):
                       self.violations({"service/s.cpp": '#include "aggregator/hub.hpp"\n'})[0])
 
     def test_a_codec_with_sockets(self):
-        self.assertIn("a codec includes", self.violations({"ws/codec/p.cpp": "#include <boost/asio/post.hpp>\n"})[0])
+        found = self.violations({"ws/codec/p.cpp": "#include <boost/asio/post.hpp>\n"})
+        self.assertIn("ws/codec does no I/O, but reaches boost/asio/post.hpp", found[0])
+
+    def test_sockets_behind_a_header_that_may_be_included(self):
+        found = self.violations({"aggregator/channel/a.hpp": '#pragma once\n#include "contract/t.hpp"\n',
+                                 "contract/t.hpp": '#pragma once\n#include "amqp/conn/c.hpp"\n',
+                                 "amqp/conn/c.hpp": "#pragma once\n#include <boost/asio.hpp>\n"})
+        self.assertEqual(len(found), 1)
+        self.assertIn("reaches contract/t.hpp → amqp/conn/c.hpp → boost/asio.hpp", found[0])
 
     def test_missing_guard_long_file_and_stray_file(self):
         self.assertIn("no #pragma once", self.violations({"base/b.hpp": "int x;\n"})[0])

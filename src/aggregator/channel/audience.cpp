@@ -1,5 +1,6 @@
 #include "aggregator/channel/audience.hpp"
 
+#include "aggregator/channel/give_back.hpp"
 #include "envelope/topic.hpp"
 
 #include <algorithm>
@@ -7,147 +8,347 @@
 namespace foz::aggregator {
 namespace {
 
-using list = std::vector<subscriber*>;
-
-void add_to(list& all, subscriber& who) {
-    all.push_back(&who);
-}
-
-void remove_from(list& all, subscriber& who) {
-    // From the back: those who came last tend to leave first. Order does not matter.
-    const auto at = std::find(all.rbegin(), all.rend(), &who);
-    if (at == all.rend()) return;
-    *at = all.back();
-    all.pop_back();
-}
-
-template <class Index>
-void remove_from(Index& index, std::string_view key, subscriber& who) {
-    const auto at = index.find(key);
-    if (at == index.end()) return;
-    remove_from(at->second, who);
-    if (at->second.empty()) index.erase(at);
-}
-
-bool reach(subscriber& who, std::uint64_t round) {
-    if (who.last_round == round) return false;
-    who.last_round = round;
-    return true;
-}
+constexpr auto before = [](const auto& link, std::uint32_t to) { return link.to < to; };
 
 }  // namespace
 
-std::size_t interest::shared_with(const interest& other) const {
-    const auto in = [](const std::set<std::string>& all) { return [&](const auto& one) { return all.contains(one); }; };
-    return static_cast<std::size_t>(std::ranges::count_if(groups, in(other.groups)) +
-                                    std::ranges::count_if(topics, in(other.topics)));
+void audience::set(member who, const interest& what) {
+    const bool was_paused = paused(who);
+    drop(who);
+    add(who, what);
+    if (was_paused) pause(who, true);
 }
 
-bool interest::take_away(const interest& what) {
-    if (what.names_nothing()) return false;
-    broadcast &= !what.broadcast;
-    direct &= !what.direct;
-    for (const auto& group : what.groups) groups.erase(group);
-    for (const auto& topic : what.topics) topics.erase(topic);
-    return (all_topics || !topics.empty()) && (broadcast || direct || !groups.empty());
+void audience::add(member who, const interest& what) {
+    assert(walks_ == 0 && names_.contains(who));
+    std::uint32_t at = seat_at(who);
+    if (at == none) at = take_seat(who);
+    seat& here = seats_[at];
+    here.broadcast |= what.broadcast;
+    here.direct |= what.direct;
+    here.own_name |= what.own_name;
+    for (const auto& group : what.groups) join(at, kind::group, group);
+    if (what.all_topics && !here.all_topics) {
+        here.all_topics = true;
+        quit_topics(at);
+    }
+    if (!here.all_topics)
+        for (const auto& topic : what.topics) join(at, topic_kind(topic), topic);
+    settle(at);
 }
 
-void audience::add(subscriber& who, const interest& what) {
-    const auto [at, fresh] = interests_.try_emplace(&who);
-    interest& sum = at->second;
-    if (!fresh) unlink(who, sum);
-    sum.broadcast |= what.broadcast;
-    sum.direct |= what.direct;
-    sum.groups.insert(what.groups.begin(), what.groups.end());
-    sum.all_topics |= what.all_topics;
-    sum.topics.insert(what.topics.begin(), what.topics.end());
-    if (sum.all_topics) sum.topics.clear();
-    link(who, sum);
+bool audience::remove(member who, const interest& what) {
+    assert(walks_ == 0);
+    const std::uint32_t at = seat_at(who);
+    if (at == none) return false;
+    seat& here = seats_[at];
+    if (!what.names_nothing()) {
+        here.broadcast &= !what.broadcast;
+        here.direct &= !what.direct;
+        here.own_name &= !what.own_name;
+        for (const auto& group : what.groups) quit(at, kind::group, group);
+        for (const auto& topic : what.topics) quit(at, topic_kind(topic), topic);
+        const bool hears_something =
+            here.broadcast || here.direct || here.own_name || has_any(here, kind::group, kind::group);
+        if (hears_something && (here.all_topics || has_any(here, kind::topic, kind::pattern))) {
+            settle(at);
+            return true;
+        }
+    }
+    free_seat(at);
+    return false;
 }
 
-void audience::remove(subscriber& who, const interest& what) {
-    const auto at = interests_.find(&who);
-    if (at == interests_.end()) return;
-    interest& sum = at->second;
-    unlink(who, sum);
-    if (sum.take_away(what)) {
-        link(who, sum);
+void audience::drop(member who) {
+    assert(walks_ == 0);
+    if (const std::uint32_t at = seat_at(who); at != none) free_seat(at);
+}
+
+void audience::pause(member who, bool on) {
+    assert(walks_ == 0);
+    const std::uint32_t at = seat_at(who);
+    assert(at != none);
+    if (at == none) return;
+    seats_[at].paused = on;
+    settle(at);
+}
+
+bool audience::paused(member who) const noexcept {
+    const seat* const here = find_seat(who);
+    return here && here->paused;
+}
+
+std::optional<interest> audience::find(member who) const {
+    const seat* const here = find_seat(who);
+    if (!here) return std::nullopt;
+    interest sum{.broadcast = here->broadcast, .direct = here->direct, .own_name = here->own_name};
+    sum.all_topics = here->all_topics;
+    if (here->has)
+        for (const link& each : *here->has)
+            (kind_of(each.to) == kind::group ? sum.groups : sum.topics).emplace(list_of(each.to).name.view());
+    return sum;
+}
+
+bool audience::in_group(member who, std::string_view group) const {
+    const seat* const here = find_seat(who);
+    return here && here->has && find_link(*here, find_list(kind::group, group));
+}
+
+std::size_t audience::names_of(member who) const noexcept {
+    const seat* const here = find_seat(who);
+    return here && here->has ? here->has->size() : 0;
+}
+
+std::size_t audience::shared_with(member who, const interest& what) const {
+    const seat* const here = find_seat(who);
+    if (!here || !here->has) return 0;
+    std::size_t sum = 0;
+    for (const auto& group : what.groups) sum += find_link(*here, find_list(kind::group, group)) != nullptr;
+    for (const auto& topic : what.topics) sum += find_link(*here, find_list(topic_kind(topic), topic)) != nullptr;
+    return sum;
+}
+
+const entry_route* audience::route_for(member who, const entry& what) const {
+    const seat* const here = find_seat(who);
+    if (!here) return nullptr;
+    for (const entry_route& route : what.routes)
+        if (is_reached(*here, route, what.topic)) return &route;
+    return nullptr;
+}
+
+bool audience::is_reached(const seat& who, const entry_route& route, std::string_view topic) const {
+    const auto named = [&](std::string_view receiver) { return names_.is_addressed(who.who, receiver); };
+    const auto grouped = [&](std::string_view group) {
+        if (who.own_name && group == names_.client_of(who.who)) return true;
+        return who.has && find_link(who, find_list(kind::group, group));
+    };
+    switch (route.how) {
+        case envelope::via::direct:
+            return who.direct && std::ranges::any_of(route.receivers, named);
+        case envelope::via::multicast:
+            return std::ranges::any_of(route.receivers, grouped) && hears_topic(who, topic);
+        case envelope::via::broadcast:
+            return who.broadcast && hears_topic(who, topic);
+    }
+    return false;
+}
+
+bool audience::hears_topic(const seat& who, std::string_view topic) const {
+    if (who.all_topics) return true;
+    if (!who.has) return false;
+    if (find_link(who, find_list(kind::topic, topic))) return true;
+    return std::ranges::any_of(*who.has, [&](const link& each) {
+        return kind_of(each.to) == kind::pattern && envelope::matches(list_of(each.to).name.view(), topic);
+    });
+}
+
+// The same by index.
+bool audience::hears_matched(const seat& who, std::string_view topic) const {
+    if (!who.has || matching(topic).empty()) return false;
+    return std::any_of(who.has->rbegin(), who.has->rend(), [&](const link& each) {
+        return kind_of(each.to) != kind::group && list_of(each.to).round == round_;
+    });
+}
+
+const std::vector<std::uint32_t>& audience::matching(std::string_view topic) const {
+    if (matched_round_ == round_) return matched_;
+    matched_round_ = round_;
+    matched_.clear();
+    if (const std::uint32_t exact = find_list(kind::topic, topic); exact != none) matched_.push_back(exact);
+    patterns_.match(topic, matched_);
+    for (const std::uint32_t each : matched_) list_of(each).round = round_;
+    return matched_;
+}
+
+std::uint32_t audience::begin_round() const {
+    if (++round_ == 0) {
+        for (const seat& each : seats_) each.round = 0;
+        for (const list& each : lists_) each.round = 0;
+        matched_round_ = 0;
+        round_ = 1;
+    }
+    return round_;
+}
+
+std::uint32_t audience::seat_at(member who) const noexcept {
+    const std::uint32_t at = who.slot < by_slot_.size() ? by_slot_[who.slot] : none;
+    return at != none && seats_[at].who == who ? at : none;
+}
+
+const audience::seat* audience::find_seat(member who) const noexcept {
+    const std::uint32_t at = seat_at(who);
+    return at == none ? nullptr : &seats_[at];
+}
+
+std::uint32_t audience::take_seat(member who) {
+    if (who.slot >= by_slot_.size()) by_slot_.resize(who.slot + 1, none);
+    assert(by_slot_[who.slot] == none);  // whoever had the slot before has been dropped
+    std::uint32_t at = free_seat_;
+    if (at == none) {
+        at = static_cast<std::uint32_t>(seats_.size());
+        seats_.emplace_back();
     } else {
-        interests_.erase(at);
+        free_seat_ = seats_[at].place;
     }
+    seat& made = seats_[at];
+    made.who = who;
+    made.round = 0;
+    made.place = none;
+    made.taken = true;
+    by_slot_[who.slot] = at;
+    ++members_;
+    return at;
 }
 
-void audience::remove(subscriber& who) {
-    const auto at = interests_.find(&who);
-    if (at == interests_.end()) return;
-    unlink(who, at->second);
-    interests_.erase(at);
+void audience::free_seat(std::uint32_t at) {
+    seat& gone = seats_[at];
+    gone.broadcast = false;
+    settle(at);
+    if (const auto has = std::move(gone.has))
+        for (const link& each : *has) quit_place(each);
+    by_slot_[gone.who.slot] = none;
+    gone = {};
+    gone.place = free_seat_;
+    free_seat_ = at;
+    if (--members_ == 0) clear();
 }
 
-const interest* audience::find(const subscriber& who) const {
-    const auto at = interests_.find(&who);
-    return at == interests_.end() ? nullptr : &at->second;
+// Nobody is left: so is no memory of a crowd.
+void audience::clear() {
+    assert(everybody_.empty() && groups_.size() == 0 && topics_.size() == 0 && patterns_.size() == 0);
+    give_back(by_slot_);
+    give_back(seats_);
+    give_back(everybody_);
+    give_back(lists_);
+    give_back(matched_);
+    free_seat_ = free_list_ = none;
 }
 
-void audience::link(subscriber& who, const interest& what) {
-    if (what.direct) {
-        add_to(by_client_[who.client.str()], who);
-        add_to(by_session_[who.session.str()], who);
+audience::kind audience::topic_kind(std::string_view topic) noexcept {
+    for (std::size_t at = topic.find_first_of("*#"); at != std::string_view::npos;
+         at = topic.find_first_of("*#", at + 1))
+        if ((at == 0 || topic[at - 1] == '.') && (at + 1 == topic.size() || topic[at + 1] == '.')) return kind::pattern;
+    return kind::topic;
+}
+
+std::uint32_t audience::find_list(kind what, std::string_view name) const {
+    if (what == kind::pattern) return patterns_.find(name);
+    return (what == kind::group ? groups_ : topics_).find(name_hash(name, names_.hash_seed()), [&](std::uint32_t to) {
+        return list_of(to).name.view() == name;
+    });
+}
+
+std::uint32_t audience::make_list(kind what, std::string_view name) {
+    std::uint32_t index = free_list_;
+    if (index == none) {
+        index = static_cast<std::uint32_t>(lists_.size());
+        assert(index <= index_mask);
+        lists_.emplace_back();
+    } else {
+        free_list_ = lists_[index].next_free;
     }
-    for (const auto& group : what.groups) add_to(by_group_[group], who);
-    if (!what.broadcast) return;
-    if (what.all_topics) add_to(broadcast_all_, who);
-    for (const auto& pattern : what.topics) add_to(broadcast_by_pattern_[pattern], who);
-}
-
-void audience::unlink(subscriber& who, const interest& what) {
-    if (what.direct) {
-        remove_from(by_client_, who.client.view(), who);
-        remove_from(by_session_, who.session.view(), who);
+    lists_[index].name = packed_name(name);
+    const std::uint32_t to = static_cast<std::uint32_t>(what) << kind_shift | index;
+    if (what == kind::pattern) {
+        patterns_.insert(name, to);
+    } else {
+        (what == kind::group ? groups_ : topics_).insert(name_hash(name, names_.hash_seed()), to);
     }
-    for (const auto& group : what.groups) remove_from(by_group_, group, who);
-    if (!what.broadcast) return;
-    if (what.all_topics) remove_from(broadcast_all_, who);
-    for (const auto& pattern : what.topics) remove_from(broadcast_by_pattern_, pattern, who);
+    return to;
 }
 
-bool audience::hears_topic(const subscriber& who, std::string_view topic) const {
-    const interest* const sum = find(who);
-    if (!sum) return false;
-    if (sum->all_topics) return true;
-    return std::any_of(sum->topics.begin(), sum->topics.end(),
-                       [&](const std::string& pattern) { return envelope::matches(pattern, topic); });
-}
-
-void audience::direct(std::string_view client, std::uint64_t round, const receive& to) const {
-    const auto at = by_client_.find(client);
-    if (at == by_client_.end()) return;
-    for (subscriber* who : at->second)
-        if (reach(*who, round)) to(*who);
-}
-
-void audience::direct_session(std::string_view session, std::uint64_t round, const receive& to) const {
-    const auto at = by_session_.find(session);
-    if (at == by_session_.end()) return;
-    for (subscriber* who : at->second)
-        if (reach(*who, round)) to(*who);
-}
-
-void audience::multicast(std::string_view group, std::string_view topic, std::uint64_t round, const receive& to) const {
-    const auto at = by_group_.find(group);
-    if (at == by_group_.end()) return;
-    for (subscriber* who : at->second)
-        if (hears_topic(*who, topic) && reach(*who, round)) to(*who);
-}
-
-void audience::broadcast(std::string_view topic, std::uint64_t round, const receive& to) const {
-    for (subscriber* who : broadcast_all_)
-        if (reach(*who, round)) to(*who);
-    for (const auto& [pattern, members] : broadcast_by_pattern_) {
-        if (!envelope::matches(pattern, topic)) continue;
-        for (subscriber* who : members)
-            if (reach(*who, round)) to(*who);
+void audience::drop_list(std::uint32_t to) {
+    list& gone = list_of(to);
+    const std::string_view name = gone.name.view();
+    if (kind_of(to) == kind::pattern) {
+        patterns_.erase(name);
+    } else {
+        (kind_of(to) == kind::group ? groups_ : topics_).erase(name_hash(name, names_.hash_seed()), to);
     }
+    gone = {};
+    gone.next_free = free_list_;
+    free_list_ = to & index_mask;
+}
+
+const audience::link* audience::find_link(const seat& who, std::uint32_t to) noexcept {
+    const auto at = std::lower_bound(who.has->begin(), who.has->end(), to, before);
+    return at != who.has->end() && at->to == to ? &*at : nullptr;
+}
+
+bool audience::has_any(const seat& who, kind first, kind last) noexcept {
+    if (!who.has) return false;
+    const auto at =
+        std::lower_bound(who.has->begin(), who.has->end(), static_cast<std::uint32_t>(first) << kind_shift, before);
+    return at != who.has->end() && kind_of(at->to) <= last;
+}
+
+void audience::join(std::uint32_t at, kind what, std::string_view name) {
+    seat& here = seats_[at];
+    std::uint32_t to = find_list(what, name);
+    if (to == none) to = make_list(what, name);
+    if (!here.has) here.has = std::make_unique<links>();
+    const auto before_it = std::lower_bound(here.has->begin(), here.has->end(), to, before);
+    if (before_it != here.has->end() && before_it->to == to) return;
+    auto& seats = list_of(to).seats;
+    here.has->insert(before_it, {to, static_cast<std::uint32_t>(seats.size())});
+    seats.push_back(at);
+}
+
+void audience::quit(std::uint32_t at, kind what, std::string_view name) {
+    seat& here = seats_[at];
+    if (!here.has) return;
+    const link* const found = find_link(here, find_list(what, name));
+    if (!found) return;
+    const link left = *found;
+    here.has->erase(here.has->begin() + (found - here.has->data()));
+    if (here.has->empty()) here.has.reset();
+    quit_place(left);
+}
+
+void audience::quit_topics(std::uint32_t at) {
+    seat& here = seats_[at];
+    if (!here.has) return;
+    const std::uint32_t first = static_cast<std::uint32_t>(kind::topic) << kind_shift;
+    const auto from = std::lower_bound(here.has->begin(), here.has->end(), first, before);
+    const links left(from, here.has->end());
+    here.has->erase(from, here.has->end());
+    if (here.has->empty()) here.has.reset();
+    for (const link& each : left) quit_place(each);
+}
+
+// The last one of the list takes the place. The link itself has gone from its seat already.
+void audience::quit_place(const link& left) {
+    auto& seats = list_of(left.to).seats;
+    const std::uint32_t last = seats.back();
+    seats.pop_back();
+    if (seats.empty()) return drop_list(left.to);
+    if (left.place < seats.size()) {
+        seats[left.place] = last;
+        links& moved = *seats_[last].has;
+        const auto at = std::lower_bound(moved.begin(), moved.end(), left.to, before);
+        assert(at != moved.end() && at->to == left.to && at->place == seats.size());
+        at->place = left.place;
+    }
+    give_back_excess(seats);
+}
+
+void audience::settle(std::uint32_t at) {
+    seat& here = seats_[at];
+    const bool wanted = here.broadcast && here.all_topics && !here.paused;
+    if (wanted == (here.place != none)) return;
+    if (wanted) {
+        here.place = static_cast<std::uint32_t>(everybody_.size());
+        everybody_.push_back(here.who);
+        return;
+    }
+    const member last = everybody_.back();
+    everybody_.pop_back();
+    if (here.place < everybody_.size()) {
+        everybody_[here.place] = last;
+        seats_[by_slot_[last.slot]].place = here.place;
+    }
+    here.place = none;
+    give_back_excess(everybody_);
 }
 
 }  // namespace foz::aggregator

@@ -6,11 +6,13 @@
 #include "contract/correlation.hpp"
 #include "envelope/events.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,10 +45,11 @@ struct entry_question {
     wall_time expires;
 };
 
+// A route's WebSocket text frame is `head`, with the entry's `tail` behind it where there is one.
 struct entry_route {
     envelope::via how = envelope::via::broadcast;
     std::vector<std::string> receivers;  // clients and "session:<id>", or one group; none for a broadcast
-    shared_octets frame;                 // a whole WebSocket text frame
+    shared_octets head;
 };
 
 // One entry of a channel. Immutable once made; shared between shards. Without routes and answer it reaches nobody, but
@@ -59,12 +62,41 @@ struct entry {
     std::uint64_t timestamp_s = 0;     // since 1970; 0: not said
     std::uint64_t end_of_life_ms = 0;  // since 1970; 0: it does not expire
     std::vector<entry_route> routes;   // direct, multicast, broadcast: the order of preference
+    // The end of every route's frame. A large body that goes to many groups stands here once; otherwise each head is a
+    // whole frame, and there is no tail.
+    shared_octets tail;
     std::optional<entry_answer> answer;
     std::optional<entry_question> question;  // goes with the one direct route
 
     std::size_t bytes() const noexcept;  // about what it occupies
+    std::size_t frame_bytes(const entry_route& route) const noexcept {
+        return route.head->size() + (tail ? tail->size() : 0);
+    }
 };
 
 using entry_ref = std::shared_ptr<const entry>;
+
+// The frames of one entry as one shard sends them, made when somebody is reached: most entries reach nobody on most
+// shards. Receivers come route by route, so only the last route's is kept.
+class entry_frames {
+public:
+    explicit entry_frames(const entry& of) noexcept : entry_(of) {}
+
+    // One piece or two, to be sent one behind the other with nothing between; valid until the next call.
+    std::span<const frame_ref> of(const entry_route& route);
+
+private:
+    const entry& entry_;
+    const entry_route* route_ = nullptr;
+    std::array<frame_ref, 2> pieces_;
+};
+
+// For replays: what is live is delivered whatever its publisher's clock says, which ours differs from by up to
+// `tolerance`.
+inline bool has_expired(const entry& what, wall_time now, std::chrono::milliseconds tolerance) {
+    if (what.end_of_life_ms == 0) return false;
+    const auto earliest = (unix_ms(now) - tolerance).count();
+    return earliest > 0 && static_cast<std::uint64_t>(earliest) > what.end_of_life_ms;
+}
 
 }  // namespace foz::aggregator

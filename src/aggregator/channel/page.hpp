@@ -3,6 +3,7 @@
 #pragma once
 
 #include "aggregator/channel/entry.hpp"
+#include "aggregator/channel/page_index.hpp"
 #include "envelope/envelope.hpp"
 #include "envelope/events.hpp"
 
@@ -27,16 +28,20 @@ struct reading_id {
 struct page_request {
     reading_id who;
     envelope::resume_from from;  // at, first or since
-    // The session's shard has recent entries, which the stream's entries will meet: before that it has not ended.
-    bool has_recent = false;
 };
 
-// A part of what was asked for; it may be empty, to see who still reads. Each page is answered: more, or no more.
+// A part of what was asked for. Each page is answered (catch_up::taken): more, or no more. The reading ends when its
+// entries meet the session's recent ones: then the session wants no more.
 struct page {
-    std::shared_ptr<const std::vector<entry_ref>> entries;
-    std::size_t begin = 0;  // of `entries`: those before it are not for this reading
+    std::shared_ptr<const std::vector<entry_ref>> entries;  // of all who read here
+    std::shared_ptr<const page_index> index;                // of `entries`
+    std::size_t begin = 0;                                  // of `entries`: those before it are not for this reading
+    // Before the entries of this page. `recreated`: the place that was asked for is of another stream; what comes, if
+    // more is wanted, is this one from its beginning.
     std::optional<envelope::gap_cause> gap;
-    bool last = false;  // the stream has nothing more to give: the rest is among the recent entries
+    // The stream had nothing more to give when this page was made. What has come since is with the recent entries, or,
+    // if these begin behind what was read, there is more to ask for.
+    bool last = false;
 };
 
 }  // namespace foz::aggregator

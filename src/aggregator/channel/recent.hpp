@@ -1,7 +1,7 @@
 // The last messages of a channel, for clients that come back soon. No I/O.
 #pragma once
 
-#include "aggregator/feed/decode.hpp"
+#include "aggregator/channel/entry.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,10 +1,11 @@
 #include "aggregator/feed/catch_up.hpp"
 
 #include "aggregator/feed/catch_up_reader.hpp"
-#include "aggregator/shard/hub.hpp"
+#include "aggregator/feed/stream_delivery.hpp"
+#include "contract/stream_cursor.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <cassert>
 #include <utility>
 
 namespace foz::aggregator {
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::size_t readers_max = 4;
 // Who is so near behind is worth beginning earlier for: a reader of its own would cost more.
-constexpr std::uint64_t near_entries = 2'000;
+constexpr std::uint64_t near_entries = 10'000;
 constexpr std::uint64_t near_ms = 60'000;
 
 using kind = envelope::resume_from::kind;
@@ -34,24 +35,35 @@ bool begins_before(const shared_reading& a, const shared_reading& b) {
 
 }  // namespace
 
-catch_up::catch_up(amqp::client& streams, const settings& all, std::size_t channel)
-    : client_(streams), settings_(all), channel_(channel) {}
+catch_up::catch_up(amqp::client& streams, amqp::publisher& markers, const settings& all, std::size_t channel,
+                   feed_sink& sink)
+    : client_(streams), markers_(markers), settings_(all), channel_(channel), sink_(sink) {}
 
 catch_up::~catch_up() {
     *alive_ = false;
 }
 
-void catch_up::add(const catch_up_job& job) {
-    auto reading = std::make_shared<catch_up_reading>(catch_up_reading{.what = job, .gap = {}});
-    shared_reading& latest = latest_[{job.home, job.session}];
-    if (latest) latest->stale = true;
-    latest = reading;
+void catch_up::add(const page_request& request) {
+    assert(request.who.channel == channel_ && request.from.what != kind::now);
+    auto reading = std::make_shared<catch_up_reading>(catch_up_reading{.what = request, .gap = {}});
+    if (request.from.what == kind::at && request.from.where.offset > contract::stream_offset_max)
+        reading->begin_anew(envelope::gap_cause::recreated);
+    const auto [at, fresh] = readings_.try_emplace(request.who, reading);
+    assert(fresh);
+    // Of each session the latest counts.
+    const reading_id& who = request.who;
+    for (auto other = readings_.lower_bound({who.channel, who.shard, who.session, 0}); other != at; ++other)
+        other->second->stale = true;
     put_back(std::move(reading));
     serve();
 }
 
 void catch_up::put_back(shared_reading reading) {
     reading->by = nullptr;
+    if (reading->stale) {
+        readings_.erase(reading->what.who);
+        return;
+    }
     // The next reader looks whether that place is still what it was.
     reading->joined = false;
     waiting_.push_back(std::move(reading));
@@ -59,7 +71,10 @@ void catch_up::put_back(shared_reading reading) {
 
 void catch_up::serve() {
     if (readers_.size() >= readers_max) return;
-    std::erase_if(waiting_, [](const shared_reading& reading) { return reading->stale; });
+    std::erase_if(waiting_, [this](const shared_reading& reading) {
+        if (reading->stale) readings_.erase(reading->what.who);
+        return reading->stale;
+    });
     while (!waiting_.empty() && readers_.size() < readers_max)
         readers_.push_back(std::make_unique<catch_up_reader>(*this, client_, settings_, channel_, next_group()));
 }
@@ -85,37 +100,31 @@ void catch_up::take_along(std::uint64_t first, std::uint64_t last, std::vector<s
     });
 }
 
-void catch_up::send(const shared_reading& reading, catch_up_page page) {
-    page.job = reading->what;
+void catch_up::send(const shared_reading& reading, page what) {
+    assert(!reading->waiting);
     reading->waiting = true;
-    page.taken = [this, alive = alive_, &home = client_.home(), reading](bool more) {
-        home.post([this, alive, reading, more] {
-            if (*alive) on_taken(reading, more);
-        });
-    };
-    reading->what.home->home().post([page = std::move(page)]() mutable {
-        hub& there = *page.job.home;
-        there.replay(std::move(page));
-    });
+    sink_.on_page(reading->what.who, std::move(what));
 }
 
-void catch_up::on_taken(const shared_reading& reading, bool more) {
+void catch_up::taken(const reading_id& who, bool more) {
+    const auto at = readings_.find(who);
+    if (at == readings_.end() || !at->second->waiting) return;
+    const shared_reading reading = at->second;
     reading->waiting = false;
+    if (!more) readings_.erase(at);
     if (catch_up_reader* const reader = reading->by) {
-        if (!more) {
-            forget(reading);
-            reader->drop(reading);
-        }
+        if (!more) reader->drop(reading);
         return reader->go_on();
     }
-    if (!more) return forget(reading);
+    if (!more) return;
     put_back(reading);
     serve();
 }
 
-void catch_up::forget(const shared_reading& reading) {
-    const auto at = latest_.find({reading->what.home, reading->what.session});
-    if (at != latest_.end() && at->second == reading) latest_.erase(at);
+void catch_up::publish_marker(const std::string& id) {
+    // Without it there is silence, which asks again.
+    markers_.publish(stream_marker(settings_.channels[channel_].out_queue(), id, client_.home().time().wall_now()),
+                     settings_.publish_timeout, [](amqp::outcome) {});
 }
 
 void catch_up::on_ended(const catch_up_reader& reader) {

@@ -1,58 +1,86 @@
 #include "aggregator/feed/catch_up_reader.hpp"
 
+#include "aggregator/feed/decode.hpp"
+#include "aggregator/feed/stream_delivery.hpp"
+
 #include <algorithm>
 #include <utility>
 
 namespace foz::aggregator {
 namespace {
 
-constexpr std::uint16_t prefetch = 256;  // the broker stops until a page has been taken
-constexpr std::size_t page_entries_max = prefetch / 2;
+using contract::cursor_event;
+
+constexpr std::uint16_t prefetch_max = 1024;   // the broker stops until a page has been taken
+constexpr std::uint16_t prefetch_first = 256;  // while nobody knows how large the entries are
+constexpr std::uint16_t prefetch_min = 8;
+constexpr std::size_t acknowledge_every = 128;  // of what is of no interest
+constexpr std::size_t page_entries_max = prefetch_max / 2;
 constexpr std::size_t page_bytes_max = 256 * 1024;
+constexpr std::size_t buffer_bytes_max = 4 * 1024 * 1024;
+constexpr std::size_t average_over = 16;
 constexpr std::chrono::milliseconds flush_within{50};
 // Whoever has not taken a page by then does not hold up anybody else.
 constexpr std::chrono::milliseconds lag_max{250};
-// A stream that has nothing to give at the place that was asked for is silent. When it must have something, it is the
-// broker that is slow: it is asked again, each time after longer.
-constexpr std::chrono::milliseconds silence_min{1500};
+constexpr std::chrono::milliseconds silence_min{1'500};
 constexpr std::chrono::milliseconds silence_max{24'000};
-// So many entries are read before the place that was asked for, so that what its publisher repeated is known.
-constexpr std::uint64_t read_back = 500;
 // After so many pages a reader gives way; more than what beginning anew costs.
 constexpr std::size_t pages_max = 32;
 
-amqp::basic_qos page_qos() {
+amqp::basic_qos page_qos(std::uint16_t prefetch) {
     amqp::basic_qos method;
     method.prefetch_count = prefetch;
     return method;
 }
 
+amqp::basic_consume consume(const std::string& stream, const contract::attach_at& where) {
+    amqp::basic_consume method;
+    method.queue = stream;
+    method.arguments = contract::stream_arguments(where);
+    return method;
+}
+
 using kind = envelope::resume_from::kind;
 
+contract::attach_at beginning(const envelope::resume_from& from) {
+    using at = contract::attach_at::kind;
+    if (from.what == kind::at) return {.what = at::offset, .value = from.where.offset};
+    if (from.what == kind::since) return {.what = at::time, .value = from.since_ms / 1000};
+    return {.what = at::first};
+}
+
+contract::stream_cursor_options cursor_options(const settings& all, const envelope::resume_from& from,
+                                               random_source& random) {
+    return {.begin = beginning(from),
+            .marker_prefix = "marker." + random.token(),
+            .marker_at_start = false,
+            .ids_max = all.deduplication_window,
+            // What its publisher said again is known when the window is full.
+            .history_entries = all.deduplication_window,
+            .silence_min = silence_min,
+            .silence_max = silence_max};
+}
+
 // Where in the page this one begins; it has joined when that is known.
-std::size_t place(catch_up_reading& reading, const std::vector<entry_ref>& entries) {
+std::size_t join(catch_up_reading& reading, const std::vector<entry_ref>& entries) {
     if (reading.joined) return 0;
     const envelope::resume_from& from = reading.what.from;
     reading.joined = true;
     if (from.what != kind::at) return 0;  // what is older than was wanted the session passes over
-    const auto at = std::find_if(entries.begin(), entries.end(),
-                                 [&](const entry_ref& entry) { return entry->where->offset >= from.where.offset; });
+    const auto at =
+        std::lower_bound(entries.begin(), entries.end(), from.where.offset,
+                         [](const entry_ref& entry, std::uint64_t offset) { return entry->where->offset < offset; });
     const auto index = static_cast<std::size_t>(at - entries.begin());
     if (at == entries.end()) {
         reading.joined = false;
     } else if ((*at)->where->offset > from.where.offset) {
         reading.gap = envelope::gap_cause::retention;
     } else if ((*at)->where->check != from.where.check) {
-        reading.gap = envelope::gap_cause::recreated;
+        reading.begin_anew(envelope::gap_cause::recreated);
     } else {
         return index + 1;
     }
     return index;
-}
-
-// The stream has more than has been read: what the session has as recent messages.
-bool more_to_come(const catch_up_reading& reading) {
-    return reading.what.has_recent && reading.what.from.what != kind::since;
 }
 
 }  // namespace
@@ -63,10 +91,8 @@ catch_up_reader::catch_up_reader(catch_up& owner, amqp::client& streams, const s
       client_(streams),
       settings_(all),
       channel_(channel),
-      from_(group.front()->what.from),
-      readings_(std::move(group)),
-      seen_(all.deduplication_window),
-      silence_(silence_min) {
+      cursor_(cursor_options(all, group.front()->what.from, streams.home().random())),
+      readings_(std::move(group)) {
     for (const shared_reading& reading : readings_) reading->by = this;
     link_ = client_.open_channel(*this);
 }
@@ -79,30 +105,22 @@ void catch_up_reader::end() {
     ended_ = true;
     flush_timer_.cancel();
     lag_timer_.cancel();
-    silence_timer_.cancel();
+    tick_timer_.cancel();
     owner_.on_ended(*this);
 }
 
-amqp::basic_consume catch_up_reader::consume_from_here() const {
-    amqp::basic_consume method;
-    method.queue = settings_.channels[channel_].out_queue();
-    if (last_offset_) {
-        method.arguments.set("x-stream-offset", static_cast<std::int64_t>(*last_offset_));
-    } else if (from_.what == kind::at) {
-        const std::uint64_t offset = from_.where.offset;
-        method.arguments.set("x-stream-offset", static_cast<std::int64_t>(offset - std::min(offset, read_back)));
-    } else if (from_.what == kind::since) {
-        method.arguments.set("x-stream-offset", amqp::timestamp{from_.since_ms / 1000});
-    } else {
-        method.arguments.set("x-stream-offset", "first");
-    }
-    return method;
+std::uint16_t catch_up_reader::prefetch() const {
+    if (average_octets_ == 0) return prefetch_first;
+    return static_cast<std::uint16_t>(
+        std::clamp<std::size_t>(buffer_bytes_max / average_octets_, prefetch_min, prefetch_max));
 }
 
 boost::asio::awaitable<amqp::result<void>> catch_up_reader::set_up(amqp::channel& self) {
     // Made at once: when the broker has answered, the last session may have gone, and this reader with it.
-    amqp::basic_consume from_here = consume_from_here();
-    auto limited = co_await self.call(page_qos());
+    const amqp::basic_qos limit = page_qos(prefetch());
+    amqp::basic_consume from_here = consume(settings_.channels[channel_].out_queue(), cursor_.where());
+    cursor_.attaching();
+    auto limited = co_await self.call(limit);
     if (!limited) co_return std::unexpected(limited.error());
     auto consuming = co_await self.call(std::move(from_here));
     if (!consuming) co_return std::unexpected(consuming.error());
@@ -110,52 +128,118 @@ boost::asio::awaitable<amqp::result<void>> catch_up_reader::set_up(amqp::channel
 }
 
 void catch_up_reader::on_ready(amqp::channel&) {
-    if (!ended_ && !paging_) listen();
+    if (ended_) return;
+    cursor_.attached(client_.home().time().now(), events_);
+    act(nullptr, 0);
 }
 
 void catch_up_reader::on_lost(amqp::channel&, const amqp::error&) {
     // Opened anew it goes on behind what was read last; what is in the buffer stays good. Without a broker whoever
     // comes back waits, as for what is new.
-    silence_timer_.cancel();
+    cursor_.lost();
+    tick_timer_.cancel();
+    parked_ = false;
+    passed_ = 0;
 }
 
 void catch_up_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
-    if (ended_) return;
-    silence_timer_.cancel();
-    silence_ = silence_min;
-    const amqp::table* const headers = message.properties.headers ? &*message.properties.headers : nullptr;
-    const auto offset = amqp::as_int64(headers ? headers->find("x-stream-offset") : nullptr);
-    const bool repeated = !offset || (last_offset_ && static_cast<std::uint64_t>(*offset) <= *last_offset_);
-    if (!repeated) read(message, static_cast<std::uint64_t>(*offset));
-    if (paging_) return;
-    if (buffer_.size() >= page_entries_max || buffer_bytes_ >= page_bytes_max) return flush();
-    if (buffer_.empty()) return listen();
-    if (!flush_timer_.active()) flush_timer_.start(client_.home().wheel(), flush_within);
+    if (ended_ || parked_ || ending_ != ending::none) return;
+    const auto offset = stream_offset(message);
+    if (!offset) return pass(message.id);  // not from a stream; the topology forbids it
+    cursor_.delivered(view_of(message, *offset), client_.home().time().now(), events_);
+    act(&message, *offset);
 }
 
-void catch_up_reader::read(const amqp::delivery& message, std::uint64_t offset) {
-    last_offset_ = offset;
-    const auto& config = settings_.channels[channel_];
-    auto made = decode(message,
-                       {.channel = channel_,
-                        .channel_name = config.name,
-                        .durable = true,
-                        .not_json = config.not_json,
-                        .offset = offset},
-                       client_.home().time().wall_now());
-    const auto& id = message.properties.message_id;
-    if (id && !seen_.insert(*id)) {
-        // Said twice, heard once; its place counts all the same.
-        made.message.routes.clear();
-        made.message.answer.reset();
+void catch_up_reader::act(const amqp::delivery* message, std::uint64_t offset) {
+    using what = cursor_event::kind;
+    bool again = false;
+    for (const cursor_event& event : events_) {
+        switch (event.what) {
+            case what::entry:
+            case what::duplicate:
+            case what::skipped:
+                if (event.history) {
+                    pass(message->id);
+                } else {
+                    keep(*message, offset, event.what);
+                }
+                break;
+            case what::repeated:
+                pass(message->id);
+                break;
+            case what::gap:
+                if (event.why == cursor_event::cause::recreated) {
+                    ending_ = ending::recreated;
+                } else {
+                    gap_ = true;
+                }
+                break;
+            case what::caught_up:
+                ending_ = ending::caught_up;
+                break;
+            case what::publish_marker:
+                owner_.publish_marker(event.marker);
+                break;
+            case what::ask_again:
+                again = true;
+                break;
+            case what::restarted:
+            case what::proven:
+                break;
+        }
     }
-    buffer_.push_back({std::make_shared<const entry>(std::move(made.message)), message.id});
-    buffer_bytes_ += buffer_.back().message->bytes();
+    events_.clear();
+    if (again && ending_ == ending::none)
+        link_->reopen({amqp::errc::timed_out, 0, "asking " + settings_.channels[channel_].out_queue() + " again"});
+    if (!paging_ && (has_page() || ending_ != ending::none)) return flush();
+    if (!buffer_.empty() && !flush_timer_.active()) flush_timer_.start(client_.home().wheel(), flush_within);
+    set_timer();
+}
+
+void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, cursor_event::kind what) {
+    const auto& config = settings_.channels[channel_];
+    entry_ref made;
+    if (what == cursor_event::kind::entry) {
+        made = std::make_shared<const entry>(decode(message, {.channel = channel_,
+                                                              .channel_name = config.name,
+                                                              .durable = true,
+                                                              .not_json = config.not_json,
+                                                              .offset = offset})
+                                                 .message);
+    } else {
+        // Its place counts all the same.
+        made = std::make_shared<const entry>(
+            entry{.channel = channel_,
+                  .where = envelope::position{.offset = offset, .check = cursor_.last()->check},
+                  .timestamp_s = message.properties.timestamp.value_or(0)});
+    }
+    const std::size_t octets = made->bytes();
+    if (average_octets_ == 0) average_octets_ = octets;
+    average_octets_ += octets / average_over - average_octets_ / average_over;
+    buffer_.push_back({std::move(made), message.id, std::exchange(gap_, false)});
+    buffer_bytes_ += octets;
+    parked_ = buffer_bytes_ >= buffer_bytes_max;
+}
+
+void catch_up_reader::pass(amqp::delivery_id id) {
+    if (!buffer_.empty()) {
+        buffer_.back().delivery = id;
+    } else if (paging_) {
+        page_end_ = id;
+    } else if (++passed_ >= acknowledge_every) {
+        passed_ = 0;
+        link_->ack(id, true);
+    }
+}
+
+bool catch_up_reader::has_page() const {
+    return buffer_.size() >= page_entries_max || buffer_bytes_ >= page_bytes_max;
 }
 
 std::shared_ptr<catch_up_reader::page_entries> catch_up_reader::take_page() {
     auto entries = std::make_shared<page_entries>();
     for (std::size_t bytes = 0; !buffer_.empty() && entries->size() < page_entries_max && bytes < page_bytes_max;) {
+        if (buffer_.front().gap_before && !entries->empty()) break;
         const std::size_t size = buffer_.front().message->bytes();
         bytes += size;
         buffer_bytes_ -= size;
@@ -168,34 +252,65 @@ std::shared_ptr<catch_up_reader::page_entries> catch_up_reader::take_page() {
 
 void catch_up_reader::flush() {
     flush_timer_.cancel();
-    if (buffer_.empty()) return;
+    if (paging_) return;
+    if (buffer_.empty()) return finish();
+    if (buffer_.front().gap_before) {
+        for (const shared_reading& reading : readings_)
+            if (reading->joined && !reading->gap) reading->gap = envelope::gap_cause::retention;
+    }
     const auto entries = take_page();
     const std::size_t before = readings_.size();
     owner_.take_along(entries->front()->where->offset, entries->back()->where->offset, readings_);
     for (std::size_t i = before; i < readings_.size(); ++i) readings_[i]->by = this;
-    hand_out(entries, false);
+    ++pages_;
+    hand_out(entries, buffer_.empty() && ending_ == ending::caught_up);
 }
 
-void catch_up_reader::hand_out(const std::shared_ptr<page_entries>& entries, bool silent) {
+void catch_up_reader::hand_out(const std::shared_ptr<const page_entries>& entries, bool last) {
+    const auto index = std::make_shared<const page_index>(*entries, said_s_);
+    if (!entries->empty()) said_s_ = index->said_s(entries->size() - 1);
     paging_ = true;
-    bool any = false;
+    std::vector<shared_reading> anew;
     for (const shared_reading& reading : readings_) {
-        const std::size_t begin = place(*reading, *entries);
-        const bool something = reading->joined && (begin < entries->size() || reading->gap);
-        if (!something && !silent) continue;
-        any = true;
-        catch_up_page page{.job = {},
-                           .entries = entries,
-                           .begin = begin,
-                           .gap = std::exchange(reading->gap, {}),
-                           .last = silent && !more_to_come(*reading),
-                           .taken = {}};
-        owner_.send(reading, std::move(page));
+        const std::size_t begin = join(*reading, *entries);
+        // The stream ends before the place that it knows: that was in another stream.
+        if (last && !reading->joined && !reading->gap) reading->begin_anew(envelope::gap_cause::recreated);
+        if (!reading->joined) {
+            if (reading->gap) anew.push_back(reading);
+            continue;
+        }
+        const bool something = begin < entries->size() || reading->gap;
+        if (!something && !last) continue;
+        const page sent{
+            .entries = entries, .index = index, .begin = begin, .gap = std::exchange(reading->gap, {}), .last = last};
+        owner_.send(reading, sent);
         if (!entries->empty()) reading->what.from = {.what = kind::at, .where = *entries->back()->where};
     }
-    if (any && !silent) ++pages_;
+    for (const shared_reading& reading : anew) {
+        std::erase(readings_, reading);
+        owner_.put_back(reading);
+    }
+    if (last) return leave();
+    if (!anew.empty()) owner_.serve();
     lag_timer_.start(client_.home().wheel(), lag_max);
     go_on();
+}
+
+// The buffer is empty, and what follows is for another reader.
+void catch_up_reader::finish() {
+    if (ending_ == ending::none) return;
+    if (ending_ == ending::caught_up) return hand_out(std::make_shared<page_entries>(), true);
+    for (const shared_reading& reading : std::exchange(readings_, {})) {
+        reading->begin_anew(envelope::gap_cause::recreated);
+        owner_.put_back(reading);
+    }
+    end();
+}
+
+// Whoever wants more all the same is queued again when it says so.
+void catch_up_reader::leave() {
+    for (const shared_reading& reading : std::exchange(readings_, {})) reading->by = nullptr;
+    end();
 }
 
 void catch_up_reader::drop(const shared_reading& reading) {
@@ -213,12 +328,26 @@ void catch_up_reader::go_on() {
         for (shared_reading& reading : std::exchange(readings_, {})) owner_.put_back(std::move(reading));
     }
     if (readings_.empty()) return end();
-    if (!buffer_.empty()) return flush();
-    listen();
+    if (!buffer_.empty() || ending_ != ending::none) return flush();
+    // What came after the buffer was full was thrown away.
+    if (parked_) return link_->reopen({amqp::errc::timed_out, 0, "there is room for more"});
+    cursor_.listen(client_.home().time().now());
+    set_timer();
 }
 
-void catch_up_reader::listen() {
-    if (link_->ready()) silence_timer_.start(client_.home().wheel(), silence_);
+// While a page is with the sessions the broker is kept from sending: that is no silence.
+void catch_up_reader::set_timer() {
+    const auto deadline = cursor_.deadline();
+    if (!deadline || paging_ || parked_ || !buffer_.empty()) return tick_timer_.cancel();
+    if (tick_timer_.active()) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - client_.home().time().now());
+    tick_timer_.start(client_.home().wheel(), std::max(left, std::chrono::milliseconds(1)));
+}
+
+void catch_up_reader::on_tick() {
+    if (paging_ || parked_ || !buffer_.empty()) return;
+    cursor_.tick(client_.home().time().now(), events_);
+    act(nullptr, 0);
 }
 
 void catch_up_reader::on_lag() {
@@ -230,25 +359,6 @@ void catch_up_reader::on_lag() {
         return reading->waiting;
     });
     go_on();
-}
-
-// Who has recent messages to meet is asked whether it still reads; for the others the stream has ended: whatever else
-// there is has come since, and is with the recent messages.
-void catch_up_reader::on_silence() {
-    if (paging_ || !buffer_.empty()) return;
-    bool more = false;
-    for (const shared_reading& reading : readings_) {
-        if (more_to_come(*reading)) {
-            more = true;
-        } else if (!reading->joined && reading->what.from.what == kind::at) {
-            reading->gap = envelope::gap_cause::recreated;  // the place that it knows was in another stream
-        }
-    }
-    if (more) {
-        silence_ = std::min(silence_ * 2, silence_max);
-        link_->reopen({amqp::errc::timed_out, 0, "the stream is silent before its end"});
-    }
-    hand_out(std::make_shared<page_entries>(), true);
 }
 
 }  // namespace foz::aggregator

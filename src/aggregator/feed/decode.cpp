@@ -39,10 +39,18 @@ std::optional<std::uint64_t> end_of_life_ms(const amqp::basic_properties& proper
     return std::min(said_ms + std::min(*life, latest_ms), latest_ms);
 }
 
-shared_octets text_frame(std::string_view json) {
+// From this size on the frames of several routes share the body. Below it one piece is sent faster than two, and the
+// copies are small: measured by channel/bench/frame_bench.cpp, at 128 octets two cost 14 % more, at 1 KiB as much, at
+// 64 KiB 37 % less.
+constexpr std::size_t shared_body_bytes_min = 1024;
+
+// `end` follows `json`: in this frame, or as the tail that all frames of the entry share.
+shared_octets text_frame(std::string_view json, std::string_view end, bool end_is_shared) {
     auto frame = std::make_shared<std::string>();
-    frame->reserve(json.size() + 10);
-    ws::append_frame(*frame, ws::opcode::text, json);
+    frame->reserve(json.size() + (end_is_shared ? 0 : end.size()) + 10);
+    ws::append_frame_header(*frame, ws::opcode::text, json.size() + end.size());
+    *frame += json;
+    if (!end_is_shared) *frame += end;
     return frame;
 }
 
@@ -87,18 +95,26 @@ std::optional<entry_question> read_question(const amqp::basic_properties& proper
 }
 
 void add_routes(entry& made, envelope::message_event& event, addressing to) {
+    const std::size_t routes = !to.clients.empty() + to.groups.size() + to.broadcast;
+    std::string end(event.message);
+    end += '}';
+    if (routes > 1 && event.message.size() >= shared_body_bytes_min)
+        made.tail = std::make_shared<const std::string>(end);
+    std::string json;
     const auto add = [&](envelope::via how, std::vector<std::string> receivers) {
         event.how = how;
-        std::string json;
-        if (made.question) {
-            std::string data;
-            envelope::append(data, event);
-            primus::append_request(json, made.question->id, data);
-        } else {
-            envelope::append(json, event);
-        }
-        made.routes.push_back({how, std::move(receivers), text_frame(json)});
+        json.clear();
+        envelope::append_head(json, event);
+        made.routes.push_back({how, std::move(receivers), text_frame(json, end, made.tail != nullptr)});
     };
+    if (made.question) {  // one direct route
+        std::string data, request;
+        event.how = envelope::via::direct;
+        envelope::append(data, event);
+        primus::append_request(request, made.question->id, data);
+        made.routes.push_back({event.how, std::move(to.clients), text_frame(request, {}, false)});
+        return;
+    }
     if (!to.clients.empty()) add(envelope::via::direct, std::move(to.clients));
     for (const std::string& group : to.groups) {
         event.group = group;
@@ -164,16 +180,6 @@ entry_answer bad_answer(contract::correlation to, drop_reason why) {
 
 }  // namespace
 
-std::size_t entry::bytes() const noexcept {
-    std::size_t sum = sizeof(entry) + topic.size();
-    for (const auto& route : routes) {
-        sum += sizeof(entry_route) + route.frame->size();
-        for (const auto& receiver : route.receivers) sum += sizeof(std::string) + receiver.size();
-    }
-    if (answer) sum += answer->body.size();
-    return sum;
-}
-
 std::string_view to_text(drop_reason reason) noexcept {
     switch (reason) {
         case drop_reason::not_json:
@@ -185,6 +191,8 @@ std::string_view to_text(drop_reason reason) noexcept {
             return "its type, message_id, routing key or a foz-* header is not UTF-8";
         case drop_reason::no_receiver:
             return "neither foz-* headers nor a correlation_id of ours";
+        case drop_reason::too_large:
+            return "its content is larger than this aggregator reads";
         case drop_reason::expired:
         case drop_reason::ours:
             return {};
@@ -192,7 +200,7 @@ std::string_view to_text(drop_reason reason) noexcept {
     return {};
 }
 
-decoded decode(const amqp::delivery& from, const decode_source& source, wall_time now) {
+decoded decode(const amqp::delivery& from, const decode_source& source) {
     const amqp::basic_properties& properties = from.properties;
     const std::string message_id = properties.message_id.value_or("");
     decoded result{.message = {.channel = source.channel, .durable = source.durable}};
@@ -208,9 +216,7 @@ decoded decode(const amqp::delivery& from, const decode_source& source, wall_tim
 
     const std::string type = properties.type.value_or("");
     if (type == contract::type_marker) return dropped(drop_reason::ours);
-    const auto end = end_of_life_ms(properties);
-    made.end_of_life_ms = end.value_or(0);
-    if (end && static_cast<std::uint64_t>(unix_ms(now).count()) > *end) return dropped(drop_reason::expired);
+    made.end_of_life_ms = end_of_life_ms(properties).value_or(0);
     std::string encoded;
     std::optional<std::string_view> body = from.body;
     if (!is_json(from.body)) {

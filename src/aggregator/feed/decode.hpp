@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/channel/entry.hpp"
+#include "aggregator/feed/drop_reason.hpp"
 #include "amqp/conn/channel.hpp"
 #include "contract/channel_settings.hpp"
 
@@ -10,11 +11,6 @@
 #include <string_view>
 
 namespace foz::aggregator {
-
-// Why a message reaches nobody; each has its counter.
-enum class drop_reason { not_json, expired, no_receiver, bad_header, not_utf8, ours };
-// For people; empty when nobody needs to hear of it.
-std::string_view to_text(drop_reason reason) noexcept;
 
 struct decode_source {
     std::size_t channel = 0;
@@ -29,7 +25,8 @@ struct decoded {
     std::optional<drop_reason> dropped;  // of an answer: message has the error that goes out in its place
 };
 
-// Headers win over the correlation_id; a message with neither has no receiver.
-decoded decode(const amqp::delivery& from, const decode_source& source, wall_time now);
+// Headers win over the correlation_id; a message with neither has no receiver. What its publisher's clock says has
+// expired is decoded as anything else: what is live is delivered, and replays look at end_of_life_ms.
+decoded decode(const amqp::delivery& from, const decode_source& source);
 
 }  // namespace foz::aggregator

@@ -1,120 +1,120 @@
 // Services → clients: the consumers of a process, one for each channel, whatever the number of its shards.
 #pragma once
 
+#include "aggregator/feed/credit_window.hpp"
+#include "aggregator/feed/feed_sink.hpp"
 #include "aggregator/settings.hpp"
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
 #include "amqp/conn/publisher.hpp"
-#include "envelope/events.hpp"
+#include "contract/id_window.hpp"
+#include "contract/stream_cursor.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
+#include <vector>
 
 namespace foz::aggregator {
 
-// Where the readers' messages go. Called on the readers' shard.
-class reader_sink {
-public:
-    // Once for each message id within the deduplication window, in the stream's order.
-    virtual void on_outbound(std::size_t channel, const amqp::delivery& message,
-                             std::optional<std::uint64_t> offset) = 0;
-    // The channel can be heard from now on. A volatile channel's answers are to be sent to reply_queue.
-    virtual void on_attached(std::size_t channel, const std::string& reply_queue) = 0;
-    // What services send meanwhile waits in the stream of a durable channel and is lost for a volatile one.
-    virtual void on_detached(std::size_t channel, const amqp::error& why) = 0;
-    // Entries between what was read last and what comes next are gone.
-    virtual void on_gap(std::size_t channel, envelope::gap_cause cause) = 0;
-
-protected:
-    ~reader_sink() = default;
+struct reader_counters {
+    std::uint64_t read = 0;        // deliveries
+    std::uint64_t duplicates = 0;  // of these, what had been said already
+    std::uint64_t parked = 0;      // times that a durable channel's reader stopped until the shards had caught up
 };
 
-// Ids seen lately: a publisher that repeats itself after a failure is heard once.
-class recent_ids {
-public:
-    explicit recent_ids(std::size_t capacity) : capacity_(capacity) {}
-    // False when it was there already.
-    bool insert(const std::string& id);
-
-private:
-    const std::size_t capacity_;
-    std::unordered_set<std::string> seen_;
-    std::deque<const std::string*> order_;
-};
-
-// What both kinds of reader share: topology, prefetch, acknowledgements in batches.
+// What both kinds of reader share: topology, prefetch, decoding, acknowledgements in batches.
 class reader : protected amqp::channel_handler {
 public:
-    reader(amqp::client& owner, const settings& all, std::size_t channel, reader_sink& sink);
+    reader(amqp::client& owner, const settings& all, std::size_t channel, feed_sink& sink);
     virtual ~reader();
     reader(const reader&) = delete;
     reader& operator=(const reader&) = delete;
 
+    // Every shard has dispatched everything up to this ticket. May be called inside on_entry().
+    virtual void settled(delivery_ticket upto) = 0;
+    const reader_counters& counters() const noexcept { return counters_; }
+
 protected:
     const contract::channel_settings& channel() const { return settings_.channels[channel_]; }
     boost::asio::awaitable<amqp::result<void>> prepare(amqp::channel& on, std::uint16_t prefetch);
-    // Acknowledges everything up to here, soon.
-    void done_with(amqp::delivery_id id);
-    void deliver(const amqp::delivery& message, std::optional<std::uint64_t> offset);
+    // Acknowledges everything up to here, soon; so many deliveries since the last time.
+    void done_with(amqp::delivery_id id, std::size_t deliveries);
+    // What a delivery is; nothing when it reaches nobody and has no place. Tells what is dropped.
+    entry_ref make_entry(const amqp::delivery& message, std::optional<std::uint64_t> offset, bool history);
+    // Gives this opening up, of our own accord: nobody is told that the channel is lost.
+    void reopen(const std::string& why);
     void on_lost(amqp::channel& self, const amqp::error& why) override;
 
     const settings& settings_;
     const std::size_t channel_;
-    reader_sink& sink_;
+    feed_sink& sink_;
     amqp::client& client_;
+    reader_counters counters_;
     std::shared_ptr<amqp::channel> link_;
 
 private:
     void acknowledge();
 
-    recent_ids recent_;
     amqp::delivery_id last_;
-    unsigned unacknowledged_ = 0;
+    std::size_t unacknowledged_ = 0;
+    std::size_t acknowledge_every_ = 1;
+    bool declared_ = false;  // the topology, and nothing has been missing since
+    bool reopening_ = false;
     net::wheel_timer acknowledge_timer_{this, [](reader& self) { self.acknowledge(); }};
 };
 
-// Reads a durable channel's stream from "now" on, and after any interruption from where it was. Where "now" is tells a
-// marker that it publishes to the stream itself: from then on every client can be given a position.
+// Reads a durable channel's stream: from so far back that ring and dedupe window are full when it reaches the end, and
+// after any interruption from where it was. Entries are acknowledged when the shards have dispatched them. When more
+// than reader_octets_max is with the shards, it stops, throws away what the broker still sends, and goes on from the
+// stream when half of it has been dispatched.
 class stream_reader final : public reader {
 public:
     stream_reader(amqp::client& owner, amqp::publisher& markers, const settings& all, std::size_t channel,
-                  reader_sink& sink);
+                  feed_sink& sink);
+
+    void settled(delivery_ticket upto) override;
 
 private:
-    struct place {
-        std::uint64_t offset;
-        std::uint32_t check;
-    };
-
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
     void on_ready(amqp::channel& self) override;
+    void on_lost(amqp::channel& self, const amqp::error& why) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
-    amqp::basic_consume consume_from_here() const;
-    void on_silence();
-    void publish_marker();
+
+    std::uint16_t prefetch() const;
+    // Does what the cursor says; `message` is null when it was time that passed.
+    void act(const amqp::delivery* message, std::uint64_t offset);
+    void hand_on(const amqp::delivery& message, std::uint64_t offset, const contract::cursor_event& what);
+    void publish_marker(const std::string& id);
+    void on_tick();
+    void set_timer();
 
     amqp::publisher& markers_;
-    std::string marker_;  // the message id of the marker that is awaited; empty: none is
-    std::optional<place> last_read_;
-    bool resuming_ = false;  // the next delivery has to be last_read_ again
-    net::wheel_timer silence_timer_{this, [](stream_reader& self) { self.on_silence(); }};
+    contract::stream_cursor cursor_;
+    std::vector<contract::cursor_event> events_;
+    credit_window<amqp::delivery_id> credit_;
+    bool parked_ = false;
+    std::size_t average_octets_ = 0;  // of an entry, over the last ones; 0: none was read yet
+    net::wheel_timer tick_timer_{this, [](stream_reader& self) { self.on_tick(); }};
 };
 
 // Consumes a volatile channel's messages from an exclusive queue with a new name for each opening: declaring the name
-// of a queue whose connection has just died is a 405.
+// of a queue whose connection has just died is a 405. Acknowledges at once: what the broker drops from a full queue
+// nobody can count, so the shards decide what they drop.
 class volatile_reader final : public reader {
 public:
-    volatile_reader(amqp::client& owner, const settings& all, std::size_t channel, reader_sink& sink);
+    volatile_reader(amqp::client& owner, const settings& all, std::size_t channel, feed_sink& sink);
+
+    void settled(delivery_ticket) override {}
 
 private:
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
     void on_ready(amqp::channel& self) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
 
+    contract::id_window recent_;
+    std::uint64_t handed_on_ = 0;
     std::string queue_;
 };
 

@@ -1,7 +1,8 @@
 // What services have asked clients and await an answer to, on one shard.
 #pragma once
 
-#include "aggregator/feed/decode.hpp"
+#include "aggregator/channel/entry.hpp"
+#include "aggregator/channel/member.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -21,13 +22,13 @@ public:
     struct open_question {
         std::size_t channel = 0;
         entry_question what;
-        std::vector<std::uint64_t> asked;  // sessions' serials
+        std::vector<member> asked;
         bool answered = false;
     };
 
     explicit questions(std::size_t capacity = 10'000) : capacity_(capacity) {}
 
-    void ask(std::size_t channel, const entry_question& what, std::uint64_t session, wall_time now) {
+    void ask(std::size_t channel, const entry_question& what, member session, wall_time now) {
         auto at = open_.find(what.id);
         if (at == open_.end()) {
             make_room(now);
@@ -39,7 +40,7 @@ public:
     }
 
     // Null when this session was not asked it. The question may have expired, or have been answered.
-    open_question* find(const std::string& id, std::uint64_t session) {
+    open_question* find(const std::string& id, member session) {
         const auto at = open_.find(id);
         if (at == open_.end()) return nullptr;
         const auto& asked = at->second.asked;

@@ -1,10 +1,7 @@
 #include "aggregator/session/requests.hpp"
 
-#include "aggregator/session/session.hpp"
-#include "aggregator/shard/hub.hpp"
-
 #include <algorithm>
-#include <set>
+#include <cassert>
 #include <utility>
 
 namespace foz::aggregator {
@@ -34,7 +31,8 @@ struct requests::open_request {
     net::wheel_timer timer{this, [](open_request& self) { self.owner.on_timeout(std::shared_ptr(self.what)); }};
 };
 
-requests::requests(hub& home, std::size_t outcomes_max) : hub_(home), outcomes_max_(outcomes_max) {}
+requests::requests(request_listener& listener, const clock& time, net::timing_wheel& wheel, std::size_t outcomes_max)
+    : listener_(listener), time_(time), wheel_(wheel), outcomes_max_(outcomes_max) {}
 requests::~requests() = default;
 
 bool requests::resend(const std::string& id_key, const waiter& who) {
@@ -45,7 +43,8 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     const auto open = open_ids_.find(id_key);
     if (open == open_ids_.end()) return false;
     auto& waiters = open->second->waiters;
-    if (waiters.size() == waiters_max) std::erase_if(waiters, [&](const waiter& one) { return !socket_of(one); });
+    if (waiters.size() == waiters_max)
+        std::erase_if(waiters, [&](const waiter& one) { return !listener_.is_open(one.session); });
     if (waiters.size() < waiters_max) {
         waiters.push_back(who);
     } else {
@@ -60,21 +59,35 @@ void requests::begin(const std::shared_ptr<request>& what, std::chrono::millisec
     // The same responder id again, without an id of its own: the one answer goes to who asked last.
     if (const auto before = open_.find(what->key); before != open_.end()) end(std::shared_ptr(before->second->what));
     const auto at = open_.emplace(what->key, std::make_unique<open_request>(*this, what)).first;
-    at->second->timer.start(hub_.home().wheel(), patience);
-    if (what->first_session != 0) ++waiting_[what->first_session];
+    at->second->timer.start(wheel_, patience);
+    if (!what->counted_for.empty()) ++waiting_[what->counted_for];
 }
 
-void requests::on_outcome(const std::shared_ptr<request>& what, amqp::outcome result) {
+publish_ticket requests::await_outcome(const std::shared_ptr<request>& what) {
+    ++what->unconfirmed;
+    unconfirmed_.emplace(++last_ticket_, what);
+    return last_ticket_;
+}
+
+void requests::on_outcome(publish_ticket ticket, amqp::outcome result) {
+    const auto at = unconfirmed_.find(ticket);
+    assert(at != unconfirmed_.end() && "an outcome comes once");
+    if (at == unconfirmed_.end()) return;
+    const auto what = std::move(at->second);
+    unconfirmed_.erase(at);
     if (auto error = error_of(result); error && !what->error) what->error = std::move(error);
+    assert(what->unconfirmed > 0);
     if (--what->unconfirmed > 0) return;
-    if (what->error) {
-        // An answer may have come all the same when the outcome is unknown: then nobody is waiting any more.
-        const auto open = open_.find(what->key);
-        if (!what->key.empty() && (open == open_.end() || open->second->what != what)) return;
-        return fail(what, *what->error);
-    }
+    if (!what->error || (what->taken && what->ack == envelope::ack_mode::confirmed)) return confirmed(what);
+    // An answer may have come all the same when the outcome is unknown: then nobody is waiting any more.
+    const auto open = open_.find(what->key);
+    if (!what->key.empty() && (open == open_.end() || open->second->what != what)) return;
+    fail(what, *what->error);
+}
+
+void requests::confirmed(const std::shared_ptr<request>& what) {
     if (what->progress) tell_progress(*what, envelope::progress_state::confirmed, 0);
-    if (what->ack == envelope::ack_mode::answer || what->internal) return;
+    if (what->ack == envelope::ack_mode::answer || what->join) return;
     const auto receipt = [](const reply_context& context) {
         const bool nameless = context.id.empty() && context.request_id.empty();
         std::string json;
@@ -100,6 +113,7 @@ bool requests::take(std::size_t channel, const entry_answer& answer) {
     const auto at = open_.find(key);
     if (at == open_.end()) return ended_.contains(key);
     const auto what = at->second->what;
+    what->taken = true;
     using kind = entry_answer::kind;
     switch (answer.what) {
         case kind::taken:
@@ -108,8 +122,8 @@ bool requests::take(std::size_t channel, const entry_answer& answer) {
                           answer.attempt);
             return true;
         case kind::extend: {
-            const auto left = answer.deadline - unix_ms(hub_.home().time().wall_now());
-            if (left.count() > 0) at->second->timer.start(hub_.home().wheel(), left);
+            const auto left = answer.deadline - unix_ms(time_.wall_now());
+            if (left.count() > 0) at->second->timer.start(wheel_, left);
             return true;
         }
         case kind::done:
@@ -121,7 +135,7 @@ bool requests::take(std::size_t channel, const entry_answer& answer) {
             using state = envelope::progress_state;
             const client_error error = error_from(answer);
             tell_progress(*what, error.code == error_code::bad_answer ? state::done : state::dead_lettered, 0);
-            if (what->ack == envelope::ack_mode::answer || what->internal) {
+            if (what->ack == envelope::ack_mode::answer || what->join) {
                 fail(what, error);
             } else {
                 end(what);
@@ -132,25 +146,26 @@ bool requests::take(std::size_t channel, const entry_answer& answer) {
         case kind::service_error:
             break;
     }
+    answered(what, answer);
+    return true;
+}
+
+void requests::answered(const std::shared_ptr<request>& what, const entry_answer& answer) {
     end(what);
-    if (what->internal) {
-        what->internal(&answer, nullptr);
-        return true;
-    }
+    if (what->join) return listener_.on_join(*what->join, &answer, nullptr);
     for_each_listener(*what, [&](const waiter& who) {
         if (who.ack == envelope::ack_mode::answer) tell(who, render(answer, who.context));
     });
     tell_progress(*what, envelope::progress_state::done, 0);
     if (!what->id_key.empty()) remember(*what, render(answer, {.id = what->waiters.front().context.id}));
-    return true;
 }
 
 bool requests::waits_for(std::size_t channel, const entry_answer& answer) const {
     return open_.contains(key_of(channel, answer.to));
 }
 
-std::size_t requests::waiting(std::uint64_t session) const {
-    const auto at = waiting_.find(session);
+std::size_t requests::waiting(const client_id& client) const {
+    const auto at = waiting_.find(client);
     return at == waiting_.end() ? 0 : at->second;
 }
 
@@ -164,15 +179,16 @@ void requests::interrupt(std::size_t channel) {
 }
 
 void requests::on_timeout(const std::shared_ptr<request>& what) {
-    if (what->ack != envelope::ack_mode::answer && !what->internal) return end(what);  // progress that nobody makes
+    if (what->ack != envelope::ack_mode::answer && !what->join) return end(what);  // progress that nobody makes
     fail(what, {error_code::timeout, "the service did not answer in time"});
 }
 
 void requests::end(const std::shared_ptr<request>& what) {
     if (!what->id_key.empty()) open_ids_.erase(what->id_key);
     if (what->key.empty() || open_.erase(what->key) == 0) return;
-    if (what->first_session != 0) {
-        const auto count = waiting_.find(what->first_session);
+    if (!what->counted_for.empty()) {
+        const auto count = waiting_.find(what->counted_for);
+        assert(count != waiting_.end() && count->second > 0);
         if (--count->second == 0) waiting_.erase(count);
     }
     if (!ended_.insert(what->key).second) return;
@@ -184,25 +200,20 @@ void requests::end(const std::shared_ptr<request>& what) {
 
 void requests::fail(const std::shared_ptr<request>& what, const client_error& error) {
     end(what);
-    if (what->internal) return what->internal(nullptr, &error);
-    ++hub_.counters().frames_refused;
+    if (what->join) return listener_.on_join(*what->join, nullptr, &error);
+    listener_.on_refused();
     for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
     if (what->id_key.empty() || !final(error.code)) return;
     remember(*what, to_json(error, {.id = what->waiters.front().context.id}));
 }
 
-// Null when it has gone.
-session* requests::socket_of(const waiter& who) const {
-    session* const socket = hub_.find(who.session);
-    return socket && !socket->closing() ? socket : nullptr;
-}
-
 // A socket that has gone is left out when the same was asked on another one, too.
 void requests::for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const {
     for (const waiter& who : what.waiters) {
-        const bool gone = !socket_of(who);
+        const bool gone = !listener_.is_open(who.session);
         const auto stands_in = [&](const waiter& other) {
-            return other.context.request_id == who.context.request_id && (socket_of(other) || &other < &who);
+            return other.context.request_id == who.context.request_id &&
+                   (listener_.is_open(other.session) || &other < &who);
         };
         if (!gone || std::ranges::none_of(what.waiters, stands_in)) work(who);
     }
@@ -211,9 +222,9 @@ void requests::for_each_listener(const request& what, const std::function<void(c
 // When the socket has gone, the client's others are told: Primus comes back by itself, primus-responder and whoever
 // knows the message's id still wait, and whoever does not know them ignores it.
 void requests::tell(const waiter& who, const std::string& json) {
-    if (session* const socket = socket_of(who)) return socket->respond(who.context, json);
+    if (listener_.is_open(who.session)) return listener_.respond(who.session, who.context, json);
     if (who.context.request_id.empty() && who.context.id.empty()) return;
-    hub_.reply(who.client, who.context, json);
+    listener_.respond_to_all(who.client, who.context, json);
 }
 
 void requests::tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt) {
@@ -235,10 +246,13 @@ void requests::tell_event(const request& what, envelope::progress_state state, s
                                                     .state = state,
                                                     .attempt = retrying ? std::optional(attempt) : std::nullopt});
     // No answer: it comes as a plain event, once on each socket that waits; when all have gone, on the client's others.
-    std::set<session*> told;
-    for (const waiter& who : what.waiters)
-        if (session* const socket = socket_of(who); socket && told.insert(socket).second) socket->respond({}, json);
-    if (told.empty()) hub_.reply(what.waiters.front().client, {}, json);
+    std::vector<member> told;
+    for (const waiter& who : what.waiters) {
+        if (!listener_.is_open(who.session) || std::ranges::find(told, who.session) != told.end()) continue;
+        told.push_back(who.session);
+        listener_.respond(who.session, {}, json);
+    }
+    if (told.empty()) listener_.respond_to_all(what.waiters.front().client, {}, json);
 }
 
 void requests::remember(const request& what, std::string json) {

@@ -1,10 +1,12 @@
 // What the clients of one shard wait for, and what became of it.
 #pragma once
 
-#include "aggregator/feed/decode.hpp"
+#include "aggregator/channel/entry.hpp"
+#include "aggregator/channel/member.hpp"
 #include "aggregator/session/client_error.hpp"
-#include "amqp/conn/publisher.hpp"
+#include "aggregator/session/hub_output.hpp"
 #include "envelope/envelope.hpp"
+#include "envelope/events.hpp"
 #include "net/timing_wheel.hpp"
 
 #include <chrono>
@@ -14,59 +16,85 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 namespace foz::aggregator {
 
-class hub;
-class session;
-
-// Whom to tell: one frame of one socket. Sockets are named by their serial, since they may go at any time.
+// Whom to tell: one frame of one socket, which may be gone by then.
 struct waiter {
-    std::uint64_t session = 0;
+    member session;
     client_id client;  // whose other sockets are told when this one has gone
     reply_context context;
     envelope::ack_mode ack = envelope::ack_mode::none;  // what it wants to hear; errors always come
 };
 
+// A question of our own to a channel's service: may this session join this group?
+struct join_question {
+    member session;
+    std::uint64_t consume = 0;  // of the session: which of its consumes waits
+    std::size_t channel = 0;
+    std::string group;
+};
+
 // One message on its way, until everything that was to be heard of it has been heard.
 struct request {
-    using on_end = std::move_only_function<void(const entry_answer*, const client_error*)>;
-
     std::string key;     // requests::key_of(); empty: nothing comes back
     std::string id_key;  // of the message's own id (channel, client, id); empty: it has none
     std::size_t channel = 0;
     envelope::ack_mode ack = envelope::ack_mode::none;
     bool progress = false;
     bool told_confirmed = false;
+    bool taken = false;  // somebody has said something of it: the broker had it, whatever became of its confirm
     std::vector<waiter> waiters;
-    std::uint64_t first_session = 0;  // which this counts for; 0: for none
-    on_end internal;                  // a question of our own: called instead of telling anyone
-    std::size_t unconfirmed = 0;      // of its messages: it may go to several channels
+    client_id counted_for;              // against whose limit; empty: nobody's
+    std::optional<join_question> join;  // a question of our own: it has no waiters
+    std::size_t unconfirmed = 0;        // of its messages: it may go to several channels
     std::optional<client_error> error;
 };
 
-// Lives on a hub. Ids that were used lately are remembered with their outcome, so that what is sent again gets the
-// original's outcome instead of being done again; what failed without a final outcome may be tried again.
+// Who is told. Nothing here calls the requests back.
+class request_listener {
+public:
+    virtual bool is_open(member who) const = 0;
+    // One event, for the frame that `context` names.
+    virtual void respond(member who, const reply_context& context, std::string_view json) = 0;
+    // To every socket of the client: what was to be told to one that has gone.
+    virtual void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) = 0;
+    // The answer, or why there is none.
+    virtual void on_join(const join_question& join, const entry_answer* answer, const client_error* error) = 0;
+    virtual void on_refused() = 0;  // a request has failed: for the counters
+
+protected:
+    ~request_listener() = default;
+};
+
+// Ids that were used lately are remembered with their outcome, so that what is sent again gets the original's outcome
+// instead of being done again; what failed without a final outcome may be tried again. Lives on one shard. No I/O.
 class requests {
 public:
-    requests(hub& home, std::size_t outcomes_max);
+    // All outlive this.
+    requests(request_listener& listener, const clock& time, net::timing_wheel& wheel, std::size_t outcomes_max);
     ~requests();
+    requests(const requests&) = delete;
+    requests& operator=(const requests&) = delete;
 
     // True when the id is known: its outcome is told now, or when it comes.
     bool resend(const std::string& id_key, const waiter& who);
-    // Begins to wait; `patience` counts for what has a key. on_outcome() is called for each of its messages.
+    // Begins to wait; `patience` counts for what has a key.
     void begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience);
-    void on_outcome(const std::shared_ptr<request>& what, amqp::outcome result);
+    // One for each of its messages: on_outcome() is called with it.
+    publish_ticket await_outcome(const std::shared_ptr<request>& what);
+    void on_outcome(publish_ticket ticket, amqp::outcome result);
     // True when someone waited here, or had waited and was told already.
     bool take(std::size_t channel, const entry_answer& answer);
     bool waits_for(std::size_t channel, const entry_answer& answer) const;
     // What comes back to one request.
     static std::string key_of(std::size_t channel, const contract::correlation& to);
-    // Of one socket.
-    std::size_t waiting(std::uint64_t session) const;
+    // Of all sockets of one client, those that have gone included.
+    std::size_t waiting(const client_id& client) const;
     // Requests of this channel have lost their way back.
     void interrupt(std::size_t channel);
 
@@ -77,9 +105,10 @@ public:
 private:
     struct open_request;
 
+    void confirmed(const std::shared_ptr<request>& what);
     void end(const std::shared_ptr<request>& what);
     void fail(const std::shared_ptr<request>& what, const client_error& error);
-    session* socket_of(const waiter& who) const;
+    void answered(const std::shared_ptr<request>& what, const entry_answer& answer);
     void for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const;
     void tell(const waiter& who, const std::string& json);
     void tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt);
@@ -87,16 +116,20 @@ private:
     void remember(const request& what, std::string json);
     void on_timeout(const std::shared_ptr<request>& what);
 
-    hub& hub_;
+    request_listener& listener_;
+    const clock& time_;
+    net::timing_wheel& wheel_;
     const std::size_t outcomes_max_;
     std::unordered_map<std::string, std::unique_ptr<open_request>> open_;  // by key
     std::unordered_map<std::string, std::shared_ptr<request>> open_ids_;   // by id_key
-    std::unordered_map<std::string, std::string> outcomes_;                // by id_key: the event that was told
+    std::unordered_map<publish_ticket, std::shared_ptr<request>> unconfirmed_;
+    publish_ticket last_ticket_ = 0;
+    std::unordered_map<std::string, std::string> outcomes_;  // by id_key: the event that was told
     std::deque<std::string> outcome_order_;
     std::size_t outcome_bytes_ = 0;
     std::unordered_set<std::string> ended_;  // keys that were answered lately: a late notice is not told again
     std::deque<std::string> ended_order_;
-    std::unordered_map<std::uint64_t, std::size_t> waiting_;  // requests by the session that asked first
+    std::unordered_map<client_id, std::size_t> waiting_;
 };
 
 }  // namespace foz::aggregator

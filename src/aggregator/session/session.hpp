@@ -1,15 +1,20 @@
-// One client's socket: what Primus, primus-responder and the envelope say on it.
+// One client's socket: what Primus, primus-responder and the envelope say on it. No I/O.
 #pragma once
 
+#include "aggregator/channel/audience.hpp"
+#include "aggregator/channel/page.hpp"
+#include "aggregator/channel/resume_cursor.hpp"
 #include "aggregator/session/client_error.hpp"
-#include "aggregator/shard/hub.hpp"
-#include "ws/conn/connection.hpp"
+#include "aggregator/session/pending_consume.hpp"
+#include "aggregator/session/session_context.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,69 +30,74 @@ struct session_options {
     bool hello = false;                        // wants a welcome
 };
 
-// Lives on its hub's shard, owned by its connection.
-class session final : public subscriber, public ws::socket_handler {
+// Owned by the hub of its shard, from the handshake to the socket's end.
+class session {
 public:
-    session(hub& home, session_options options);
-    ~session() override;
+    session(session_context& shared, member self, session_options options);
+    session(const session&) = delete;
+    session& operator=(const session&) = delete;
 
-    std::uint64_t serial() const noexcept { return serial_; }
+    member self() const noexcept { return self_; }
+    const client_id& client() const noexcept { return options_.client; }
+    const session_id& id() const noexcept { return options_.id; }
+
+    // From the socket.
+    void on_open();
+    void on_text(std::string_view text);
+    void on_closed();
+    // The peer broke the protocol: the last words before the close frame.
+    void on_violation();
+    void on_drained();
 
     // From the hub.
-    void deliver(const frame_ref& frame, const entry& message);
-    void take_page(catch_up_page page);
+    // `pieces`: of one frame, one behind the other.
+    void deliver(std::span<const frame_ref> pieces, const entry& item);
+    void on_page(const reading_id& which, page next_page);
+    // Goes on with what it was resuming, for so many entries. True: there is more to do.
+    bool go_on(std::size_t channel, std::size_t& budget);
     void tell_position(std::size_t channel, const frame_ref& frame);
-    // Live from now on, wherever it was.
-    void end_resume(std::size_t channel);
+    void tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume);
     // An answer to what this aggregator was not asked.
-    void pass_answer(const entry& entry);
+    void pass_answer(const entry& item);
+    void on_join(const join_question& join, const entry_answer* answer, const client_error* error);
     // Tells the client to come back elsewhere, and closes after that time.
     void drain(std::chrono::milliseconds after);
-    void send(const frame_ref& frame);
+    void on_room();
     // It is sent nothing any more.
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
     void respond(const reply_context& context, std::string_view json);
 
 private:
-    // A channel on which older messages are being delivered; live ones wait among the recent messages until they are
-    // reached. Order and completeness hold without any copy.
+    // A channel on which older entries are being delivered.
     struct resuming {
-        resuming(session& s, std::size_t c, std::uint64_t t) : owner(s), channel(c), ticket(t) {}
+        resuming(session& s, std::size_t c, std::uint64_t t, const envelope::resume_from& from, std::size_t entries_max)
+            : owner(s), channel(c), ticket(t), cursor(from, entries_max) {}
         session& owner;
         const std::size_t channel;
         const std::uint64_t ticket;
-        std::uint64_t next_offset = 0;  // everything before it has been delivered
-        std::optional<envelope::position> last;
-        std::uint64_t since_s = 0;  // older entries are not wanted
-        std::uint64_t said_s = 0;   // the last time that an entry has named
-        std::size_t entries = 0;
-        bool reading_stream = false;
-        std::function<void(bool)> taken;  // a page waits to be acknowledged until the socket has drained
-        // Runs while the socket does not drain; what the aggregator owes is waited for.
-        net::wheel_timer patience{this, [](resuming& self) { self.owner.close_slow(); }};
+        resume_cursor cursor;
+        bool queued = false;            // is among those that go on soon
+        std::size_t octets_before = 0;  // that waited for the socket when the patience began
+        // Runs while the socket takes nothing; what the aggregator owes is waited for.
+        net::wheel_timer patience{this, [](resuming& self) { self.owner.on_patience(self); }};
     };
-    struct pending_consume;
-
-    // ws::socket_handler
-    void on_open(ws::connection& socket) override;
-    void on_text(std::string_view text) override;
-    void on_binary(std::string_view octets) override { on_text(octets); }
-    void on_closed(ws::close_code code, std::string_view reason, bool clean) override;
-    void on_violation(ws::close_code) override;
-    void on_drained() override;
 
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
     void on_ping_interval();
     void close_slow();
     void send_error(const client_error& error, const reply_context& context);
-    void send_control(const std::string& json) { socket_->send_text(json); }
+    void send_control(std::string_view json) { shared_.out.send_text(self_, json); }
+    std::int64_t now_ms() const { return unix_ms(shared_.time.wall_now()).count(); }
+    bool hears(std::size_t channel) const { return shared_.channels[channel].heard.contains(self_); }
+    bool durable(std::size_t channel) const {
+        return shared_.config.channels[channel].delivery == contract::delivery_kind::durable;
+    }
 
     // session_consume.cpp
     void consume(const envelope::envelope& asked, const reply_context& context);
-    void leave(const envelope::envelope& asked, const reply_context& context);
-    void ask_to_join(const std::shared_ptr<pending_consume>& what, std::size_t channel, const std::string& group);
+    void ask_to_join(const pending_consume& what, std::size_t channel, const std::string& group);
     void complete_pending();
     void complete(const pending_consume& what);
     std::optional<client_error> read_consume(const envelope::envelope& asked, pending_consume& out) const;
@@ -98,9 +108,13 @@ private:
     std::optional<client_error> read_interest(const envelope::envelope& asked, interest& out) const;
     bool is_me(std::string_view receiver) const;
     void hear(std::size_t channel, const interest& wanted);
+
+    // session_leave.cpp
+    void leave(const envelope::envelope& asked, const reply_context& context);
+    void leave_channel(std::size_t channel, const interest& left);
     // `from`: where the channels that this consume resumes will begin.
     void send_consuming(const reply_context& context, const std::map<std::size_t, envelope::resume_from>& from = {});
-    // Where who comes back has missed nothing of what this socket is about to get.
+    // Where a client that comes back has missed nothing of what this socket is about to get.
     std::optional<envelope::position> place_of(std::size_t channel,
                                                const std::map<std::size_t, envelope::resume_from>& from) const;
     // foz.opened and foz.closed, for channels whose services want to know.
@@ -108,8 +122,11 @@ private:
 
     // session_publish.cpp
     void publish(const envelope::envelope& asked, reply_context context);
+    void pause_while_crowded(std::size_t channel);
     std::optional<client_error> check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
                                               bool from_responder, const std::vector<std::size_t>& channels) const;
+    std::optional<client_error> check_request(const envelope::envelope& asked, envelope::ack_mode ack,
+                                              const std::vector<std::size_t>& channels) const;
     amqp::publication make_publication(const envelope::envelope& asked, std::size_t channel,
                                        const reply_context& context) const;
     // A message of ours to the channel's service, in this client's name.
@@ -119,27 +136,35 @@ private:
 
     // session_resume.cpp
     void resume(std::size_t channel, const envelope::resume_from& from);
-    void read_stream(resuming& state, envelope::resume_from from);
-    void pump(std::size_t channel);
-    bool replay(resuming& state, const entry_ref& entry);
-    const entry_route* route_to_me(const entry& entry) const;
-    void tell_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
+    bool take_step(resuming& state, resume_cursor::step step);
+    void go_on_soon(resuming& state);
+    void ask_for_page(resuming& state, envelope::resume_from from);
+    void replay(std::size_t channel, const entry_ref& item);
+    void send(std::span<const frame_ref> pieces);
+    void become_live(std::size_t channel);
+    // Live from now on, wherever it was.
+    void end_resume(std::size_t channel);
+    void on_patience(resuming& state);
+    reading_id reading_of(const resuming& state) const;
+    void send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
 
-    hub& hub_;
+    session_context& shared_;
+    const member self_;
     const session_options options_;
-    ws::connection* socket_ = nullptr;
-    std::uint64_t serial_ = 0;
     std::uint64_t frames_ = 0;
-    std::uint64_t tickets_ = 0;  // of resumes
+    std::uint64_t tickets_ = 0;  // of resumes, consumes and presence
     bool heard_since_ping_ = true;
     bool closing_ = false;
+    bool reading_paused_ = false;                             // its messages wait: nothing is read from it
     std::map<std::size_t, resuming> resuming_;                // by channel
     std::set<std::pair<std::size_t, std::uint64_t>> passed_;  // answers, by channel and offset
-    std::vector<std::shared_ptr<pending_consume>> pending_;
+    std::vector<std::unique_ptr<pending_consume>> pending_;
     std::vector<std::size_t> lossy_;  // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
-    net::wheel_timer drain_timer_{
-        this, [](session& self) { self.socket_->close(ws::close_code(spec::close_service_restart), "going away"); }};
+    net::wheel_timer drain_timer_{this, [](session& self) {
+                                      self.shared_.out.close(self.self_, ws::close_code(spec::close_service_restart),
+                                                             "going away");
+                                  }};
 };
 
 }  // namespace foz::aggregator

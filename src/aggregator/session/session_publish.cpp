@@ -29,7 +29,7 @@ std::string receivers(std::span<const std::string_view> names) {
 std::optional<client_error> session::check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
                                                    bool from_responder,
                                                    const std::vector<std::size_t>& channels) const {
-    const auto& allowed = hub_.config().publish_targets;
+    const auto& allowed = shared_.config.publish_targets;
     const std::string_view target = asked.publish_target.empty() ? contract::inbound_exchange : asked.publish_target;
     if (std::find(allowed.begin(), allowed.end(), target) == allowed.end())
         return client_error{error_code::forbidden, "this exchange is not open to clients", "publish_target"};
@@ -47,16 +47,16 @@ std::optional<client_error> session::check_publish(const envelope::envelope& ask
     if (target == contract::outbound_exchange && asked.to.empty())
         return client_error{error_code::bad_envelope, "selects nobody", "distribution"};
     for (const std::size_t channel : channels) {
-        if (!(request || asked.fail_fast) || !hub_.no_service(channel, asked.fail_fast)) continue;
+        if (!(request || asked.fail_fast) || !shared_.no_service(channel, asked.fail_fast)) continue;
         client_error refused{error_code::no_service, "no service takes messages of this channel now"};
         refused.retry_after_ms = no_service_retry_ms;
         return refused;
     }
     if (!request && !asked.progress) return {};
-    if (hub_.reply_queue(channels.front()).empty())
+    if (shared_.channels[channels.front()].reply_queue.empty())
         return client_error{error_code::unavailable, "the broker can't be reached"};
-    if (hub_.asked().waiting(serial_) >= hub_.config().requests_per_session_max)
-        return client_error{error_code::overloaded, "too many requests of this socket wait for an answer"};
+    if (shared_.asked.waiting(client()) >= shared_.config.requests_per_client_max)
+        return client_error{error_code::overloaded, "too many requests of this client wait for an answer"};
     return {};
 }
 
@@ -67,12 +67,12 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     const envelope::ack_mode ack = asked.ack.value_or(responder          ? envelope::ack_mode::answer
                                                       : asked.id.empty() ? envelope::ack_mode::none
                                                                          : envelope::ack_mode::confirmed);
-    const waiter who{.session = serial_, .client = client, .context = context, .ack = ack};
+    const waiter who{.session = self_, .client = client(), .context = context, .ack = ack};
     const std::string id_key =
-        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client.str() + '\n' + context.id;
+        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client().str() + '\n' + context.id;
     // What is known has been checked before, and needs no service any more.
-    if (!id_key.empty() && hub_.asked().resend(id_key, who)) {
-        ++hub_.counters().resends;
+    if (!id_key.empty() && shared_.asked.resend(id_key, who)) {
+        ++shared_.counters.resends;
         return;
     }
     if (const auto error = check_publish(asked, ack, responder, channels)) return send_error(*error, context);
@@ -83,28 +83,43 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     what->ack = ack;
     what->progress = asked.progress;
     what->waiters.push_back(who);
-    what->first_session = serial_;
-    what->unconfirmed = channels.size();
+    what->counted_for = client();
     const bool comes_back = ack == envelope::ack_mode::answer || asked.progress;
     for (const std::size_t channel : channels) {
         amqp::publication message = make_publication(asked, channel, context);
         if (comes_back) expect_answer(what, asked, context, message);
-        // The hub is asked for the session when the confirm comes: the socket may be gone by then.
-        hub_.publish(channel, std::move(message),
-                     [&home = hub_, what](amqp::outcome result) { home.asked().on_outcome(what, result); });
+        // The session may be gone when the outcome comes.
+        shared_.publish(channel, client(), std::move(message), shared_.asked.await_outcome(what));
+        pause_while_crowded(channel);
     }
-    const auto patience = asked.timeout_ms
-                              ? std::chrono::milliseconds(*asked.timeout_ms)
-                              : (ack == envelope::ack_mode::answer ? hub_.config().request_timeout : progress_patience);
-    hub_.asked().begin(what, patience);
+    const auto patience = asked.timeout_ms                    ? std::chrono::milliseconds(*asked.timeout_ms)
+                          : ack == envelope::ack_mode::answer ? shared_.config.request_timeout
+                                                              : progress_patience;
+    shared_.asked.begin(what, patience);
+}
+
+// A client that publishes faster than the broker takes it is read more slowly, it alone.
+void session::pause_while_crowded(std::size_t channel) {
+    if (reading_paused_ || !shared_.out.crowded(channel, client())) return;
+    reading_paused_ = true;
+    ++shared_.counters.reading_paused;
+    shared_.out.pause_reading(self_, true);
+}
+
+void session::on_room() {
+    if (!reading_paused_ || closing_) return;
+    for (std::size_t i = 0; i < shared_.channels.size(); ++i)
+        if (shared_.out.crowded(i, client())) return;
+    reading_paused_ = false;
+    shared_.out.pause_reading(self_, false);
 }
 
 amqp::publication session::make_publication(const envelope::envelope& asked, std::size_t channel,
                                             const reply_context& context) const {
-    const auto now = unix_ms(hub_.home().time().wall_now());
+    const auto now = unix_ms(shared_.time.wall_now());
     amqp::publication p;
     p.exchange = asked.publish_target.empty() ? contract::inbound_exchange : asked.publish_target;
-    p.routing_key = hub_.config().channels[channel].name;
+    p.routing_key = shared_.config.channels[channel].name;
     if (!asked.topic.empty()) p.routing_key.append(".").append(asked.topic);
     p.body = asked.message;
 
@@ -112,15 +127,14 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     properties.content_type = "application/json";
     properties.delivery_mode = persistent;
     properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
-    const std::string own_id =
-        !context.id.empty() ? context.id : subscriber::session.str() + "." + std::to_string(context.frame);
-    properties.message_id = client.str() + "/" + own_id;
+    const std::string own_id = !context.id.empty() ? context.id : id().str() + "." + std::to_string(context.frame);
+    properties.message_id = client().str() + "/" + own_id;
     if (!asked.type.empty()) properties.type = asked.type;
     if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
 
     amqp::table headers;
-    headers.set(contract::header_client, client.view());
-    headers.set(contract::header_session, subscriber::session.view());
+    headers.set(contract::header_client, client().view());
+    headers.set(contract::header_session, id().view());
     if (!asked.topic.empty()) headers.set(contract::header_topic, asked.topic);
     if (p.exchange == contract::outbound_exchange) {
         // Straight to clients: the distribution selects the receivers.
@@ -141,15 +155,15 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
 amqp::publication session::make_internal(std::size_t channel, std::string_view type, std::string body) const {
     amqp::publication p;
     p.exchange = contract::inbound_exchange;
-    p.routing_key = hub_.config().channels[channel].name;
+    p.routing_key = shared_.config.channels[channel].name;
     p.body = std::move(body);
     p.properties.content_type = "application/json";
     p.properties.delivery_mode = persistent;
-    p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count() / 1000);
+    p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(shared_.time.wall_now()).count() / 1000);
     if (!type.empty()) p.properties.type = type;
     amqp::table headers;
-    headers.set(contract::header_client, client.view());
-    headers.set(contract::header_session, subscriber::session.view());
+    headers.set(contract::header_client, client().view());
+    headers.set(contract::header_session, id().view());
     p.properties.headers = std::move(headers);
     return p;
 }
@@ -157,29 +171,29 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
 void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
                             const reply_context& context, amqp::publication& message) const {
     const bool responder = !context.request_id.empty();
-    contract::correlation id{.client = client};
+    contract::correlation of{.client = client()};
     if (responder) {
-        id.request = context.request_id;
-        id.socket = contract::socket_mark(subscriber::session.view());
-        id.id = context.id;
+        of.request = context.request_id;
+        of.socket = contract::socket_mark(id().view());
+        of.id = context.id;
     } else {
-        id.kind = contract::correlation::request_kind::message;
-        id.request = context.id;
+        of.kind = contract::correlation::request_kind::message;
+        of.request = context.id;
     }
-    what->key = requests::key_of(what->channel, id);
+    what->key = requests::key_of(what->channel, of);
 
     amqp::basic_properties& properties = message.properties;
-    properties.reply_to = hub_.reply_queue(what->channel);
-    properties.correlation_id = contract::to_string(id);
+    properties.reply_to = shared_.channels[what->channel].reply_queue;
+    properties.correlation_id = contract::to_string(of);
     if (asked.progress) properties.headers->set(contract::header_progress, true);
     if (what->ack != envelope::ack_mode::answer) return;
     // What has timed out is not run later.
     const auto patience =
-        asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : hub_.config().request_timeout;
+        asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : shared_.config.request_timeout;
     const auto life =
         std::min<std::uint64_t>(asked.expires_ms.value_or(UINT64_MAX), static_cast<std::uint64_t>(patience.count()));
     properties.expiration = std::to_string(life);
-    const auto deadline = unix_ms(hub_.home().time().wall_now()) + patience;
+    const auto deadline = unix_ms(shared_.time.wall_now()) + patience;
     properties.headers->set(contract::header_deadline, static_cast<std::int64_t>(deadline.count()));
 }
 

@@ -1,201 +1,180 @@
-// Going on where a client left: first what it missed, then what comes.
-//
-// While a channel is being resumed, live messages are not delivered: they are among the channel's recent messages,
-// which are read until the end is reached. What is older is read from the stream (catch_up) until it meets them.
+// Going on where a client left: the part of a session that does what its resume_cursor says.
 #include "aggregator/session/session.hpp"
 #include "contract/names.hpp"
-#include "envelope/topic.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace foz::aggregator {
 namespace {
 
-// Of a socket that does not drain.
+// Of a socket that takes nothing of what waits for it.
 constexpr std::chrono::seconds patience_max{20};
-// More is not queued for one socket before it has taken some of it; below the stream's high watermark of 256 KiB it
-// would not be told of draining.
+// More is not queued for one socket before it has taken some of it; above the socket's high watermark, since it is
+// told of draining only after it was above that.
 constexpr std::size_t burst_bytes = 512 * 1024;
 
 using kind = envelope::resume_from::kind;
 
-bool hears_topic(const interest& has, std::string_view topic) {
-    return has.all_topics || std::any_of(has.topics.begin(), has.topics.end(),
-                                         [&](const std::string& pattern) { return envelope::matches(pattern, topic); });
-}
-
 }  // namespace
 
+// Nothing is delivered from here: each resume takes its turn among those of the shard (hub::work()).
 void session::resume(std::size_t channel, const envelope::resume_from& from) {
-    ++hub_.counters().resumes;
-    hub_.track(channel, *this);
-    const recent_messages& recent = hub_.recent(channel);
+    ++shared_.counters.resumes;
+    const auto before = resuming_.find(channel);
+    const bool queued = before != resuming_.end() && before->second.queued;
     end_resume(channel);
-    const auto at = resuming_.try_emplace(channel, *this, channel, ++tickets_).first;
-    resuming& state = at->second;
-    if (from.what == kind::since) state.since_s = from.since_ms / 1000;
-    if (recent.empty()) return read_stream(state, from);
-    if (from.what == kind::at) {
-        const envelope::position& head = *recent.back().where;
-        const auto entry = recent.from(from.where.offset);
-        const bool known = entry != recent.end() && (*entry)->where->offset == from.where.offset;
-        if (from.where.offset > head.offset || (known && *(*entry)->where != from.where)) {
-            // That position is of another stream of this name.
-            tell_gap(channel, envelope::gap_cause::recreated, head);
-            return end_resume(channel);
-        }
-        if (!known) return read_stream(state, from);
-        state.next_offset = from.where.offset + 1;
-        state.last = from.where;
-        return pump(channel);
-    }
-    const std::uint64_t oldest_s = recent.front().timestamp_s;
-    if (from.what == kind::since && oldest_s != 0 && oldest_s < state.since_s) {
-        state.next_offset = recent.front().where->offset;
-        return pump(channel);
-    }
-    read_stream(state, from);
+    auto& state = resuming_.try_emplace(channel, *this, channel, ++tickets_, from, shared_.config.resume_entries_max)
+                      .first->second;
+    shared_.channels[channel].heard.pause(self_, true);
+    state.queued = queued;  // in the place of the one before: who asks a thousand times has one turn
+    go_on_soon(state);
 }
 
-void session::read_stream(resuming& state, envelope::resume_from from) {
-    // All who ask for a time that has not come yet are one group.
-    const auto now = static_cast<std::uint64_t>(unix_ms(hub_.home().time().wall_now()).count());
-    if (from.what == kind::since) from.since_ms = std::min(from.since_ms, now);
-    state.reading_stream = true;
-    hub_.catch_up({.channel = state.channel,
-                   .from = from,
-                   .home = &hub_,
-                   .session = serial_,
-                   .ticket = state.ticket,
-                   .has_recent = !hub_.recent(state.channel).empty()});
+void session::go_on_soon(resuming& state) {
+    if (std::exchange(state.queued, true)) return;
+    shared_.resuming.emplace_back(self_, state.channel);
+    shared_.out.want_work();
 }
 
-void session::take_page(catch_up_page page) {
-    const auto at = resuming_.find(page.job.channel);
-    if (at == resuming_.end() || at->second.ticket != page.job.ticket || closing_) return page.taken(false);
-    resuming& state = at->second;
-    const recent_messages& recent = hub_.recent(state.channel);
-    const auto& entries = *page.entries;
-    if (page.gap) {
-        const bool any = page.begin < entries.size();
-        tell_gap(state.channel, *page.gap, any ? entries[page.begin]->where : hub_.position(state.channel));
-        if (*page.gap == envelope::gap_cause::recreated) {
-            end_resume(page.job.channel);
-            return page.taken(false);
-        }
-    }
-    for (std::size_t i = page.begin; i < entries.size(); ++i) {
-        state.next_offset = entries[i]->where->offset;
-        if (!recent.empty() && state.next_offset >= recent.front().where->offset) {
-            state.reading_stream = false;
-            page.taken(false);
-            return pump(page.job.channel);
-        }
-        if (!replay(state, entries[i])) return page.taken(false);
-        state.next_offset += 1;
-    }
-    if (page.last) {
-        state.reading_stream = false;
-        if (!recent.empty()) state.next_offset = std::max(state.next_offset, recent.front().where->offset);
-        page.taken(false);
-        return pump(page.job.channel);
-    }
-    if (socket_->queued_bytes() <= burst_bytes) return page.taken(true);
-    state.patience.start(hub_.home().wheel(), patience_max);
-    state.taken = std::move(page.taken);
+reading_id session::reading_of(const resuming& state) const {
+    // The serial of a session is its slot's generation and the slot.
+    const std::uint64_t serial = (static_cast<std::uint64_t>(self_.generation) << 32) | self_.slot;
+    return {.channel = state.channel, .shard = shared_.shard, .session = serial, .ticket = state.ticket};
 }
 
-// Delivers recent messages until the socket has enough for now, or nothing is left: then the channel is live.
-void session::pump(std::size_t channel) {
+bool session::go_on(std::size_t channel, std::size_t& budget) {
     const auto at = resuming_.find(channel);
-    if (at == resuming_.end() || closing_) return;
+    if (at == resuming_.end()) return false;
     resuming& state = at->second;
-    state.patience.cancel();
-    if (state.taken) return std::exchange(state.taken, {})(true);
-    if (state.reading_stream) return;
-    const recent_messages& recent = hub_.recent(channel);
-    if (!recent.empty() && recent.front().where->offset > state.next_offset) {
-        // The socket is so slow that the recent messages have moved on: the stream has what is missing.
-        if (state.last) return read_stream(state, {.what = kind::at, .where = *state.last});
-        tell_gap(channel, envelope::gap_cause::slow, recent.front().where);
-        state.next_offset = recent.front().where->offset;
+    state.queued = false;
+    if (closing_) return false;
+    while (budget > 0) {
+        if (shared_.out.queued_bytes(self_) > burst_bytes) {
+            state.octets_before = shared_.out.queued_bytes(self_);
+            state.patience.start(shared_.wheel, patience_max);
+            return false;  // on_drained() goes on
+        }
+        const auto& here = shared_.channels[channel];
+        if (!take_step(state, state.cursor.next(here.recent, here.where, budget))) return false;
     }
-    for (auto entry = recent.from(state.next_offset); entry != recent.end(); ++entry) {
-        if (socket_->queued_bytes() > burst_bytes) return state.patience.start(hub_.home().wheel(), patience_max);
-        if (!replay(state, *entry)) return;
-        state.next_offset = (*entry)->where->offset + 1;
-    }
-    end_resume(channel);
-    // Positions that were told meanwhile did not hold for this socket.
-    if (const auto& here = hub_.position(channel)) {
-        std::string json;
-        envelope::append(json,
-                         envelope::position_event{.channel = hub_.config().channels[channel].name, .where = *here});
-        send_control(json);
-    }
-}
-
-// False: this resume has ended.
-bool session::replay(resuming& state, const entry_ref& entry) {
-    state.last = entry->where;
-    // What does not say when it was said, was said about when the one before was.
-    if (entry->timestamp_s != 0) state.said_s = entry->timestamp_s;
-    if (state.said_s != 0 && state.said_s < state.since_s) return true;
-    if (++state.entries > hub_.config().resume_entries_max) {
-        const std::size_t channel = state.channel;
-        tell_gap(channel, envelope::gap_cause::too_far, hub_.position(channel));
-        end_resume(channel);
-        return false;
-    }
-    const auto now = hub_.home().time().wall_now();
-    if (entry->end_of_life_ms != 0 && static_cast<std::uint64_t>(unix_ms(now).count()) > entry->end_of_life_ms)
-        return true;
-    if (entry->answer) {
-        // Who has asked may have lost the answer together with the socket that it went to.
-        if (entry->answer->to.client == client && !(hub_.asked().waits_for(entry->channel, *entry->answer) &&
-                                                    hub_.asked().take(entry->channel, *entry->answer)))
-            pass_answer(*entry);
-        return true;
-    }
-    const entry_route* const route = route_to_me(*entry);
-    if (!route) return true;
-    if (entry->question) hub_.asked_of_clients().ask(state.channel, *entry->question, serial_, now);
-    ++hub_.counters().deliveries;
-    socket_->send(frame_ref::of(route->frame));
+    go_on_soon(state);
     return true;
 }
 
-const entry_route* session::route_to_me(const entry& entry) const {
-    const interest* const has = hub_.heard_on(entry.channel).find(*this);
-    if (!has) return nullptr;
-    for (const entry_route& route : entry.routes) {
-        const auto& to = route.receivers;
-        const bool reached =
-            route.how == envelope::via::direct
-                ? has->direct && std::any_of(to.begin(), to.end(), [&](const auto& name) { return is_me(name); })
-            : route.how == envelope::via::multicast ? has->groups.contains(to.front()) && hears_topic(*has, entry.topic)
-                                                    : has->broadcast && hears_topic(*has, entry.topic);
-        if (reached) return &route;
+// False: there is nothing to be done now, or `state` is no more.
+bool session::take_step(resuming& state, resume_cursor::step step) {
+    using enum resume_cursor::action;
+    const std::size_t channel = state.channel;
+    switch (step.what) {
+        case pause:
+            return true;
+        case wait:
+            return false;
+        case deliver:
+            replay(channel, step.item);
+            return !closing_;
+        case read:
+            ask_for_page(state, step.from);
+            return true;
+        case page_done:
+            shared_.out.page_taken(reading_of(state), step.more);
+            return true;
+        case gap:
+            send_gap(channel, step.cause, step.where);
+            return true;
+        case live:
+            become_live(channel);
+            return false;
+        case ended:
+            end_resume(channel);
+            return false;
     }
-    return nullptr;
+    return false;
+}
+
+void session::ask_for_page(resuming& state, envelope::resume_from from) {
+    // All that ask for a time that has not come yet are one group.
+    if (from.what == kind::since) from.since_ms = std::min(from.since_ms, static_cast<std::uint64_t>(now_ms()));
+    shared_.out.read_older({.who = reading_of(state), .from = from});
+}
+
+void session::on_page(const reading_id& which, page next_page) {
+    const auto at = resuming_.find(which.channel);
+    const bool awaited = at != resuming_.end() && at->second.ticket == which.ticket && !closing_ &&
+                         at->second.cursor.now() == resume_cursor::state::awaits_page;
+    if (!awaited) return shared_.out.page_taken(which, false);
+    at->second.cursor.take(std::move(next_page));
+    go_on_soon(at->second);
+}
+
+void session::replay(std::size_t channel, const entry_ref& item) {
+    if (has_expired(*item, shared_.time.wall_now(), shared_.config.clock_tolerance)) {
+        ++shared_.counters.expired;
+        return;
+    }
+    if (item->answer) {
+        // A client that has asked may have lost the answer together with the socket that it went to.
+        if (item->answer->to.client == client() && !(shared_.asked.waits_for(item->channel, *item->answer) &&
+                                                     shared_.asked.take(item->channel, *item->answer)))
+            pass_answer(*item);
+        return;
+    }
+    const entry_route* const route = shared_.channels[channel].heard.route_for(self_, *item);
+    if (!route) return;
+    if (item->question) shared_.asked_of_clients.ask(channel, *item->question, self_, shared_.time.wall_now());
+    ++shared_.counters.deliveries;
+    send(entry_frames(*item).of(*route));
+}
+
+// Everything has been delivered up to here: live entries follow.
+void session::become_live(std::size_t channel) {
+    end_resume(channel);
+    auto& on = shared_.channels[channel];
+    if (!on.where) return;
+    std::string json;
+    envelope::append(json,
+                     envelope::position_event{.channel = shared_.config.channels[channel].name, .where = *on.where});
+    send_control(json);
+    on.positions.track(self_, on.entries);
 }
 
 void session::end_resume(std::size_t channel) {
-    auto ended = resuming_.extract(channel);
-    if (!ended.empty() && ended.mapped().taken) ended.mapped().taken(false);
+    const auto ended = resuming_.extract(channel);
+    if (ended.empty()) return;
+    const resuming& state = ended.mapped();
+    if (hears(channel)) shared_.channels[channel].heard.pause(self_, false);
+    if (state.cursor.reads_the_stream()) shared_.out.page_taken(reading_of(state), false);
+}
+
+// A socket that has taken some of what waited for it is slow, but it is there.
+void session::on_patience(resuming& state) {
+    const std::size_t left = shared_.out.queued_bytes(self_);
+    if (left >= state.octets_before) return close_slow();
+    state.octets_before = left;
+    state.patience.start(shared_.wheel, patience_max);
 }
 
 void session::tell_position(std::size_t channel, const frame_ref& frame) {
-    // One that is still being brought up to date has not come so far.
-    if (!resuming_.contains(channel)) send(frame);
+    // A session that is still being brought up to date has not come so far.
+    if (closing_ || resuming_.contains(channel)) return;
+    ++shared_.counters.positions;
+    shared_.out.send(self_, frame);
 }
 
-void session::tell_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
-    ++hub_.counters().gaps;
+void session::tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume) {
+    if (closing_) return;
+    ++shared_.counters.gaps;
+    shared_.out.send(self_, frame);
+    if (ends_resume) end_resume(channel);
+}
+
+void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
+    ++shared_.counters.gaps;
     std::string json;
     envelope::append(
-        json, envelope::gap_event{.channel = hub_.config().channels[channel].name, .cause = cause, .where = where});
+        json, envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});
     send_control(json);
 }
 

@@ -1,5 +1,7 @@
 #include "aggregator/shard/aggregator.hpp"
 
+#include "contract/topology.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <fstream>
@@ -35,10 +37,10 @@ std::string read_file(const std::string& path) {
 
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
-    core(net::shard& home, const settings& all, const front_state& state, hub::catch_up_port older)
-        : sockets(home, all, std::move(older)), port(sockets, state) {}
+    core(net::shard& home, const settings& all, const front_state& state, older_entries& older)
+        : way(home, all, older), port(way, state) {}
 
-    hub sockets;
+    gateway way;
     front port;
     std::unique_ptr<ws::server> server;
 };
@@ -59,6 +61,17 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
         if (!context) throw std::runtime_error(context.error());
         tls_ = std::move(*context);
     }
+    front_state_.shards = cores_.size();
+    older_entries& older = *this;
+    for (unsigned i = 0; i < cores_.size(); ++i)
+        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older));
+    open_ports();
+    make_feed();
+}
+
+aggregator::~aggregator() = default;
+
+ws::server_options aggregator::server_options() {
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
     options.move = [this](unsigned shard, net::detached_stream moved) {
@@ -66,115 +79,58 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
             to->server->adopt(std::move(moved));
         });
     };
-    front_state_.shards = cores_.size();
+    return options;
+}
+
+void aggregator::open_ports() {
+    ws::server_options options = server_options();
     for (unsigned i = 0; i < cores_.size(); ++i) {
-        auto& made = cores_state_.emplace_back(std::make_unique<core>(
-            cores_.at(i), settings_, front_state_,
-            [this](const catch_up_job& job) { cores_.at(0).post([this, job] { older_[job.channel]->add(job); }); }));
+        core& of = *cores_state_[i];
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
         // alone.
         if (i == 0) {
             ws::server_options alone = options;
             alone.listen.reuse_port = false;
-            auto probe = ws::server::open(cores_.at(0), made->port, alone);
+            auto probe = ws::server::open(cores_.at(0), of.port, alone);
             if (!probe) throw std::runtime_error(probe.error());
             options.listen.port = port_ = (*probe)->port();
         }
-        auto opened = ws::server::open(cores_.at(i), made->port, options, tls_ ? &*tls_ : nullptr);
+        auto opened = ws::server::open(cores_.at(i), of.port, options, tls_ ? &*tls_ : nullptr);
         if (!opened) throw std::runtime_error(opened.error());
-        made->server = std::move(*opened);
+        of.server = std::move(*opened);
     }
-    reader_sink& sink = *this;
+}
+
+void aggregator::make_feed() {
+    std::vector<gateway*> gateways;
+    for (const auto& one : cores_state_) gateways.push_back(&one->way);
+    dispatcher_ = std::make_unique<dispatcher>(cores_, std::move(gateways), settings_,
+                                               [this](delivery_ticket upto) { readers_[upto.channel]->settled(upto); });
+    feed_sink& sink = *this;
     older_.resize(settings_.channels.size());
     for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
         if (settings_.channels[i].delivery == contract::delivery_kind::durable) {
             readers_.push_back(std::make_unique<stream_reader>(streams_, markers_, settings_, i, sink));
-            older_[i] = std::make_unique<catch_up>(streams_, settings_, i);
+            older_[i] = std::make_unique<catch_up>(streams_, markers_, settings_, i, sink);
         } else {
             readers_.push_back(std::make_unique<volatile_reader>(consume_, settings_, i, sink));
         }
     }
     watch_ = std::make_unique<service_watch>(consume_, settings_, [this](std::size_t channel, bool there) {
-        for_each_hub([channel, there](hub& home) { home.set_service(channel, there); });
+        dispatcher_->tell_now([channel, there](hub& home) { home.set_service(channel, there); });
     });
     notices_ = std::make_unique<dead_notices>(consume_, own_publish_, settings_);
 }
-
-aggregator::~aggregator() = default;
 
 void aggregator::start() {
     consume_.start();
     streams_.start();
     own_publish_.start();
-    for_each_hub([](hub& home) { home.start(); });
+    for (auto& one : cores_state_) one->way.home().post([&way = one->way] { way.start(); });
 }
 
-void aggregator::for_each_hub(const std::function<void(hub&)>& work) {
-    for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, work] { work(home); });
-}
-
-void aggregator::for_each_core(const std::function<void(hub&, const ws::server&)>& work) {
-    for (auto& one : cores_state_) one->sockets.home().post([&one = *one, work] { work(one.sockets, *one.server); });
-}
-
-void aggregator::on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) {
-    ++counters_.outbound;
-    const auto& config = settings_.channels[channel];
-    auto made = decode(message,
-                       {.channel = channel,
-                        .channel_name = config.name,
-                        .durable = config.delivery == contract::delivery_kind::durable,
-                        .not_json = config.not_json,
-                        .offset = offset},
-                       cores_.at(0).time().wall_now());
-    if (made.dropped) {
-        ++counters_.dropped[static_cast<std::size_t>(*made.dropped)];
-        if (const auto why = to_text(*made.dropped); !why.empty())
-            events_.on_notice("dropped: " + std::string(why) + ", on channel " + config.name + ", message id " +
-                              message.properties.message_id.value_or("-"));
-        if (!offset && !made.message.answer) return;  // what has a place in a stream keeps it
-    }
-    // Crosses to each core once, whatever the number of receivers there.
-    const auto shared = std::make_shared<const entry>(std::move(made.message));
-    for (auto& one : cores_state_) one->sockets.home().post([&home = one->sockets, shared] { home.dispatch(shared); });
-}
-
-void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
-    for_each_hub([channel, reply_queue](hub& home) { home.set_reply_queue(channel, reply_queue); });
-    attached_[channel] = true;
-    if (front_state_.ready || std::find(attached_.begin(), attached_.end(), false) != attached_.end()) return;
-    front_state_.ready = true;
-    last_problem_.clear();
-    events_.on_ready();
-}
-
-void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
-    const auto& config = settings_.channels[channel];
-    if (config.delivery == contract::delivery_kind::volatile_)
-        for_each_hub([channel](hub& home) { home.interrupt(channel); });
-    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
-    if (why.code == amqp::errc::channel_closed) events_.on_notice("channel " + config.name + ": " + why.text);
-}
-
-void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause) {
-    ++counters_.gaps;
-    events_.on_notice("gap: the stream of channel " + settings_.channels[channel].name +
-                      (cause == envelope::gap_cause::recreated ? " was made anew" : " has lost entries"));
-    for_each_hub([channel, cause](hub& home) { home.gap(channel, cause); });
-}
-
-void aggregator::on_connected(const std::string& where) {
-    last_problem_.clear();
-    events_.on_notice("connected to " + where);
-}
-
-void aggregator::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
-    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
-    if (std::exchange(last_problem_, why.text) != why.text) events_.on_notice("broker: " + why.text + "; trying again");
-}
-
-void aggregator::on_blocked(bool blocked, const std::string& reason) {
-    events_.on_notice(blocked ? "the broker takes no messages: " + reason : "the broker takes messages again");
+void aggregator::for_each_core(const std::function<void(gateway&, const ws::server&)>& work) {
+    for (auto& one : cores_state_) one->way.home().post_control([&one = *one, work] { work(one.way, *one.server); });
 }
 
 void aggregator::drain(std::chrono::milliseconds within) {
@@ -182,36 +138,21 @@ void aggregator::drain(std::chrono::milliseconds within) {
 }
 
 boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::milliseconds within) {
-    std::atomic<unsigned> busy = 0;
     const steady_time deadline = cores_.at(0).time().now() + within;
     boost::asio::steady_timer pause(cores_.at(0).context());
     for (auto& one : cores_state_)
-        one->sockets.home().post([&one = *one] {
+        one->way.home().post_control([&one = *one] {
             one.server->stop_accepting();
-            one.sockets.drain();
+            one.way.sessions().drain();
         });
-    do {
-        // Each shard says whether something is still in flight there.
-        std::atomic<unsigned> answers = 0;
-        busy = 0;
-        for (auto& one : cores_state_)
-            one->sockets.home().post([&one = *one, &busy, &answers] {
-                if (one.sockets.sessions() > 0 || one.sockets.unconfirmed() > 0) ++busy;
-                ++answers;
-            });
-        while (answers < cores_state_.size()) {
-            pause.expires_after(look_again);
-            co_await pause.async_wait(boost::asio::use_awaitable);
-        }
-    } while (busy > 0 && cores_.at(0).time().now() < deadline);
-
+    co_await until_idle(deadline);
     co_await consume_.stop();
     co_await streams_.stop();
     co_await own_publish_.stop();
     std::atomic<unsigned> stopped = 0;
     for (auto& one : cores_state_)
-        one->sockets.home().post([&one = *one, &stopped] {
-            boost::asio::co_spawn(one.sockets.home().context(), one.sockets.stop(),
+        one->way.home().post([&one = *one, &stopped] {
+            boost::asio::co_spawn(one.way.home().context(), one.way.stop(),
                                   [&stopped](std::exception_ptr) { ++stopped; });
         });
     while (stopped < cores_state_.size()) {
@@ -219,6 +160,26 @@ boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::millisecond
         co_await pause.async_wait(boost::asio::use_awaitable);
     }
     cores_.stop();
+}
+
+// Until nothing is in flight on any shard.
+boost::asio::awaitable<void> aggregator::until_idle(steady_time deadline) {
+    std::atomic<unsigned> busy = 0;
+    boost::asio::steady_timer pause(cores_.at(0).context());
+    do {
+        // Each shard says whether something is still in flight there.
+        std::atomic<unsigned> answers = 0;
+        busy = 0;
+        for (auto& one : cores_state_)
+            one->way.home().post([&one = *one, &busy, &answers] {
+                if (one.way.sessions().sessions() > 0 || one.way.unconfirmed() > 0) ++busy;
+                ++answers;
+            });
+        while (answers < cores_state_.size()) {
+            pause.expires_after(look_again);
+            co_await pause.async_wait(boost::asio::use_awaitable);
+        }
+    } while (busy > 0 && cores_.at(0).time().now() < deadline);
 }
 
 }  // namespace foz::aggregator

@@ -3,11 +3,14 @@
 
 #include "aggregator/feed/catch_up.hpp"
 #include "aggregator/feed/dead_notices.hpp"
+#include "aggregator/feed/drop_reason.hpp"
+#include "aggregator/feed/feed_sink.hpp"
 #include "aggregator/feed/readers.hpp"
 #include "aggregator/feed/service_watch.hpp"
 #include "aggregator/settings.hpp"
+#include "aggregator/shard/dispatcher.hpp"
 #include "aggregator/shard/front.hpp"
-#include "aggregator/shard/hub.hpp"
+#include "aggregator/shard/gateway.hpp"
 #include "net/runtime.hpp"
 #include "ws/conn/server.hpp"
 
@@ -29,7 +32,7 @@ public:
     virtual void on_ready() = 0;
     // It can't start: a queue that exists with other arguments, a refused password. One line for people.
     virtual void on_start_failed(const std::string& why) = 0;
-    // Something that whoever runs it should know: a broker that went or came, dropped messages.
+    // Something that an operator should know: a broker that went or came, dropped messages.
     virtual void on_notice(const std::string& text) = 0;
 
 protected:
@@ -37,14 +40,14 @@ protected:
 };
 
 struct aggregator_counters {
-    std::uint64_t outbound = 0;                 // messages read for clients
-    std::array<std::uint64_t, 6> dropped = {};  // of these, by drop_reason
+    std::uint64_t outbound = 0;                            // messages read for clients
+    std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
 };
 
-// Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a hub, a front and a
-// server on each shard.
-class aggregator final : private reader_sink, private amqp::client_events {
+// Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a gateway, a front and
+// a server on each shard.
+class aggregator final : private feed_sink, private older_entries, private amqp::client_events {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
     aggregator(net::runtime& cores, settings all, aggregator_events& events);
@@ -64,20 +67,32 @@ public:
 private:
     struct core;
 
-    void on_outbound(std::size_t channel, const amqp::delivery& message, std::optional<std::uint64_t> offset) override;
+    // feed_sink
+    void on_entry(std::size_t channel, const entry_ref& what, bool history, delivery_ticket ticket) override;
     void on_attached(std::size_t channel, const std::string& reply_queue) override;
     void on_detached(std::size_t channel, const amqp::error& why) override;
-    void on_gap(std::size_t channel, envelope::gap_cause cause) override;
+    void on_gap(std::size_t channel, envelope::gap_cause cause,
+                const std::optional<envelope::position>& where) override;
+    void on_history_void(std::size_t channel) override;
+    void on_dropped(std::size_t channel, drop_reason why, std::string_view message_id) override;
+    void on_page(const reading_id& to, page what) override;
 
+    // older_entries
+    void read_older(const page_request& what) override;
+    void page_taken(const reading_id& which, bool more) override;
+
+    // amqp::client_events
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
     void on_blocked(bool blocked, const std::string& reason) override;
 
-    void for_each_hub(const std::function<void(hub&)>& work);
-    void for_each_core(const std::function<void(hub&, const ws::server&)>& work);
+    ws::server_options server_options();
+    void open_ports();
+    void make_feed();
+    void for_each_core(const std::function<void(gateway&, const ws::server&)>& work);
     std::string why_not_ready() const;
     boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
-    void start_failed(const amqp::error& why, const std::string& what);
+    boost::asio::awaitable<void> until_idle(steady_time deadline);
 
     net::runtime& cores_;
     const settings settings_;
@@ -89,7 +104,8 @@ private:
     amqp::client own_publish_;  // for what the aggregator itself says: markers, errors of dead letters
     amqp::publisher markers_;
     std::vector<std::unique_ptr<core>> cores_state_;  // one for each shard
-    std::vector<std::unique_ptr<reader>> readers_;
+    std::unique_ptr<dispatcher> dispatcher_;
+    std::vector<std::unique_ptr<reader>> readers_;  // by channel
     std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;

@@ -34,12 +34,12 @@ std::string_view content_type(const std::filesystem::path& path) {
 }
 
 // Channels named in a comma-separated list; the name of the first unknown one on failure.
-std::expected<std::vector<std::size_t>, std::string> channels_in(std::string_view list, const hub& home) {
+std::expected<std::vector<std::size_t>, std::string> channels_in(std::string_view list, const gateway& home) {
     std::vector<std::size_t> all;
     while (!list.empty()) {
         const std::size_t end = std::min(list.find(','), list.size());
         const std::string_view name = list.substr(0, end);
-        const auto index = home.channel_index(name);
+        const auto index = home.sessions().channel_index(name);
         if (!index) return std::unexpected(std::string(name));
         all.push_back(*index);
         list.remove_prefix(std::min(end + 1, list.size()));
@@ -105,9 +105,9 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
     if (path == "/primus/primus.js") return library(request, state_.primus_js);
     if (path == "/primus/foz.js") return library(request, state_.foz_js);
     if (path == "/primus/spec")
-        return for_other_origins(request, hub_.config(),
+        return for_other_origins(request, gateway_.config(),
                                  {.content_type = "application/json",
-                                  .body = primus::spec_json({.ping_interval = hub_.config().ping_interval})});
+                                  .body = primus::spec_json({.ping_interval = gateway_.config().ping_interval})});
     if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
@@ -115,13 +115,14 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
 
 ws::decision front::library(const ws::http_request& request, const std::string& source) const {
     if (source.empty()) return text(404, "the client library was not built; see the README");
-    return for_other_origins(request, hub_.config(),
+    return for_other_origins(request, gateway_.config(),
                              {.content_type = "text/javascript; charset=utf-8", .body = source});
 }
 
 ws::decision front::on_socket(const ws::http_request& request, std::string_view channel, bool upgradable) {
     if (!upgradable) return ws::upgrade{};  // becomes the status that the handshake deserves
-    if (!origin_allowed(request, hub_.config())) return text(403, "forbidden: pages of this origin may not connect");
+    if (!origin_allowed(request, gateway_.config()))
+        return text(403, "forbidden: pages of this origin may not connect");
     // Until the streams are attached, a client would believe to hear what it can't.
     if (!state_.ready) {
         ws::http_response later = text(503, "not ready: no broker yet");
@@ -132,29 +133,29 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     session_options options;
     if (channel.empty()) channel = request.parameter("channel").value_or(std::string_view());
     if (!channel.empty()) {
-        options.bound_channel = hub_.channel_index(channel);
+        options.bound_channel = gateway_.sessions().channel_index(channel);
         if (!options.bound_channel) return text(400, "unknown_channel: there is no such channel");
     }
-    auto consume = channels_in(request.parameter("consume").value_or(std::string_view()), hub_);
+    auto consume = channels_in(request.parameter("consume").value_or(std::string_view()), gateway_);
     if (!consume) return text(400, "unknown_channel: consume names a channel that there is not");
     const auto foreign = [&](std::size_t one) { return options.bound_channel && one != *options.bound_channel; };
     if (std::ranges::any_of(*consume, foreign))
         return text(400, "channel_mismatch: the socket is bound to another channel than consume names");
     options.consume_at_open = std::move(*consume);
     options.hello = request.parameter("hello") == "1";
-    auto who = identify(request, hub_.home(), state_.shards);
+    auto who = identify(request, gateway_.home(), state_.shards);
     if (!who) return std::move(who.error());
     // All sockets of a client live together: what it has asked, been asked and sent before is known wherever it comes
     // in.
     const unsigned shard = shard_of(who->client, state_.shards);
-    if (shard != hub_.home().index()) return ws::elsewhere{shard};
-    options.id = session_id(hub_.home().random().token());
+    if (shard != gateway_.home().index()) return ws::elsewhere{shard};
+    options.id = session_id(gateway_.home().random().token());
     options.client = std::move(who->client);
-    return ws::upgrade{std::make_unique<session>(hub_, std::move(options)), std::move(who->headers)};
+    return ws::upgrade{gateway_.make_socket(std::move(options)), std::move(who->headers)};
 }
 
 ws::http_response front::file(std::string_view path) const {
-    const std::string& folder = hub_.config().web_folder;
+    const std::string& folder = gateway_.config().web_folder;
     if (folder.empty() || path.find("..") != std::string_view::npos || path.find('\0') != std::string_view::npos)
         return text(404, "not found");
     std::filesystem::path where = folder + std::string(path);

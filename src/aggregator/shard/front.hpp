@@ -1,8 +1,7 @@
 // What a shard's port answers: files, health, Primus' routes, and the upgrade of a client whose identity is known.
 #pragma once
 
-#include "aggregator/session/session.hpp"
-#include "aggregator/shard/hub.hpp"
+#include "aggregator/shard/gateway.hpp"
 #include "ws/conn/connection.hpp"
 
 #include <atomic>
@@ -23,7 +22,7 @@ struct front_state {
 class front final : public ws::application {
 public:
     // All outlive the front.
-    front(hub& home, const front_state& state) : hub_(home), state_(state) {}
+    front(gateway& home, const front_state& state) : gateway_(home), state_(state) {}
 
     ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
 
@@ -32,7 +31,7 @@ private:
     ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
     ws::http_response file(std::string_view path) const;
 
-    hub& hub_;
+    gateway& gateway_;
     const front_state& state_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
+#include "contract/names.hpp"
 
 #include <algorithm>
 
@@ -15,7 +16,7 @@ bool is_resume_secret(std::string_view text) {
 }
 
 client_id anonymous_client(std::string_view resume_secret) {
-    return client_id("anon-" + base32(sha256(resume_secret)).substr(0, 26));
+    return client_id(std::string(contract::anonymous_prefix) + base32(sha256(resume_secret)).substr(0, 26));
 }
 
 unsigned shard_of(const client_id& client, unsigned shards) noexcept {

@@ -5,15 +5,15 @@
 
 namespace foz::aggregator {
 
-shard_snapshot::shard_snapshot(hub& sockets, const ws::server& server)
-    : counters(sockets.counters()),
+shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
+    : counters(way.sessions().counters()),
       accepted(server.counters()),
       connections(server.connections()),
-      sessions(sockets.sessions()),
-      requests(sockets.asked().waiting()),
-      publish(sockets.link()) {
-    for (std::size_t i = 0; i < sockets.config().channels.size(); ++i)
-        publishers.push_back({sockets.publisher(i).counters(), sockets.publisher(i).pending()});
+      sessions(way.sessions().sessions()),
+      requests(way.sessions().requests_waiting()),
+      publish(way.connection()) {
+    for (std::size_t i = 0; i < way.config().channels.size(); ++i)
+        publishers.push_back({way.publisher(i).counters(), way.publisher(i).pending()});
 }
 
 void aggregator::collect(std::function<void(snapshot)> done) {
@@ -24,10 +24,10 @@ void aggregator::collect(std::function<void(snapshot)> done) {
     };
     const auto all = std::make_shared<gathering>(
         std::move(done), std::vector<std::optional<shard_snapshot>>(cores_.size()), cores_.size());
-    for_each_core([this, all](hub& sockets, const ws::server& server) {
+    for_each_core([this, all](gateway& way, const ws::server& server) {
         // Made on its shard, read on shard 0.
-        cores_.at(0).post(
-            [this, all, index = sockets.home().index(), made = shard_snapshot(sockets, server)]() mutable {
+        cores_.at(0).post_control(
+            [this, all, index = way.home().index(), made = shard_snapshot(way, server)]() mutable {
                 all->shards[index] = std::move(made);
                 if (--all->missing > 0) return;
                 snapshot whole{why_not_ready(),

@@ -24,7 +24,7 @@ struct publisher_snapshot {
 };
 
 struct shard_snapshot {
-    shard_snapshot(hub& sockets, const ws::server& server);
+    shard_snapshot(gateway& way, const ws::server& server);
 
     hub_counters counters;
     ws::server_counters accepted;

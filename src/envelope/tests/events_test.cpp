@@ -43,6 +43,13 @@ TEST(events, message) {
               R"({"event":"message","channel":"c","via":"direct","message":null})");
 }
 
+TEST(events, a_message_is_its_head_its_body_and_a_brace) {
+    const message_event event{.channel = "chat", .how = via::multicast, .group = "g", .where = at, .message = "[1]"};
+    std::string head;
+    append_head(head, event);
+    EXPECT_EQ(head + "[1]}", written(event));
+}
+
 TEST(events, consuming) {
     EXPECT_EQ(written(consuming_event{}), R"({"event":"consuming","channels":{}})");
     const std::vector<std::string_view> topics{"a.*", "#"}, groups{"g"};

@@ -43,7 +43,12 @@ public:
 
 private:
     void start_reading() override {}
-    void start_writing() override {}
+    // The peer takes nothing by itself.
+    std::size_t write_some(std::span<const boost::asio::const_buffer>, error_code& error) override {
+        error = boost::asio::error::would_block;
+        return 0;
+    }
+    void wait_writable() override {}
     void shutdown_output() override { finished_ = true; }
     void close_socket() override {}
 

@@ -73,10 +73,13 @@ metric dropped() {
                 using aggregator::drop_reason;
                 const auto of = [&](drop_reason why) { return now.counters.dropped[static_cast<std::size_t>(why)]; };
                 to.sample({{"reason", "not_json"}}, of(drop_reason::not_json));
-                to.sample({{"reason", "expired"}}, of(drop_reason::expired));
+                std::uint64_t expired = 0;  // in replays: what is live is delivered, whatever the clocks say
+                for (const shard_snapshot& one : now.shards) expired += one.counters.expired;
+                to.sample({{"reason", "expired"}}, expired);
                 to.sample({{"reason", "no_receiver"}}, of(drop_reason::no_receiver));
                 to.sample({{"reason", "bad_header"}}, of(drop_reason::bad_header));
                 to.sample({{"reason", "not_utf8"}}, of(drop_reason::not_utf8));
+                to.sample({{"reason", "too_large"}}, of(drop_reason::too_large));
             }};
 }
 

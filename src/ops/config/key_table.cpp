@@ -27,6 +27,10 @@ auto& at(const target& t, M settings::* member) {
     return t.all.server.*member;
 }
 template <class M>
+auto& at(const target& t, M aggregator::session_settings::* member) {
+    return t.all.server.*member;
+}
+template <class M>
 auto& at(const target& t, M embedded_settings::* member) {
     return t.all.embedded.*member;
 }
@@ -342,9 +346,9 @@ std::vector<key> client_keys() {
                        "that a message waits for the broker's confirm"),
                 "--publish-timeout"),
         number("client", "position_interval_ms", &s::position_interval, {100, day_ms}, "ms",
-               "those who resume are told their position at least so often"),
+               "sessions that can resume are told their position at least so often"),
         number("client", "position_entries", &s::position_entries, {1, 1'000'000}, "messages",
-               "or after so many messages of the channel"),
+               "or after so many messages of the channel, at most a tenth of resume_entries"),
         number("client", "drain_spread_ms", &s::drain_spread, {0, 600'000}, "ms",
                "clients are sent away over so long when foz stops"),
         with_flaw(list("client", "publish_targets", &s::publish_targets, "EXCHANGE",
@@ -353,15 +357,21 @@ std::vector<key> client_keys() {
 
         number("limits", "message_bytes", &s::message_bytes_max, {1'024, 16 * mega}, "octets", "of a client's frame"),
         number("limits", "queue_bytes", &s::queue_bytes_max, {1'024, giga}, "octets",
-               "waiting for one socket; more, and it is slow"),
-        number("limits", "requests_per_session", &s::requests_per_session_max, {1, 1'000'000}, "",
-               "of one socket waiting for an answer"),
+               "waiting for one socket that takes nothing; more, and it is slow"),
+        number("limits", "requests_per_client", &s::requests_per_client_max, {1, 1'000'000}, "",
+               "of one client, over all its sockets, waiting for an answer"),
         number("limits", "subscriptions_per_session", &s::subscriptions_per_session_max, {1, 1'000'000}, "",
                "groups and topics of one socket, of all channels together"),
         number("limits", "deduplication_window", &s::deduplication_window, {0, 10'000'000}, "ids",
                "message ids that are remembered for each channel"),
         number("limits", "recent_bytes", &s::recent_bytes_max, {0, 64 * giga}, "octets",
                "recent messages of each durable channel that are kept for those who come back"),
+        number("limits", "history_entries", &s::history_entries, {0, 1'000'000'000}, "entries",
+               "of each durable channel that are read at the start, so that those who come back find them in memory"),
+        number("limits", "reader_bytes", &s::reader_bytes_max, {64 * 1'024, 64 * giga}, "octets",
+               "read from a durable channel and not yet dispatched; more, and its stream is read later"),
+        number("limits", "clock_tolerance_ms", &s::clock_tolerance, {0, day_ms}, "ms",
+               "that publishers' clocks may be off: a replay passes over a message only when it expired so long ago"),
         number("limits", "resume_entries", &s::resume_entries_max, {0, 1'000'000'000}, "entries",
                "of a stream that one resume may read before it is told of a gap instead"),
         number("limits", "outcomes", &s::outcomes_max, {0, 10'000'000}, "outcomes",

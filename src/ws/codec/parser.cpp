@@ -26,7 +26,15 @@ parser_failure protocol_error(std::string_view text) {
 }  // namespace
 
 std::optional<parser_failure> parser::feed(std::span<char> octets, parser_handler& handler) {
-    while (!failure_ && !stopped_) {
+    std::optional<parser_failure> failure;
+    do failure = take(octets, handler);
+    while (paused_ && !failure && !stopped_ && !octets.empty());
+    return failure;
+}
+
+std::optional<parser_failure> parser::take(std::span<char>& octets, parser_handler& handler) {
+    paused_ = false;
+    while (!failure_ && !stopped_ && !paused_) {
         if (!in_payload_) {
             if (octets.empty()) break;
             if ((failure_ = take_header(octets)) || !in_payload_) continue;

@@ -52,6 +52,10 @@ public:
     // when what follows is ignored; after a failure the same failure again.
     std::optional<parser_failure> feed(std::span<char> octets, parser_handler& handler);
 
+    // As feed(), but ends early when the handler calls pause(): then `octets` is what has not been looked at.
+    std::optional<parser_failure> take(std::span<char>& octets, parser_handler& handler);
+    void pause() noexcept { paused_ = true; }
+
     // Nothing more is reported.
     void stop() noexcept { stopped_ = true; }
 
@@ -80,6 +84,7 @@ private:
     bool fin_ = false;
     bool in_payload_ = false;
     bool stopped_ = false;
+    bool paused_ = false;
     utf8_validator utf8_;
     std::optional<parser_failure> failure_;
 };

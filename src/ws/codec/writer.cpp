@@ -24,8 +24,12 @@ void append_header(std::string& out, opcode op, bool fin, std::size_t size, bool
 }  // namespace
 
 void append_frame(std::string& out, opcode op, std::string_view payload) {
-    append_header(out, op, true, payload.size(), false);
+    append_frame_header(out, op, payload.size());
     out += payload;
+}
+
+void append_frame_header(std::string& out, opcode op, std::size_t payload_size) {
+    append_header(out, op, true, payload_size, false);
 }
 
 void append_masked_frame(std::string& out, opcode op, std::string_view payload, mask_key key) {

@@ -49,7 +49,7 @@ void connection::start(std::string received) {
     timer_.start(home().wheel(), options_.head_timeout);
     stream_->start(*this);
     if (received.empty()) return;
-    head_ = std::move(received);
+    held_ = std::move(received);
     take_requests(true);
 }
 
@@ -64,8 +64,8 @@ void connection::forsake() {
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
     if (state_ != state::http) return feed(octets);
-    const bool begins = head_.empty();
-    head_.append(octets.data(), octets.size());
+    const bool begins = held_.empty();
+    held_.append(octets.data(), octets.size());
     take_requests(begins);
 }
 
@@ -78,22 +78,22 @@ void connection::take_requests(bool begins) {
             return start_timer(options_.idle_timeout);
         }
         if (last_answer_) return end_http(options_.idle_timeout);
-        const std::size_t end = head_.find("\r\n\r\n");
-        const std::size_t size = end == std::string::npos ? head_.size() : end + 4;
+        const std::size_t end = held_.find("\r\n\r\n");
+        const std::size_t size = end == std::string::npos ? held_.size() : end + 4;
         if (size > http_head_bytes_max) {
             refuse({.status = 431, .body = "the request's head is too large\n"});
         } else if (end == std::string::npos) {
-            if (begins) start_timer(head_.empty() ? options_.idle_timeout : options_.head_timeout);
+            if (begins) start_timer(held_.empty() ? options_.idle_timeout : options_.head_timeout);
             return;
         } else {
-            const std::string request = head_.substr(0, size);
-            head_.erase(0, size);
+            const std::string request = held_.substr(0, size);
+            held_.erase(0, size);
             take_request(request);
             begins = true;
         }
     }
     // What came right behind the upgrade is WebSocket already; after a close() too, the parser must not lose its place.
-    std::string rest = std::exchange(head_, {});
+    std::string rest = std::exchange(held_, {});
     if (!rest.empty() && handler_) feed(rest);
 }
 
@@ -119,7 +119,7 @@ void connection::move_to(unsigned shard, std::string_view head) {
     if (!moved) return refuse({.status = 503, .body = "busy: please try again\n", .headers = {{"Retry-After", "1"}}});
     state_ = state::closed;
     timer_.cancel();
-    moved->unread = std::string(head) + std::exchange(head_, {}) + moved->unread;
+    moved->unread = std::string(head) + std::exchange(held_, {}) + moved->unread;
     list_.on_moved(*this, shard, std::move(*moved));
 }
 
@@ -142,8 +142,17 @@ void connection::end_http(std::chrono::milliseconds within) {
 }
 
 void connection::feed(std::span<char> octets) {
-    const auto failure = parser_.feed(octets, *this);
-    if (!failure || state_ == state::closed) return;
+    frames_left_ = options_.frames_per_turn;
+    feeding_until_ = home().time().now() + options_.time_per_turn;
+    const auto failure = parser_.take(octets, *this);
+    if (state_ == state::closed) return;
+    if (!failure) {
+        if (octets.empty()) return;
+        held_.assign(octets.data(), octets.size());
+        stream_->pause_reading();
+        if (!paused_) go_on_next_turn();
+        return;
+    }
     if (state_ == state::open) {
         handler_->on_violation(failure->code);
         write_frame(opcode::close, close_payload(failure->code, failure->text));
@@ -151,15 +160,57 @@ void connection::feed(std::span<char> octets) {
     end(failure->code, failure->text, false);
 }
 
+// Whoever sends much is read from more slowly, alone.
+void connection::count_frame() {
+    if (paused_ || --frames_left_ == 0 || home().time().now() >= feeding_until_) parser_.pause();
+}
+
+void connection::go_on_next_turn() {
+    if (std::exchange(comes_back_, true)) return;
+    home().in_portions([weak = weak_from_this()] {
+        const auto self = weak.lock();
+        return self && self->go_on();
+    });
+}
+
+// The next frames of those that are held; true when some are left.
+bool connection::go_on() {
+    comes_back_ = false;
+    if (paused_ || state_ == state::closed) return false;
+    std::string octets = std::exchange(held_, {});
+    comes_back_ = true;  // feed() need not ask for it again
+    feed(octets);
+    comes_back_ = !held_.empty() && !paused_ && state_ != state::closed;
+    if (!comes_back_ && held_.empty() && !paused_ && state_ != state::closed) stream_->resume_reading();
+    return comes_back_;
+}
+
+void connection::pause_reading() {
+    if (state_ != state::open || std::exchange(paused_, true)) return;
+    parser_.pause();
+    stream_->pause_reading();
+}
+
+void connection::resume_reading() {
+    if (!std::exchange(paused_, false) || state_ == state::closed) return;
+    if (held_.empty()) return stream_->resume_reading();
+    go_on_next_turn();
+}
+
 void connection::on_message(opcode kind, std::string_view payload) {
-    if (state_ != state::open) return;  // RFC 6455 §7.1.2: what arrives after our close frame is of no interest
-    if (kind == opcode::text) return handler_->on_text(payload);
-    handler_->on_binary(payload);
+    // RFC 6455 §7.1.2: what arrives after our close frame is of no interest.
+    if (state_ == state::open) kind == opcode::text ? handler_->on_text(payload) : handler_->on_binary(payload);
+    count_frame();
+}
+
+void connection::on_pong(std::string_view) {
+    count_frame();
 }
 
 void connection::on_ping(std::string_view payload) {
     // A peer that pings without reading the pongs must not fill our memory; RFC 6455 §5.5.3 lets us skip.
     if (state_ == state::open && !stream_->above_high_watermark()) write_frame(opcode::pong, payload);
+    count_frame();
 }
 
 void connection::on_close(close_code code, std::string_view reason) {
@@ -188,6 +239,7 @@ void connection::close(close_code code, std::string_view reason) {
     write_frame(opcode::close, close_payload(code, reason));
     state_ = state::closing;
     timer_.start(home().wheel(), options_.close_timeout);
+    resume_reading();  // the peer's close frame is waited for
 }
 
 void connection::abort() {
@@ -228,7 +280,7 @@ void connection::on_timeout() {
         return end(close_code::abnormal_closure, "the client did not answer the close frame", false);
     // A large answer to a slow client takes the time that it takes.
     if (stream_->queued_bytes() > 0 && stream_->queued_bytes() < untaken_) return start_timer(options_.idle_timeout);
-    if (!head_.empty() && !last_answer_ && !stream_->above_high_watermark())
+    if (!held_.empty() && !last_answer_ && !stream_->above_high_watermark())
         stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
     end_http(options_.close_timeout);
 }

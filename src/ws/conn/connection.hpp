@@ -69,6 +69,10 @@ struct connection_options {
     // Between requests, and for a client to take at least something of an answer that is waiting for it.
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
+    // After so many frames, or so much time, the other connections of the shard have their turn; what this one has sent
+    // beyond waits, and nothing more is read from it.
+    std::size_t frames_per_turn = 64;
+    std::chrono::microseconds time_per_turn{500};
     parser_limits limits;
 };
 
@@ -104,6 +108,22 @@ public:
     // Octets of whole frames, encoded once for any number of connections.
     void send(frame_ref frames);
     std::size_t queued_bytes() const noexcept { return stream_->queued_bytes(); }
+    // Tries to write what is queued now instead of at the end of the turn.
+    void flush_now() { stream_->flush_now(); }
+    // The socket would block, and by these limits its peer is slow. Judges after trying to write what nobody has tried
+    // to write yet.
+    bool slow(const net::slow_limits& limits) { return stream_->slow(limits); }
+
+    // While paused, no message arrives, and TCP slows the peer down. Also from inside a callback: the next message
+    // waits.
+    void pause_reading();
+    void resume_reading();
+    bool reading_paused() const noexcept { return paused_; }
+
+    // When octets last came, also in the middle of a large frame.
+    steady_time last_octets_at() const noexcept { return stream_->last_octets_at(); }
+    // Nothing was heard of the peer for so long, though it was read from and had nothing to take.
+    bool silent_for(std::chrono::milliseconds span) const { return held_.empty() && stream_->silent_for(span); }
 
     // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
     void close(close_code code, std::string_view reason);
@@ -122,7 +142,7 @@ private:
 
     void on_message(opcode kind, std::string_view payload) override;
     void on_ping(std::string_view payload) override;
-    void on_pong(std::string_view payload) override { (void)payload; }
+    void on_pong(std::string_view payload) override;
     void on_close(close_code code, std::string_view reason) override;
 
     void take_requests(bool begins);
@@ -131,6 +151,9 @@ private:
     void refuse(const http_response& response);
     void answer(const http_request& request, const http_response& response);
     void feed(std::span<char> octets);
+    void count_frame();
+    void go_on_next_turn();
+    bool go_on();
     void write_frame(opcode op, std::string_view payload);
     void start_timer(std::chrono::milliseconds limit);
     void on_timeout();
@@ -144,8 +167,14 @@ private:
     state state_ = state::http;
     bool forsaken_ = false;
     bool last_answer_ = false;  // nothing is taken any more: the connection closes as soon as the client has read
-    std::string head_;          // of the request that is arriving, and what has come behind it
-    std::size_t untaken_ = 0;   // octets that were queued when the timer was started
+    bool paused_ = false;       // by the application
+    bool comes_back_ = false;   // go_on() will be called
+    // What has come and has not been looked at: the request that is arriving and what is behind it; later the frames
+    // that wait for their turn.
+    std::string held_;
+    std::size_t frames_left_ = 0;  // of this turn
+    steady_time feeding_until_{};
+    std::size_t untaken_ = 0;  // octets that were queued when the timer was started
     parser parser_;
     std::unique_ptr<socket_handler> handler_;
     net::wheel_timer timer_{this, [](connection& self) { self.on_timeout(); }};

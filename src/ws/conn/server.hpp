@@ -20,7 +20,7 @@ namespace foz::ws {
 struct server_options {
     net::listen_options listen;
     connection_options connection;
-    net::stream_options stream;
+    net::stream_options stream{.read_bytes_max = 32 * 1024};
     // Of this shard, those included that are still in their TLS handshake or writing their last words; further ones are
     // closed at once (descriptors run out).
     std::size_t connections_max = 15'000;

@@ -1,9 +1,9 @@
 #include "aggregator/feed/decode.hpp"
 
 #include "aggregator/channel/recent.hpp"
-#include "aggregator/feed/readers.hpp"
-#include "aggregator/shard/identity.hpp"
 #include "contract/correlation.hpp"
+#include "contract/receivers.hpp"
+#include "ws/codec/writer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ struct sample {
     decoded make(std::optional<std::uint64_t> offset = std::nullopt) {
         const amqp::delivery from{
             .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = body};
-        return decode(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset}, now);
+        return decode(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset});
     }
     std::string exchange = "OUTBOUND", routing_key = "chat.room.1", body = "{\"a\": 1}";
     amqp::basic_properties properties;
@@ -39,9 +39,9 @@ TEST(decode, a_broadcast_is_one_frame_that_names_nobody) {
                              R"("id":"m1","position":")" +
                              check + R"(","message":{"a": 1}})";
     // RFC 6455 §5.2: fin and text, a 16-bit length, no mask.
-    EXPECT_EQ(made.message.routes[0].frame->substr(0, 4),
+    EXPECT_EQ(made.message.routes[0].head->substr(0, 4),
               (std::string{'\x81', '\x7e', '\0', static_cast<char>(json.size())}));
-    EXPECT_EQ(made.message.routes[0].frame->substr(4), json);
+    EXPECT_EQ(made.message.routes[0].head->substr(4), json);
 }
 
 TEST(decode, kinds_come_in_the_order_of_preference_and_each_group_has_its_frame) {
@@ -53,10 +53,47 @@ TEST(decode, kinds_come_in_the_order_of_preference_and_each_group_has_its_frame)
     ASSERT_EQ(made.message.routes.size(), 4u);
     EXPECT_EQ(made.message.routes[0].how, envelope::via::direct);
     EXPECT_EQ(made.message.routes[0].receivers, (std::vector<std::string>{"c", "session:s"}));
-    EXPECT_EQ(made.message.routes[0].frame->find("session"), std::string::npos) << "no receivers are listed";
+    EXPECT_EQ(made.message.routes[0].head->find("session"), std::string::npos) << "no receivers are listed";
     EXPECT_EQ(made.message.routes[2].receivers, (std::vector<std::string>{"g2"}));
-    EXPECT_NE(made.message.routes[2].frame->find(R"("group":"g2")"), std::string::npos);
+    EXPECT_NE(made.message.routes[2].head->find(R"("group":"g2")"), std::string::npos);
     EXPECT_EQ(made.message.routes[3].how, envelope::via::broadcast);
+}
+
+// To a thousand groups a large body goes once, and each of them gets the octets that it got as a frame of its own.
+TEST(decode, a_large_body_is_shared_by_the_frames_of_its_routes) {
+    for (const std::size_t size : {2u, 1'023u, 1'024u, 65'000u, 70'000u}) {
+        sample s;
+        s.body = '"' + std::string(size - 2, 'x') + '"';
+        std::vector<std::string> groups;
+        for (int i = 0; i < 1'000; ++i) groups.push_back("g" + std::to_string(i));
+        s.properties.headers = amqp::table{
+            {"foz-broadcast", true}, {"foz-multicast", contract::encode_receivers(groups)}, {"foz-direct", "c"}};
+        const entry made = s.make(5).message;
+        ASSERT_EQ(made.routes.size(), 1'002u);
+        EXPECT_EQ(made.tail != nullptr, size >= 1'024);
+        entry_frames frames(made);
+        std::size_t octets = 0;
+        for (const auto& route : made.routes) {
+            envelope::message_event event{.channel = "chat", .how = route.how, .topic = "room.1", .where = made.where};
+            if (route.how == envelope::via::multicast) event.group = route.receivers.front();
+            event.message = s.body;
+            std::string json, wanted, sent;
+            envelope::append(json, event);
+            ws::append_frame(wanted, ws::opcode::text, json);
+            for (const frame_ref& piece : frames.of(route)) sent += piece.octets();
+            ASSERT_EQ(sent, wanted);
+            ASSERT_EQ(made.frame_bytes(route), wanted.size());
+            octets += route.head->size();
+        }
+        EXPECT_LT(octets, 1'300'000u) << "of heads, or of small frames";
+    }
+}
+
+TEST(decode, a_large_body_for_one_route_is_one_piece) {
+    sample s;
+    s.body = '"' + std::string(10'000, 'x') + '"';
+    s.properties.headers = amqp::table{{"foz-broadcast", true}};
+    EXPECT_EQ(s.make().message.tail, nullptr);
 }
 
 TEST(decode, an_answer_finds_its_client_by_the_correlation_id) {
@@ -179,15 +216,21 @@ TEST(decode, times_beyond_the_clock_are_its_end) {
     }
 }
 
-TEST(decode, an_expired_message_is_not_delivered) {
+// The publisher's clock is not ours.
+TEST(decode, what_has_expired_is_told_to_replays_alone) {
     sample s;
     s.properties.headers = amqp::table{{"foz-broadcast", true}};
     s.properties.expiration = "5000";
-    EXPECT_FALSE(s.make().dropped) << "no timestamp: it can't be known";
-    s.properties.timestamp = 996;
-    EXPECT_FALSE(s.make().dropped);
+    EXPECT_FALSE(has_expired(s.make().message, s.now, {})) << "no timestamp: it can't be known";
     s.properties.timestamp = 990;
-    EXPECT_EQ(s.make().dropped, drop_reason::expired);
+    const auto made = s.make();
+    EXPECT_FALSE(made.dropped);
+    EXPECT_EQ(made.message.routes.size(), 1u);
+    EXPECT_TRUE(has_expired(made.message, s.now, {}));
+    EXPECT_TRUE(has_expired(made.message, s.now, std::chrono::seconds(4)));
+    EXPECT_FALSE(has_expired(made.message, s.now, std::chrono::seconds(5)));
+    s.properties.timestamp = 996;
+    EXPECT_FALSE(has_expired(s.make().message, s.now, {}));
 }
 
 TEST(decode, what_is_dropped_keeps_its_place) {
@@ -204,7 +247,7 @@ TEST(decode, what_is_not_json_can_be_passed_as_base64) {
     s.not_json = contract::not_json_kind::base64;
     s.body = "hello";
     s.properties.headers = amqp::table{{"foz-broadcast", true}};
-    EXPECT_NE(s.make().message.routes.at(0).frame->find(R"("message":"aGVsbG8=")"), std::string::npos);
+    EXPECT_NE(s.make().message.routes.at(0).head->find(R"("message":"aGVsbG8=")"), std::string::npos);
 }
 
 TEST(decode, a_question_goes_to_one_client_and_has_an_end) {
@@ -218,7 +261,7 @@ TEST(decode, a_question_goes_to_one_client_and_has_an_end) {
     ASSERT_TRUE(made.message.question);
     const std::string id = made.message.question->id;
     EXPECT_LE(id.size(), 64u);
-    EXPECT_NE(made.message.routes.at(0).frame->find(R"({"plugin":"primus-responder","requestId":")" + id),
+    EXPECT_NE(made.message.routes.at(0).head->find(R"({"plugin":"primus-responder","requestId":")" + id),
               std::string::npos);
     EXPECT_EQ(s.make().message.question->id, id) << "the same for every aggregator";
 
@@ -243,35 +286,6 @@ TEST(recent_messages, keeps_the_newest_within_its_bytes) {
     recent_messages tiny(1);
     tiny.push(at(1));
     EXPECT_FALSE(tiny.empty()) << "the newest stays";
-}
-
-TEST(recent_ids, remembers_as_many_as_it_was_told) {
-    recent_ids recent(2);
-    EXPECT_TRUE(recent.insert("a"));
-    EXPECT_TRUE(recent.insert("b"));
-    EXPECT_FALSE(recent.insert("a"));
-    EXPECT_TRUE(recent.insert("c"));  // "a" is forgotten
-    EXPECT_FALSE(recent.insert("b"));
-    EXPECT_TRUE(recent.insert("a"));
-}
-
-TEST(identity, a_client_is_derived_from_its_secret_and_nothing_else) {
-    const client_id who = anonymous_client("aaaaaaaaaaaaaaaaaaaaaa");
-    // As anybody can compute it: base32(SHA-256(secret)), RFC 4648 §6 in lower case, the first 26 characters.
-    EXPECT_EQ(who.str(), "anon-5r6estpw2kt6untgrvsw424jph");
-    EXPECT_EQ(anonymous_client("AZaz09-_AZaz09-_AZaz09-_").str(), "anon-cwbxfnyvn2seugtfwhiehaebau");
-    EXPECT_NE(who, anonymous_client("aaaaaaaaaaaaaaaaaaaaab"));
-    EXPECT_EQ(who.str().size(), 5u + 26u);
-    EXPECT_TRUE(is_resume_secret(std::string(22, '-')));
-    for (const std::string& bad : {std::string(21, 'a'), std::string(65, 'a'), std::string(21, 'a') + "/"})
-        EXPECT_FALSE(is_resume_secret(bad));
-}
-
-TEST(identity, a_cookie_is_believed_from_pages_of_the_same_host) {
-    EXPECT_TRUE(same_origin("http://h:80", "h:80"));
-    EXPECT_FALSE(same_origin("http://evil", "h"));
-    EXPECT_FALSE(same_origin("", "h"));
-    EXPECT_FALSE(same_origin("null", "null"));
 }
 
 }  // namespace foz::aggregator

@@ -59,8 +59,13 @@ struct front_rig final : connection_owner {
         home.turn();
     }
     void pass(std::chrono::milliseconds span) {
-        time.passed += span;
-        home.wheel().advance(time.now());
+        // Step by step: a timer runs once in an advance, as after a stall.
+        for (auto left = span; left.count() > 0;) {
+            const auto step = std::min<std::chrono::milliseconds>(left, net::timing_wheel::tick);
+            time.passed += step;
+            home.wheel().advance(time.now());
+            left -= step;
+        }
         model.run_due();
         home.turn();
     }

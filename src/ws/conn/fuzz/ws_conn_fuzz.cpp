@@ -35,10 +35,14 @@ struct subject final : ws::application, ws::connection::owner {
     subject(std::string_view octets, std::size_t step) : wire(std::make_shared<net::memory_stream>(home)) {
         listed = std::make_shared<ws::connection>(wire, *this, static_cast<ws::connection::owner&>(*this), options);
         listed->start();
-        for (std::size_t i = 0; i < octets.size(); i += step) wire->receive(octets.substr(i, step));
+        for (std::size_t i = 0; i < octets.size(); i += step) {
+            wire->receive(octets.substr(i, step));
+            // What was left for the next turn comes before what the peer sends then.
+            for (int turns = 0; turns < 10'000 && !wire->reads(); ++turns) home.turn();
+        }
         log += wire->take();
         wire->hang_up();
-        home.context().poll();
+        home.turn();
         if (const auto one = std::exchange(listed, nullptr)) one->forsake();
     }
     void note(std::string_view event, std::string_view what) {

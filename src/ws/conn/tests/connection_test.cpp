@@ -272,7 +272,9 @@ TEST(ws_connection, a_flood_is_queued_by_reference_and_drains) {
     f.client.next = again;
     f.talk({upgrade_octets() + frame(opcode::text, "flood")});
     EXPECT_EQ(f.client.received.size(), wanted);
-    EXPECT_EQ(f.app.queued_max, 100u * 100'010 + expected_upgrade().size());
+    // The socket takes what it can while the flood is being queued; the rest waits.
+    EXPECT_GT(f.app.queued_max, 1'000'000u);
+    EXPECT_LE(f.app.queued_max, wanted);
     EXPECT_EQ(std::count(f.app.log.begin(), f.app.log.end(), "drained"), 1);
 }
 

@@ -92,7 +92,7 @@ struct rig final : application, connection::owner {
     }
     void run_mail() {
         home.context().restart();
-        home.context().poll();
+        home.turn();
     }
 
     manual_clock time;

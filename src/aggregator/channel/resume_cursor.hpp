@@ -1,0 +1,95 @@
+// One session that goes on where it was: first what it missed, then what comes. No I/O.
+#pragma once
+
+#include "aggregator/channel/page.hpp"
+#include "aggregator/channel/recent.hpp"
+#include "envelope/envelope.hpp"
+#include "envelope/events.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace foz::aggregator {
+
+// While a channel is being resumed, live entries are not delivered to the session: they are among the channel's recent
+// entries, which the cursor reads until it has reached the end. What is older it asks of the stream, page by page,
+// until a page meets the recent entries. Order and completeness hold without a copy of anything.
+//
+//             ┌──────── moved on ────────┐
+//   begin → in_ring ───── end ─────────────→ live
+//     │        ↑ meets, last             │
+//     └→ wants_page → awaits_page → in_page ─── gap that ends it ──→ ended
+//                          ↑ more ──┘
+class resume_cursor {
+public:
+    enum class state : std::uint8_t {
+        begin,        // nothing has been looked at
+        in_ring,      // reads recent entries
+        wants_page,   // the stream is to be asked
+        awaits_page,  // it has been asked
+        in_page,      // reads a page
+        live,         // nothing is missing any more
+        ended,        // it has come as far as it will: the session is live from here on, and was told of a gap
+    };
+
+    enum class action : std::uint8_t {
+        deliver,    // `item`, when the session hears it
+        read,       // ask the stream, from `from` on
+        page_done,  // the page is finished: answer it, with `more`
+        gap,        // tell the session, and that it goes on at `where`
+        wait,       // for a page
+        pause,      // the budget is used up: call again
+        live,       // go over to live entries
+        ended,      // the same, and something was missed for good
+    };
+    struct step {
+        action what = action::wait;
+        entry_ref item = {};
+        envelope::resume_from from = {};
+        bool more = false;
+        envelope::gap_cause cause = envelope::gap_cause::retention;
+        std::optional<envelope::position> where = {};
+    };
+
+    // At most so many entries are read on the way.
+    resume_cursor(const envelope::resume_from& from, std::size_t entries_max);
+
+    // What is to be done next. Each entry that is looked at costs one of the budget. `head`: the place of the channel's
+    // last entry on this shard, for gaps.
+    step next(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
+    // A page has come; only while one is awaited.
+    void take(page next_page);
+
+    state now() const noexcept { return state_; }
+    // The stream has been asked, and was not yet told that no more is wanted.
+    bool reads_the_stream() const noexcept { return state_ == state::awaits_page || page_owed_; }
+    // The last entry that it has passed: a client that comes back there has missed nothing.
+    const std::optional<envelope::position>& last() const noexcept { return last_; }
+
+private:
+    step start(const recent_messages& recent, const std::optional<envelope::position>& head);
+    step read_page(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
+    step read_ring(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
+    step finish_page(bool more, state then);
+    step end(envelope::gap_cause cause, const std::optional<envelope::position>& where);
+    step pass(const entry_ref& item, const std::optional<envelope::position>& head);
+
+    const envelope::resume_from from_;
+    const std::size_t entries_max_;
+    state state_ = state::begin;
+    std::optional<page> page_;          // in_page
+    std::size_t at_ = 0;                // in it
+    bool page_owed_ = false;            // a page has come and was not answered yet
+    bool nothing_before_ring_ = false;  // the stream had nothing at all for it
+    std::uint64_t next_offset_ = 0;     // everything before it has been passed
+    std::optional<envelope::position> last_;
+    std::uint64_t since_s_ = 0;  // older entries are not wanted
+    std::uint64_t said_s_ = 0;   // the last time that an entry has named
+    std::size_t entries_ = 0;
+};
+
+std::string_view to_string(resume_cursor::state state) noexcept;
+
+}  // namespace foz::aggregator

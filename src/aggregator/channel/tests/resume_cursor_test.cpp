@@ -1,0 +1,248 @@
+// Each transition of a resume, one test each.
+#include "aggregator/channel/resume_cursor.hpp"
+
+#include <gtest/gtest.h>
+
+namespace foz::aggregator {
+namespace {
+
+using action = resume_cursor::action;
+using state = resume_cursor::state;
+using kind = envelope::resume_from::kind;
+
+envelope::position place(std::uint64_t offset, std::uint32_t check = 7) {
+    return {.offset = offset, .check = check};
+}
+
+entry_ref at(std::uint64_t offset, std::uint64_t timestamp_s = 0, std::uint32_t check = 7) {
+    auto made = std::make_shared<entry>();
+    made->where = place(offset, check);
+    made->timestamp_s = timestamp_s;
+    return made;
+}
+
+envelope::resume_from from(std::uint64_t offset, std::uint32_t check = 7) {
+    return {.what = kind::at, .where = place(offset, check)};
+}
+
+// A cursor on a ring; run() goes on until something but an entry is to be done, and collects the entries.
+struct walk {
+    explicit walk(const envelope::resume_from& where, std::size_t entries_max = 1000) : cursor(where, entries_max) {}
+
+    walk& ring(std::initializer_list<std::uint64_t> offsets) {
+        for (const auto offset : offsets) recent.push(at(offset));
+        return *this;
+    }
+    resume_cursor::step run(std::size_t budget = 1000) {
+        for (;;) {
+            const std::optional<envelope::position> head = recent.empty() ? std::nullopt : recent.back().where;
+            auto step = cursor.next(recent, head, budget);
+            if (step.what == action::deliver) {
+                heard.push_back(step.item->where->offset);
+            } else if (step.what != action::pause || budget == 0) {
+                return step;
+            }
+        }
+    }
+    void page_of(std::initializer_list<std::uint64_t> offsets, bool last = false,
+                 std::optional<envelope::gap_cause> gap = {}) {
+        auto entries = std::make_shared<std::vector<entry_ref>>();
+        for (const auto offset : offsets) entries->push_back(at(offset));
+        cursor.take({.entries = std::move(entries), .begin = 0, .gap = gap, .last = last});
+    }
+    std::vector<std::uint64_t> take() { return std::exchange(heard, {}); }
+
+    resume_cursor cursor;
+    recent_messages recent{1 << 20};
+    std::vector<std::uint64_t> heard;
+};
+
+using offsets = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST(resume_cursor, begins_in_the_ring_behind_its_place) {
+    walk w(from(4));
+    EXPECT_EQ(w.ring({3, 4, 6, 9}).run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{6, 9})) << "offsets have holes";
+    EXPECT_EQ(w.cursor.now(), state::live);
+    EXPECT_EQ(w.cursor.last(), place(9));
+}
+
+TEST(resume_cursor, at_the_newest_entry_nothing_is_missing) {
+    walk w(from(9));
+    EXPECT_EQ(w.ring({3, 9}).run().what, action::live);
+    EXPECT_TRUE(w.take().empty());
+}
+
+TEST(resume_cursor, another_entry_at_its_place_is_evidence_of_another_stream) {
+    walk w(from(4, 8));
+    const auto told = w.ring({3, 4, 6}).run();
+    EXPECT_EQ(told.what, action::gap);
+    EXPECT_EQ(told.cause, envelope::gap_cause::recreated);
+    EXPECT_EQ(told.where, place(6));
+    EXPECT_EQ(w.run().what, action::ended);
+    EXPECT_TRUE(w.take().empty());
+}
+
+// This shard's reader may be behind the aggregator where the client was.
+TEST(resume_cursor, a_place_behind_the_newest_entry_is_no_evidence) {
+    walk w(from(20));
+    const auto step = w.ring({3, 4}).run();
+    EXPECT_EQ(step.what, action::read);
+    EXPECT_EQ(step.from.where, place(20));
+}
+
+TEST(resume_cursor, a_place_in_a_hole_of_the_ring_is_asked_of_the_stream) {
+    walk w(from(5));
+    EXPECT_EQ(w.ring({3, 4, 6}).run().what, action::read);
+}
+
+TEST(resume_cursor, an_empty_ring_is_no_answer) {
+    walk w(from(5));
+    EXPECT_EQ(w.run().what, action::read);
+    EXPECT_EQ(w.run().what, action::wait);
+    EXPECT_EQ(w.cursor.now(), state::awaits_page);
+}
+
+TEST(resume_cursor, pages_lead_to_the_ring_and_each_is_answered) {
+    walk w(from(1));
+    w.ring({10, 11});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({2, 3});
+    auto done = w.run();
+    EXPECT_EQ(done.what, action::page_done);
+    EXPECT_TRUE(done.more);
+    EXPECT_EQ(w.take(), (offsets{2, 3}));
+    EXPECT_EQ(w.run().what, action::wait);
+    w.page_of({5, 10, 11});
+    done = w.run();
+    EXPECT_EQ(done.what, action::page_done);
+    EXPECT_FALSE(done.more) << "the ring has the rest";
+    EXPECT_EQ(w.take(), (offsets{5}));
+    EXPECT_EQ(w.run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{10, 11}));
+}
+
+TEST(resume_cursor, the_last_page_ends_in_the_ring) {
+    walk w({.what = kind::first});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({1, 2}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{1, 2}));
+}
+
+TEST(resume_cursor, when_the_stream_has_nothing_what_comes_next_is_in_the_ring) {
+    walk w({.what = kind::since, .since_ms = 50'000});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    w.recent.push(at(7, 60));
+    EXPECT_EQ(w.run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{7}));
+}
+
+TEST(resume_cursor, what_lies_between_the_last_page_and_the_ring_is_asked_for) {
+    walk w({.what = kind::first});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({1, 2}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    const auto step = w.ring({4}).run();
+    EXPECT_EQ(step.what, action::read) << "3 may be a hole, or may have left the ring already";
+    EXPECT_EQ(step.from.where, place(2));
+}
+
+TEST(resume_cursor, an_entry_that_comes_after_the_last_page_is_in_the_ring) {
+    walk w({.what = kind::first});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({1, 2}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.ring({3}).run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{1, 2, 3}));
+}
+
+TEST(resume_cursor, a_pages_gap_is_told_before_its_entries) {
+    walk w(from(1));
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({8, 9}, false, envelope::gap_cause::retention);
+    const auto told = w.run();
+    EXPECT_EQ(told.what, action::gap);
+    EXPECT_EQ(told.cause, envelope::gap_cause::retention);
+    EXPECT_EQ(told.where, place(8));
+    EXPECT_TRUE(w.take().empty());
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.take(), (offsets{8, 9}));
+}
+
+TEST(resume_cursor, a_stream_that_was_made_anew_ends_it_and_its_page_is_answered) {
+    walk w(from(1));
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({8}, false, envelope::gap_cause::recreated);
+    EXPECT_EQ(w.run().what, action::gap);
+    const auto done = w.run();
+    EXPECT_EQ(done.what, action::page_done);
+    EXPECT_FALSE(done.more);
+    EXPECT_EQ(w.run().what, action::ended);
+    EXPECT_TRUE(w.take().empty());
+}
+
+TEST(resume_cursor, when_the_ring_moves_on_the_stream_has_what_is_missing) {
+    walk w(from(1));
+    w.ring({1, 2, 3});
+    EXPECT_EQ(w.run(1).what, action::pause);
+    EXPECT_EQ(w.take(), (offsets{2}));
+    w.recent.clear();
+    w.ring({7, 8});
+    const auto step = w.run();
+    EXPECT_EQ(step.what, action::read);
+    EXPECT_EQ(step.from.what, kind::at);
+    EXPECT_EQ(step.from.where, place(2));
+}
+
+TEST(resume_cursor, from_a_time_begins_in_the_ring_when_the_ring_is_older) {
+    walk w({.what = kind::since, .since_ms = 50'000});
+    w.recent.push(at(1, 40));
+    w.recent.push(at(2, 0));
+    w.recent.push(at(3, 50));
+    w.recent.push(at(4, 0));
+    EXPECT_EQ(w.run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{3, 4})) << "what names no time was said about when the one before was";
+}
+
+TEST(resume_cursor, from_a_time_before_the_ring_asks_the_stream) {
+    walk w({.what = kind::since, .since_ms = 50'000});
+    w.recent.push(at(1, 60));
+    EXPECT_EQ(w.run().what, action::read);
+}
+
+TEST(resume_cursor, what_is_too_far_back_ends_with_a_gap) {
+    walk w(from(1), 3);
+    const auto told = w.ring({1, 2, 3, 4, 5, 6}).run();
+    EXPECT_EQ(told.what, action::gap);
+    EXPECT_EQ(told.cause, envelope::gap_cause::too_far);
+    EXPECT_EQ(told.where, place(6));
+    EXPECT_EQ(w.take(), (offsets{2, 3, 4}));
+    EXPECT_EQ(w.run().what, action::ended);
+}
+
+TEST(resume_cursor, looks_at_no_more_than_its_budget) {
+    walk w({.what = kind::since, .since_ms = 50'000});
+    for (std::uint64_t i = 1; i <= 10; ++i) w.recent.push(at(i, 40));
+    EXPECT_EQ(w.run(4).what, action::pause);
+    EXPECT_EQ(w.run(4).what, action::pause);
+    EXPECT_EQ(w.cursor.last(), place(8)) << "entries that are not wanted count as well";
+    EXPECT_EQ(w.run(4).what, action::live);
+}
+
+TEST(resume_cursor, a_page_is_read_within_the_budget_too) {
+    walk w({.what = kind::first});
+    ASSERT_EQ(w.run().what, action::read);
+    w.page_of({1, 2, 3}, true);
+    EXPECT_EQ(w.run(2).what, action::pause);
+    EXPECT_EQ(w.take(), (offsets{1, 2}));
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.take(), (offsets{3}));
+}
+
+}  // namespace foz::aggregator

@@ -1,0 +1,278 @@
+#include "aggregator/session/hub.hpp"
+
+#include "aggregator/session/event_frame.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace foz::aggregator {
+namespace {
+
+// Clients that are sent away come back somewhere: not all at once.
+constexpr std::chrono::milliseconds drain_pace{10};
+// How often those are looked for that are to be told their position.
+constexpr std::chrono::milliseconds position_look{1000};
+// What one portion of work over many sessions may do, so that nobody waits long for it.
+constexpr std::size_t sessions_per_portion = 256;
+constexpr std::size_t entries_per_portion = 1'024;
+
+// A session is told its position before it is a fifth of what a resume may read behind.
+std::uint64_t position_entries(const session_settings& config) {
+    return std::clamp<std::uint64_t>(config.resume_entries_max / 10, 1, config.position_entries);
+}
+
+}  // namespace
+
+std::optional<std::size_t> session_context::channel_index(std::string_view name) const {
+    const auto at = std::ranges::find(config.channels, name, &contract::channel_settings::name);
+    if (at == config.channels.end()) return std::nullopt;
+    return static_cast<std::size_t>(at - config.channels.begin());
+}
+
+bool session_context::no_service(std::size_t index, bool fail_fast) const {
+    const auto& since = channels[index].no_service_since;
+    if (!since) return false;
+    return fail_fast || time.now() - *since >= config.channels[index].no_service_after;
+}
+
+void session_context::publish(std::size_t index, const client_id& client, amqp::publication message,
+                              publish_ticket ticket) {
+    ++counters.published;
+    out.publish(index, client, std::move(message), ticket, time.now() + config.publish_timeout);
+}
+
+hub::hub(const session_settings& config, surroundings around)
+    : shared_{.config = config,
+              .time = around.time,
+              .wheel = around.wheel,
+              .random = around.random,
+              .shard = around.shard,
+              .out = around.out,
+              .names = directory(),
+              .channels = {},
+              .asked = {*this, around.time, around.wheel, config.outcomes_max},
+              .asked_of_clients = questions(),
+              .packets = {},
+              .envelopes = {},
+              .counters = {},
+              .resuming = {}} {
+    position_stride_ = std::max<std::uint64_t>(1, position_entries(config) / 64);
+    for (std::size_t i = 0; i < config.channels.size(); ++i)
+        shared_.channels.emplace_back(shared_.names, config.recent_bytes_max, position_entries(config),
+                                      config.position_interval);
+}
+
+hub::~hub() = default;
+
+void hub::start() {
+    position_timer_.start(shared_.wheel, position_look);
+}
+
+void hub::stop() {
+    position_timer_.cancel();
+}
+
+session* hub::find(member who) const {
+    if (who.slot >= slots_.size() || slots_[who.slot].generation != who.generation) return nullptr;
+    return slots_[who.slot].who.get();
+}
+
+member hub::opened(session_options options) {
+    if (free_slots_.empty()) {
+        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+        slots_.emplace_back();
+    }
+    const std::uint32_t index = free_slots_.back();
+    free_slots_.pop_back();
+    slot& taken = slots_[index];
+    assert(!taken.who);
+    const member self{.slot = index, .generation = taken.generation};
+    shared_.names.add(self, options.client, options.id);
+    taken.who = std::make_unique<session>(shared_, self, std::move(options));
+    ++open_;
+    return self;
+}
+
+void hub::begin(member who) {
+    if (session* const one = find(who)) one->on_open();
+    settle_joins();
+}
+
+void hub::on_text(member who, std::string_view text) {
+    if (session* const one = find(who)) one->on_text(text);
+    settle_joins();
+}
+
+void hub::on_violation(member who) {
+    if (session* const one = find(who)) one->on_violation();
+}
+
+void hub::on_drained(member who) {
+    if (session* const one = find(who)) one->on_drained();
+}
+
+void hub::closed(member who) {
+    session* const one = find(who);
+    if (!one) return;
+    one->on_closed();
+    shared_.names.remove(who);
+    slots_[who.slot].who.reset();
+    ++slots_[who.slot].generation;
+    free_slots_.push_back(who.slot);
+    --open_;
+}
+
+void hub::on_outcome(publish_ticket ticket, amqp::outcome result) {
+    shared_.asked.on_outcome(ticket, result);
+    settle_joins();
+}
+
+void hub::on_room(const client_id& client) {
+    shared_.names.each_of(client.view(), [&](member who) {
+        if (session* const one = find(who)) one->on_room();
+    });
+}
+
+void hub::on_page(const reading_id& which, page next_page) {
+    const member who{.slot = static_cast<std::uint32_t>(which.session),
+                     .generation = static_cast<std::uint32_t>(which.session >> 32)};
+    session* const one = find(who);
+    if (!one) return shared_.out.page_taken(which, false);
+    one->on_page(which, std::move(next_page));
+}
+
+void hub::set_reply_queue(std::size_t channel, const std::string& queue) {
+    shared_.channels[channel].reply_queue = queue;
+}
+
+void hub::set_service(std::size_t channel, bool there) {
+    auto& since = shared_.channels[channel].no_service_since;
+    if (there) {
+        since.reset();
+    } else if (!since) {
+        since = shared_.time.now();
+    }
+}
+
+void hub::interrupt(std::size_t channel) {
+    shared_.channels[channel].reply_queue.clear();
+    shared_.asked.interrupt(channel);
+    settle_joins();
+}
+
+void hub::drain() {
+    position_timer_.cancel();
+    const auto count = static_cast<std::int64_t>(open_);
+    drain_ = drain_round{.of = std::max<std::size_t>(open_, 1),
+                         .spread = std::min(shared_.config.drain_spread, drain_pace * count)};
+    shared_.out.want_work();
+}
+
+bool hub::work() {
+    bool more = tell_drain(sessions_per_portion);
+    more |= tell_gaps(sessions_per_portion);
+    more |= go_on_resuming(entries_per_portion);
+    more |= tell_positions(sessions_per_portion);
+    settle_joins();
+    return more || !shared_.resuming.empty();
+}
+
+bool hub::tell_drain(std::size_t budget) {
+    if (!drain_) return false;
+    for (; drain_->next_slot < slots_.size(); ++drain_->next_slot) {
+        session* const one = slots_[drain_->next_slot].who.get();
+        if (!one) continue;
+        if (budget-- == 0) return true;
+        one->drain(drain_->spread * drain_->told++ / drain_->of);
+    }
+    drain_.reset();
+    return false;
+}
+
+bool hub::tell_gaps(std::size_t budget) {
+    while (!gaps_.empty()) {
+        gap_round& round = gaps_.front();
+        for (; round.next_slot < slots_.size(); ++round.next_slot) {
+            session* const one = slots_[round.next_slot].who.get();
+            if (!one || !shared_.channels[round.channel].heard.contains(one->self())) continue;
+            if (budget-- == 0) return true;
+            one->tell_gap(round.channel, round.frame, round.ends_resume);
+        }
+        gaps_.pop_front();
+    }
+    return false;
+}
+
+// One session after the other, each for a part of the budget: nobody's past keeps anybody else waiting.
+bool hub::go_on_resuming(std::size_t budget) {
+    constexpr std::size_t entries_per_session = 128;
+    for (std::size_t turns = shared_.resuming.size(); turns > 0 && budget > 0; --turns) {
+        const auto [who, channel] = shared_.resuming.front();
+        shared_.resuming.pop_front();
+        session* const one = find(who);
+        if (!one) continue;
+        std::size_t part = std::min(budget, entries_per_session);
+        budget -= part;
+        one->go_on(channel, part);
+        budget += part;  // what it did not need
+    }
+    return !shared_.resuming.empty();
+}
+
+bool hub::tell_positions(std::size_t budget) {
+    bool more = false;
+    const steady_time now = shared_.time.now();
+    for (std::size_t i = 0; i < shared_.channels.size(); ++i) {
+        channel& on = shared_.channels[i];
+        if (!on.where) continue;
+        frame_ref frame;  // the same for all
+        more |= on.positions.tell_due(on.entries, now, budget, [&](member who) {
+            session* const one = find(who);
+            if (!one) return;
+            if (!frame)
+                frame = event_frame(
+                    envelope::position_event{.channel = shared_.config.channels[i].name, .where = *on.where});
+            one->tell_position(i, frame);
+        });
+    }
+    return more;
+}
+
+void hub::on_position_interval() {
+    if (tell_positions(sessions_per_portion)) shared_.out.want_work();
+    position_timer_.start(shared_.wheel, position_look);
+}
+
+bool hub::is_open(member who) const {
+    const session* const one = find(who);
+    return one && !one->closing();
+}
+
+void hub::respond(member who, const reply_context& context, std::string_view json) {
+    if (session* const one = find(who)) one->respond(context, json);
+}
+
+void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
+    shared_.names.each_of(client.view(), [&](member who) { respond(who, context, json); });
+}
+
+// What follows may begin a resume, or make a channel be heard: not while an entry is being dispatched or replayed.
+void hub::on_join(const join_question& join, const entry_answer* answer, const client_error* error) {
+    joins_.push_back(
+        {join, answer ? std::optional(*answer) : std::nullopt, error ? std::optional(*error) : std::nullopt});
+    if (!settling_) shared_.out.want_work();  // unless an event's end comes first
+}
+
+void hub::settle_joins() {
+    if (std::exchange(settling_, true)) return;
+    while (!joins_.empty()) {
+        const settled_join join = std::move(joins_.front());
+        joins_.pop_front();
+        if (session* const one = find(join.what.session))
+            one->on_join(join.what, join.answer ? &*join.answer : nullptr, join.error ? &*join.error : nullptr);
+    }
+    settling_ = false;
+}
+
+}  // namespace foz::aggregator

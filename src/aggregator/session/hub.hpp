@@ -1,0 +1,133 @@
+// The sessions of one shard: what comes in goes to the right ones. No I/O.
+#pragma once
+
+#include "aggregator/session/session.hpp"
+#include "aggregator/session/session_context.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace foz::aggregator {
+
+// Everything a hub is given is an event with its consequences as calls of hub_output; time is what the clock says, and
+// timers run from the wheel. Lives on one shard; nothing is locked.
+class hub final : private request_listener {
+public:
+    struct surroundings {
+        const clock& time;
+        net::timing_wheel& wheel;
+        random_source& random;
+        hub_output& out;
+        unsigned shard = 0;
+    };
+
+    // All outlive the hub.
+    hub(const session_settings& config, surroundings around);
+    ~hub();
+    hub(const hub&) = delete;
+    hub& operator=(const hub&) = delete;
+
+    void start();
+    void stop();
+
+    // Sockets. A member is known from opened() to closed(); events of one that has gone are ignored.
+    member opened(session_options options);
+    // What a session says at its beginning; after opened(), when its socket can be written to.
+    void begin(member who);
+    void on_text(member who, std::string_view text);
+    void on_violation(member who);
+    void on_drained(member who);
+    void closed(member who);
+
+    // The broker's side.
+    void on_outcome(publish_ticket ticket, amqp::outcome result);
+    // Fewer of the client's messages wait.
+    void on_room(const client_id& client);
+    void dispatch(const entry_ref& item);
+    // Entries from before this aggregator began: nobody is waiting for them, clients that come back are.
+    void remember(const entry_ref& item);
+    void on_page(const reading_id& which, page next_page);
+    void set_reply_queue(std::size_t channel, const std::string& queue);
+    void set_service(std::size_t channel, bool there);
+    // The channel's stream has lost entries or was made anew, or an entry was too large: sessions that hear it are
+    // told.
+    void gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where = {});
+    // What was remembered does not lead to what comes next.
+    void forget_history(std::size_t channel);
+    // A volatile channel's answers can't come any more.
+    void interrupt(std::size_t channel);
+
+    // Asks every session to go elsewhere; they close in their own time.
+    void drain();
+    // Work over many sessions, a portion of it. True: there is more.
+    bool work();
+
+    std::size_t sessions() const noexcept { return open_; }
+    std::size_t requests_waiting() const noexcept { return shared_.asked.waiting(); }
+    const hub_counters& counters() const noexcept { return shared_.counters; }
+    hub_counters& counters() noexcept { return shared_.counters; }
+    const session_settings& config() const noexcept { return shared_.config; }
+    std::optional<std::size_t> channel_index(std::string_view name) const { return shared_.channel_index(name); }
+
+private:
+    struct slot {
+        std::unique_ptr<session> who;
+        std::uint32_t generation = 0;
+    };
+    // A gap that is being told, session by session.
+    struct gap_round {
+        std::size_t channel;
+        frame_ref frame;
+        bool ends_resume;
+        std::uint32_t next_slot = 0;
+    };
+    struct drain_round {
+        std::uint32_t next_slot = 0;
+        std::size_t told = 0;
+        std::size_t of = 0;
+        std::chrono::milliseconds spread{0};
+    };
+
+    // request_listener
+    bool is_open(member who) const override;
+    void respond(member who, const reply_context& context, std::string_view json) override;
+    void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) override;
+    void on_join(const join_question& join, const entry_answer* answer, const client_error* error) override;
+    void on_refused() override { ++shared_.counters.frames_refused; }
+
+    session* find(member who) const;
+    void deliver_answer(const entry& item);
+    bool tell_positions(std::size_t budget);
+    bool tell_gaps(std::size_t budget);
+    bool tell_drain(std::size_t budget);
+    bool go_on_resuming(std::size_t budget);
+    void settle_joins();
+    void on_position_interval();
+
+    // An answer to a question whether a session may join: it is passed on when nobody is in the middle of anything.
+    struct settled_join {
+        join_question what;
+        std::optional<entry_answer> answer;
+        std::optional<client_error> error;
+    };
+
+    std::uint64_t position_stride_ = 1;  // entries between two looks at whose turn it is to be told its position
+    std::vector<slot> slots_;
+    std::vector<std::uint32_t> free_slots_;
+    std::size_t open_ = 0;
+    session_context shared_;
+    std::deque<settled_join> joins_;
+    bool settling_ = false;
+    std::deque<gap_round> gaps_;
+    std::optional<drain_round> drain_;
+    net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
+};
+
+}  // namespace foz::aggregator

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+
+namespace foz::aggregator {
+
+// Of one shard.
+struct hub_counters {
+    std::uint64_t frames_in = 0;       // data frames from clients
+    std::uint64_t frames_refused = 0;  // of these, answered with an error
+    std::uint64_t published = 0;
+    std::uint64_t deliveries = 0;          // messages to sockets
+    std::uint64_t deliveries_dropped = 0;  // of volatile channels, to slow sockets
+    std::uint64_t answers = 0;
+    std::uint64_t resends = 0;  // messages whose id was known
+    std::uint64_t resumes = 0;
+    std::uint64_t expired = 0;    // messages that a replay passed over
+    std::uint64_t gaps = 0;       // told to sessions
+    std::uint64_t positions = 0;  // told to sessions
+    std::uint64_t slow_closed = 0;
+    std::uint64_t silent_closed = 0;   // no sign of life for a whole ping interval
+    std::uint64_t reading_paused = 0;  // times that a client was read more slowly because its messages waited
+};
+
+}  // namespace foz::aggregator

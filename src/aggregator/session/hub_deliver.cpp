@@ -1,0 +1,73 @@
+// Services → clients: the part of a hub that delivers.
+#include "aggregator/session/event_frame.hpp"
+#include "aggregator/session/hub.hpp"
+
+#include <utility>
+
+namespace foz::aggregator {
+
+void hub::remember(const entry_ref& item) {
+    if (!item->where) return;
+    channel& on = shared_.channels[item->channel];
+    on.recent.push(item);
+    on.where = item->where;
+    if (++on.entries % position_stride_ == 0) shared_.out.want_work();  // somebody may be due
+}
+
+void hub::dispatch(const entry_ref& item) {
+    // A gap is told before what comes behind it.
+    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
+    remember(item);
+    // What is live is delivered whatever its publisher's clock says; but nobody awaits the answer to an old question.
+    const bool nobody_waits =
+        item->question && has_expired(*item, shared_.time.wall_now(), shared_.config.clock_tolerance);
+    if (item->answer) {
+        deliver_answer(*item);
+    } else if (!nobody_waits) {
+        entry_frames frames(*item);
+        shared_.channels[item->channel].heard.each(*item, [&](member who, const entry_route& route) {
+            if (session* const one = find(who)) one->deliver(frames.of(route), *item);
+        });
+    }
+    settle_joins();
+}
+
+// All sockets of a client live on one shard; on the others nobody asked.
+void hub::deliver_answer(const entry& item) {
+    const entry_answer& answer = *item.answer;
+    if (shared_.asked.take(item.channel, answer)) {
+        ++shared_.counters.answers;
+        return;
+    }
+    // Another aggregator was asked. The client may be back here, where primus-responder still knows the request by its
+    // id; a socket that does not know it ignores it.
+    bool any = false;
+    shared_.names.each_of(answer.to.client.view(), [&](member who) {
+        session* const one = find(who);
+        if (!one) return;
+        any = true;
+        one->pass_answer(item);
+    });
+    if (any) ++shared_.counters.answers;
+}
+
+// Sessions are told in portions; until its turn comes each hears what it hears.
+void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
+    auto& on = shared_.channels[channel];
+    if (cause != envelope::gap_cause::too_large) {
+        on.recent.clear();
+        on.where.reset();
+    }
+    const envelope::gap_event told{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where};
+    gaps_.push_back(
+        {.channel = channel, .frame = event_frame(told), .ends_resume = cause == envelope::gap_cause::recreated});
+    shared_.out.want_work();
+}
+
+void hub::forget_history(std::size_t channel) {
+    auto& on = shared_.channels[channel];
+    on.recent.clear();
+    on.where.reset();
+}
+
+}  // namespace foz::aggregator

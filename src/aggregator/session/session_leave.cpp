@@ -1,0 +1,82 @@
+// What a socket hears: leave, and what it is told of what it hears.
+#include "aggregator/session/session.hpp"
+#include "base/json.hpp"
+#include "contract/names.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+namespace foz::aggregator {
+
+void session::leave(const envelope::envelope& asked, const reply_context& context) {
+    std::vector<std::size_t> channels;
+    interest left;
+    if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
+    if (!asked.to.empty())
+        if (const auto error = read_kinds(asked, left)) return send_error(*error, context);
+    for (const std::string_view pattern : asked.consume_target) left.topics.emplace(pattern);
+    for (const std::size_t channel : channels) {
+        for (const auto& pending : pending_) pending->leave(channel, left);
+        leave_channel(channel, left);
+    }
+    complete_pending();
+    send_consuming(context);
+}
+
+void session::leave_channel(std::size_t channel, const interest& left) {
+    auto& from = shared_.channels[channel];
+    if (!hears(channel)) return;
+    from.heard.remove(self_, left);
+    if (hears(channel)) return;
+    // Its place is told no more: what comes from now on has not been heard.
+    end_resume(channel);
+    from.positions.untrack(self_);
+    tell_presence(channel, false);
+}
+
+std::optional<envelope::position> session::place_of(std::size_t channel,
+                                                    const std::map<std::size_t, envelope::resume_from>& from) const {
+    if (const auto begins = from.find(channel); begins != from.end()) {
+        if (begins->second.what != envelope::resume_from::kind::at) return {};
+        return begins->second.where;
+    }
+    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) return behind->second.cursor.last();
+    return shared_.channels[channel].where;
+}
+
+void session::send_consuming(const reply_context& context, const std::map<std::size_t, envelope::resume_from>& from) {
+    const auto& all = shared_.config.channels;
+    std::vector<envelope::consuming_channel> heard;
+    // The event refers to names that have to stay where they are.
+    std::deque<interest> interests;
+    std::deque<std::vector<std::string_view>> names;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        auto found = shared_.channels[i].heard.find(self_);
+        if (!found) continue;
+        const interest* const has = &interests.emplace_back(std::move(*found));
+        const auto& topics = names.emplace_back(has->topics.begin(), has->topics.end());
+        auto& groups = names.emplace_back(has->groups.begin(), has->groups.end());
+        // As a group of that name, in its place.
+        if (has->own_name) groups.insert(std::ranges::lower_bound(groups, client().view()), client().view());
+        heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = place_of(i, from)});
+    }
+    std::string json;
+    envelope::append(json,
+                     envelope::consuming_event{.id = context.id, .channels = heard, .warnings = context.warnings});
+    respond(context, json);
+}
+
+void session::tell_presence(std::size_t channel, bool here) {
+    if (!shared_.config.channels[channel].presence) return;
+    const std::string_view type = here ? contract::type_opened : contract::type_closed;
+    amqp::publication event =
+        make_internal(channel, type,
+                      "{\"client\":" + json_string(client().view()) + ",\"session\":" + json_string(id().view()) + "}");
+    // A socket may come and go on one channel many times.
+    event.properties.message_id =
+        client().str() + "/" + id().str() + "." + std::string(type) + "." + std::to_string(++tickets_);
+    shared_.publish(channel, client(), std::move(event));
+}
+
+}  // namespace foz::aggregator

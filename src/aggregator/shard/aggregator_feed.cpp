@@ -1,0 +1,86 @@
+// The broker's side: the part of an aggregator that its readers tell.
+#include "aggregator/shard/aggregator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace foz::aggregator {
+
+void aggregator::on_entry(std::size_t, const entry_ref& what, bool history, delivery_ticket ticket) {
+    if (!history) ++counters_.outbound;
+    dispatcher_->dispatch(what, history, ticket);
+}
+
+void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
+    dispatcher_->tell([channel, reply_queue](hub& home) { home.set_reply_queue(channel, reply_queue); });
+    attached_[channel] = true;
+    if (front_state_.ready || std::find(attached_.begin(), attached_.end(), false) != attached_.end()) return;
+    front_state_.ready = true;
+    last_problem_.clear();
+    events_.on_ready();
+}
+
+void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
+    const auto& config = settings_.channels[channel];
+    if (config.delivery == contract::delivery_kind::volatile_)
+        dispatcher_->tell([channel](hub& home) { home.interrupt(channel); });
+    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
+    if (why.code == amqp::errc::channel_closed) events_.on_notice("channel " + config.name + ": " + why.text);
+}
+
+void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
+                        const std::optional<envelope::position>& where) {
+    const std::string& name = settings_.channels[channel].name;
+    ++counters_.gaps;
+    switch (cause) {
+        case envelope::gap_cause::recreated:
+            events_.on_notice("gap: the stream of channel " + name + " was made anew");
+            break;
+        case envelope::gap_cause::too_large:
+            events_.on_notice("gap: a message on channel " + name + " is too large and was skipped");
+            break;
+        default:
+            events_.on_notice("gap: the stream of channel " + name + " has lost entries");
+    }
+    dispatcher_->tell([channel, cause, where](hub& home) { home.gap(channel, cause, where); });
+}
+
+void aggregator::on_history_void(std::size_t channel) {
+    dispatcher_->tell([channel](hub& home) { home.forget_history(channel); });
+}
+
+void aggregator::on_dropped(std::size_t channel, drop_reason why, std::string_view message_id) {
+    ++counters_.dropped[static_cast<std::size_t>(why)];
+    const auto text = to_text(why);
+    if (text.empty()) return;
+    events_.on_notice("dropped: " + std::string(text) + ", on channel " + settings_.channels[channel].name +
+                      ", message id " + std::string(message_id.empty() ? "-" : message_id));
+}
+
+void aggregator::on_page(const reading_id& to, page what) {
+    dispatcher_->give_page(to, std::move(what));
+}
+
+void aggregator::read_older(const page_request& what) {
+    cores_.at(0).post([this, what] { older_[what.who.channel]->add(what); });
+}
+
+void aggregator::page_taken(const reading_id& which, bool more) {
+    cores_.at(0).post([this, which, more] { older_[which.channel]->taken(which, more); });
+}
+
+void aggregator::on_connected(const std::string& where) {
+    last_problem_.clear();
+    events_.on_notice("connected to " + where);
+}
+
+void aggregator::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
+    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
+    if (std::exchange(last_problem_, why.text) != why.text) events_.on_notice("broker: " + why.text + "; trying again");
+}
+
+void aggregator::on_blocked(bool blocked, const std::string& reason) {
+    events_.on_notice(blocked ? "the broker takes no messages: " + reason : "the broker takes messages again");
+}
+
+}  // namespace foz::aggregator

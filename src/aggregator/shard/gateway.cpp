@@ -1,0 +1,157 @@
+#include "aggregator/shard/gateway.hpp"
+
+#include "contract/topology.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace foz::aggregator {
+namespace {
+
+amqp::client_options publish_options(const settings& all, unsigned shard) {
+    return {.urls = all.publish_urls,
+            .connection_name = all.name + " publish " + std::to_string(shard),
+            .tls = all.broker_tls};
+}
+
+// Beyond so many times queue_bytes_max a socket is slow although it takes something now and then.
+constexpr std::size_t hard_queue_factor = 16;
+
+}  // namespace
+
+// A WebSocket and the session on it. Owned by its connection.
+class gateway::client_socket final : public ws::socket_handler {
+public:
+    client_socket(gateway& home, session_options options)
+        : home_(home), options_(std::make_unique<session_options>(std::move(options))) {}
+    ~client_socket() override { leave(); }
+
+private:
+    void on_open(ws::connection& socket) override {
+        self_ = home_.hub_.opened(std::move(*std::exchange(options_, nullptr)));
+        home_.attach(*self_, &socket);
+        home_.hub_.begin(*self_);
+    }
+    void on_text(std::string_view text) override { home_.hub_.on_text(*self_, text); }
+    void on_binary(std::string_view octets) override { home_.hub_.on_text(*self_, octets); }
+    void on_closed(ws::close_code, std::string_view, bool) override { leave(); }
+    void on_violation(ws::close_code) override { home_.hub_.on_violation(*self_); }
+    void on_drained() override { home_.hub_.on_drained(*self_); }
+
+    void leave() {
+        const auto gone = std::exchange(self_, std::nullopt);
+        if (!gone) return;
+        home_.hub_.closed(*gone);
+        home_.attach(*gone, nullptr);
+    }
+
+    gateway& home_;
+    std::unique_ptr<session_options> options_;  // until the session begins
+    std::optional<member> self_;                // while there is a session
+};
+
+gateway::gateway(net::shard& home, const settings& all, older_entries& older)
+    : home_(home),
+      settings_(all),
+      older_(older),
+      client_(home, publish_options(all, home.index())),
+      hub_(all,
+           {.time = home.time(), .wheel = home.wheel(), .random = home.random(), .out = *this, .shard = home.index()}) {
+    for (std::size_t i = 0; i < all.channels.size(); ++i) {
+        auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_));
+        made->set_recipe(
+            [this](amqp::channel& on) { return contract::declare(on, contract::make_topology(settings_.channels)); });
+        made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
+    }
+}
+
+gateway::~gateway() = default;
+
+void gateway::start() {
+    client_.start();
+    hub_.start();
+}
+
+boost::asio::awaitable<void> gateway::stop() {
+    hub_.stop();
+    return client_.stop();
+}
+
+std::unique_ptr<ws::socket_handler> gateway::make_socket(session_options options) {
+    return std::make_unique<client_socket>(*this, std::move(options));
+}
+
+void gateway::attach(member who, ws::connection* to) {
+    if (who.slot >= sockets_.size()) sockets_.resize(who.slot + 1);
+    sockets_[who.slot] = to;
+}
+
+std::size_t gateway::unconfirmed() const {
+    std::size_t all = 0;
+    for (const auto& one : publishers_) all += one->pending();
+    return all;
+}
+
+void gateway::send(member to, const frame_ref& frames) {
+    if (auto* const socket = socket_of(to)) socket->send(frames);
+}
+
+void gateway::send_text(member to, std::string_view text) {
+    if (auto* const socket = socket_of(to)) socket->send_text(text);
+}
+
+std::size_t gateway::queued_bytes(member to) const {
+    const auto* const socket = socket_of(to);
+    return socket ? socket->queued_bytes() : 0;
+}
+
+bool gateway::slow(member to) {
+    auto* const socket = socket_of(to);
+    return socket && socket->slow({.queued_bytes_max = settings_.queue_bytes_max,
+                                   .hard_bytes_max = hard_queue_factor * settings_.queue_bytes_max});
+}
+
+bool gateway::silent(member on, std::chrono::milliseconds span) const {
+    const auto* const socket = socket_of(on);
+    return !socket || socket->silent_for(span);
+}
+
+void gateway::close(member which, ws::close_code code, std::string_view reason) {
+    if (auto* const socket = socket_of(which)) socket->close(code, reason);
+}
+
+void gateway::abort(member which) {
+    if (auto* const socket = socket_of(which)) socket->abort();
+}
+
+void gateway::pause_reading(member from, bool paused) {
+    auto* const socket = socket_of(from);
+    if (!socket) return;
+    if (paused) {
+        socket->pause_reading();
+    } else {
+        socket->resume_reading();
+    }
+}
+
+void gateway::publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,
+                      steady_time deadline) {
+    amqp::publisher::on_outcome done;
+    if (ticket != 0) done = [this, ticket](amqp::outcome result) { hub_.on_outcome(ticket, result); };
+    const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
+    publishers_[channel]->publish(std::move(message), {.key = client.str(), .ordered = ordered, .deadline = deadline},
+                                  std::move(done));
+}
+
+bool gateway::crowded(std::size_t channel, const client_id& client) const {
+    return publishers_[channel]->full(client.view());
+}
+
+// One portion of the hub's work in a turn, for as long as there is some.
+void gateway::want_work() {
+    if (std::exchange(working_, true)) return;
+    home_.in_portions([this] { return working_ = hub_.work(); });
+}
+
+}  // namespace foz::aggregator

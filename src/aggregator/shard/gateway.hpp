@@ -1,0 +1,86 @@
+// One shard's sessions with their sockets, and their way to the broker.
+#pragma once
+
+#include "aggregator/session/hub.hpp"
+#include "aggregator/session/hub_output.hpp"
+#include "aggregator/settings.hpp"
+#include "amqp/conn/client.hpp"
+#include "amqp/conn/publisher.hpp"
+#include "net/shard.hpp"
+#include "ws/conn/connection.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace foz::aggregator {
+
+// What older entries are asked of. Called on any shard.
+class older_entries {
+public:
+    virtual void read_older(const page_request& what) = 0;
+    virtual void page_taken(const reading_id& which, bool more) = 0;
+
+protected:
+    ~older_entries() = default;
+};
+
+// Does what the hub wants done. Lives on one shard; outlives its sockets.
+class gateway final : private hub_output {
+public:
+    gateway(net::shard& home, const settings& all, older_entries& older);
+    ~gateway();
+    gateway(const gateway&) = delete;
+    gateway& operator=(const gateway&) = delete;
+
+    void start();
+    boost::asio::awaitable<void> stop();
+
+    // A socket for a client whose identity is known.
+    std::unique_ptr<ws::socket_handler> make_socket(session_options options);
+
+    hub& sessions() noexcept { return hub_; }
+    const hub& sessions() const noexcept { return hub_; }
+    net::shard& home() noexcept { return home_; }
+    const settings& config() const noexcept { return settings_; }
+    const amqp::client& connection() const noexcept { return client_; }
+    const amqp::publisher& publisher(std::size_t channel) const { return *publishers_[channel]; }
+    std::size_t unconfirmed() const;
+
+private:
+    class client_socket;
+
+    // hub_output
+    void send(member to, const frame_ref& frames) override;
+    void send_text(member to, std::string_view text) override;
+    std::size_t queued_bytes(member to) const override;
+    bool slow(member to) override;
+    bool silent(member on, std::chrono::milliseconds span) const override;
+    void close(member which, ws::close_code code, std::string_view reason) override;
+    void abort(member which) override;
+    void pause_reading(member from, bool paused) override;
+    void publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,
+                 steady_time deadline) override;
+    bool crowded(std::size_t channel, const client_id& client) const override;
+    void read_older(const page_request& what) override { older_.read_older(what); }
+    void page_taken(const reading_id& which, bool more) override { older_.page_taken(which, more); }
+    void want_work() override;
+
+    ws::connection* socket_of(member who) const { return who.slot < sockets_.size() ? sockets_[who.slot] : nullptr; }
+    void attach(member who, ws::connection* to);
+
+    net::shard& home_;
+    const settings& settings_;
+    older_entries& older_;
+    amqp::client client_;
+    std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
+    std::vector<ws::connection*> sockets_;                      // by slot; null between two sessions
+    hub hub_;
+    bool working_ = false;
+};
+
+}  // namespace foz::aggregator
