@@ -18,7 +18,7 @@ struct channel {
         : heard(names), recent(recent_bytes_max), positions(position_entries, position_interval) {}
 
     audience heard;
-    recent_messages recent;                   // durable channels
+    recent_entries recent;                    // durable channels
     std::optional<envelope::position> where;  // of the entry that was dispatched last
     std::uint64_t entries = 0;                // that were dispatched
     position_schedule positions;              // durable channels

@@ -17,13 +17,13 @@ resume_cursor::resume_cursor(const envelope::resume_from& from, std::size_t entr
     if (from.what == kind::since) since_s_ = from.since_ms / 1000;
 }
 
-resume_cursor::step resume_cursor::next(const recent_messages& recent, const std::optional<envelope::position>& head,
+resume_cursor::step resume_cursor::next(const recent_entries& recent, const place& head, const listener& who,
                                         std::size_t& budget) {
     switch (state_) {
         case state::begin:
-            return start(recent, head);
+            return start(recent);
         case state::in_ring:
-            return read_ring(recent, head, budget);
+            return read_ring(recent, head, who, budget);
         case state::wants_page:
             state_ = state::awaits_page;
             return {.what = action::read,
@@ -31,7 +31,7 @@ resume_cursor::step resume_cursor::next(const recent_messages& recent, const std
         case state::awaits_page:
             return {.what = action::wait};
         case state::in_page:
-            return read_page(recent, head, budget);
+            return read_page(recent, head, who, budget);
         case state::live:
             return {.what = action::live};
         case state::ended:
@@ -41,16 +41,17 @@ resume_cursor::step resume_cursor::next(const recent_messages& recent, const std
     return {.what = action::wait};
 }
 
-resume_cursor::step resume_cursor::start(const recent_messages& recent, const std::optional<envelope::position>& head) {
+resume_cursor::step resume_cursor::start(const recent_entries& recent) {
     state_ = state::wants_page;
     if (recent.empty()) return {.what = action::pause};
     if (from_.what == kind::at) {
-        const envelope::position& newest = *recent.back().where;
-        const auto at = recent.from(from_.where.offset);
-        const bool known = at != recent.end() && (*at)->where->offset == from_.where.offset;
+        const recent_entries::block* const in = recent.find(from_.where.offset);
+        const std::size_t at = in ? recent_entries::place_in(*in, from_.where.offset) : 0;
+        const bool known = in && in->entries[at]->where->offset == from_.where.offset;
         // Evidence: another entry stands at that place. A place behind our newest entry is no evidence: this shard, or
         // its reader, may be behind another aggregator's. The stream is asked.
-        if (known && *(*at)->where != from_.where) return end(envelope::gap_cause::recreated, newest);
+        if (known && *in->entries[at]->where != from_.where)
+            return end(envelope::gap_cause::recreated, *recent.back().where);
         if (known) {
             state_ = state::in_ring;
             next_offset_ = from_.where.offset + 1;
@@ -63,7 +64,6 @@ resume_cursor::step resume_cursor::start(const recent_messages& recent, const st
         state_ = state::in_ring;
         next_offset_ = recent.front().where->offset;
     }
-    (void)head;
     return {.what = action::pause};
 }
 
@@ -72,6 +72,8 @@ void resume_cursor::take(page next_page) {
     page_ = std::move(next_page);
     at_ = page_->begin;
     page_owed_ = true;
+    ++pages_;
+    picked_.reset();
     state_ = state::in_page;
 }
 
@@ -82,40 +84,43 @@ resume_cursor::step resume_cursor::finish_page(bool more, state then) {
     return {.what = action::page_done, .more = more};
 }
 
-resume_cursor::step resume_cursor::end(envelope::gap_cause cause, const std::optional<envelope::position>& where) {
+resume_cursor::step resume_cursor::end(envelope::gap_cause cause, const place& where) {
     page_.reset();
     state_ = state::ended;
     return {.what = action::gap, .cause = cause, .where = where};
 }
 
-resume_cursor::step resume_cursor::read_page(const recent_messages& recent,
-                                             const std::optional<envelope::position>& head, std::size_t& budget) {
+resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const place& head, const listener& who,
+                                             std::size_t& budget) {
     const auto& entries = *page_->entries;
     if (const auto cause = std::exchange(page_->gap, {})) {
-        const auto where = at_ < entries.size() ? entries[at_]->where : head;
+        const place where = at_ < entries.size() ? entries[at_]->where : head;
         if (*cause == envelope::gap_cause::recreated) return end(*cause, where);
         return {.what = action::gap, .cause = *cause, .where = where};
     }
-    while (at_ < entries.size()) {
-        const std::uint64_t offset = entries[at_]->where->offset;
-        if (!recent.empty() && offset >= recent.front().where->offset) {
-            next_offset_ = offset;
-            return finish_page(false, state::in_ring);
-        }
-        if (budget == 0) return {.what = action::pause};
-        --budget;
-        next_offset_ = offset + 1;
-        // A copy: the page goes when it is finished.
-        const entry_ref item = entries[at_++];
-        if (auto done = pass(item, head); done.what != action::pause) return done;
+    std::size_t meets = entries.size();  // the first one that the ring has
+    if (!recent.empty()) {
+        const std::uint64_t ring = recent.front().where->offset;
+        const auto at = std::ranges::partition_point(entries, [&](const auto& e) { return e->where->offset < ring; });
+        meets = std::max(at_, static_cast<std::size_t>(at - entries.begin()));
+    }
+    const run of{.number = UINT64_MAX - pages_,  // blocks count up from 1
+                 .entries = entries,
+                 .index = page_->index.get(),
+                 .end = meets};
+    if (auto done = read(of, at_, head, who, budget)) return *done;
+    if (meets > 0) next_offset_ = std::max(next_offset_, entries[meets - 1]->where->offset + 1);
+    if (meets < entries.size()) {
+        next_offset_ = entries[meets]->where->offset;
+        return finish_page(false, state::in_ring);
     }
     if (!page_->last) return finish_page(true, state::awaits_page);
     nothing_before_ring_ = !last_;
     return finish_page(false, state::in_ring);
 }
 
-resume_cursor::step resume_cursor::read_ring(const recent_messages& recent,
-                                             const std::optional<envelope::position>& head, std::size_t& budget) {
+resume_cursor::step resume_cursor::read_ring(const recent_entries& recent, const place& head, const listener& who,
+                                             std::size_t& budget) {
     if (!recent.empty() && recent.front().where->offset > next_offset_) {
         if (!nothing_before_ring_) {
             // The session is so slow that the recent entries have moved on: the stream has what is missing.
@@ -125,24 +130,59 @@ resume_cursor::step resume_cursor::read_ring(const recent_messages& recent,
         next_offset_ = recent.front().where->offset;
     }
     nothing_before_ring_ = false;
-    for (auto at = recent.from(next_offset_); at != recent.end(); ++at) {
-        if (budget == 0) return {.what = action::pause};
-        --budget;
-        next_offset_ = (*at)->where->offset + 1;
-        if (auto done = pass(*at, head); done.what != action::pause) return done;
+    while (const recent_entries::block* const in = recent.find(next_offset_)) {
+        std::size_t at = recent_entries::place_in(*in, next_offset_);
+        const run of{
+            .number = in->number, .entries = in->entries, .index = recent.index_of(*in), .end = in->entries.size()};
+        auto done = read(of, at, head, who, budget);
+        if (at > 0) next_offset_ = std::max(next_offset_, in->entries[at - 1]->where->offset + 1);
+        if (done) return *done;
     }
     state_ = state::live;
     return {.what = action::live};
 }
 
-// `pause`: it is not wanted, the next one is.
-resume_cursor::step resume_cursor::pass(const entry_ref& item, const std::optional<envelope::position>& head) {
-    last_ = item->where;
-    // What does not say when it was said, was said about when the one before was.
-    if (item->timestamp_s != 0) said_s_ = item->timestamp_s;
-    if (said_s_ != 0 && said_s_ < since_s_) return {.what = action::pause};
-    if (++entries_ > entries_max_) return end(envelope::gap_cause::too_far, head);
-    return {.what = action::deliver, .item = item};
+// Goes on to the next entry that is wanted. Nothing: all have been passed.
+std::optional<resume_cursor::step> resume_cursor::read(const run& of, std::size_t& at, const place& head,
+                                                       const listener& who, std::size_t& budget) {
+    while (at < of.end) {
+        if (budget == 0) return step{.what = action::pause};
+        const std::size_t wanted = std::min(next_pick(of, at, who, budget), of.end);
+        const bool too_far = !pass_over(of, at, wanted);
+        at = wanted;
+        if (too_far) return end(envelope::gap_cause::too_far, head);
+        if (at == of.end) break;
+        budget -= budget > 0;
+        const entry_ref& item = of.entries[at++];
+        last_ = item->where;
+        // What does not say when it was said, was said about when the one before was.
+        said_s_ = of.index ? of.index->said_s(at - 1) : item->timestamp_s != 0 ? item->timestamp_s : said_s_;
+        if (said_s_ != 0 && said_s_ < since_s_) continue;
+        if (++entries_ > entries_max_) return end(envelope::gap_cause::too_far, head);
+        return step{.what = action::deliver, .item = item};
+    }
+    return std::nullopt;
+}
+
+std::size_t resume_cursor::next_pick(const run& of, std::size_t at, const listener& who, std::size_t& budget) {
+    if (!of.index || !who.groups) return at;
+    if (picked_ != of.number) {
+        budget -= budget > 0;
+        picks_.clear();
+        of.index->pick(who.is, *who.groups, at, picks_);
+        picked_ = of.number;
+        next_pick_ = 0;
+    }
+    while (next_pick_ < picks_.size() && picks_[next_pick_] < at) ++next_pick_;
+    return next_pick_ < picks_.size() ? picks_[next_pick_] : of.end;
+}
+
+// Entries that are for others: they count, for who has left long ago. False: it is too far behind.
+bool resume_cursor::pass_over(const run& of, std::size_t from, std::size_t to) {
+    if (from == to) return true;
+    last_ = of.entries[to - 1]->where;
+    if (since_s_ == 0 || of.index->said_s(to - 1) >= since_s_) entries_ += to - from;
+    return entries_ <= entries_max_;
 }
 
 std::string_view to_string(resume_cursor::state state) noexcept {

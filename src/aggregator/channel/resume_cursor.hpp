@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/channel/page.hpp"
+#include "aggregator/channel/page_index.hpp"
 #include "aggregator/channel/recent.hpp"
 #include "envelope/envelope.hpp"
 #include "envelope/events.hpp"
@@ -9,7 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace foz::aggregator {
 
@@ -53,12 +58,21 @@ public:
         std::optional<envelope::position> where = {};
     };
 
+    // Whom the entries are for, as far as an index can tell: what it leaves out is not for this session.
+    struct listener {
+        page_index::listener is;
+        const std::set<std::string>* groups = nullptr;
+    };
+
     // At most so many entries are read on the way.
     resume_cursor(const envelope::resume_from& from, std::size_t entries_max);
 
-    // What is to be done next. Each entry that is looked at costs one of the budget. `head`: the place of the channel's
-    // last entry on this shard, for gaps.
-    step next(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
+    // What is to be done next. Each entry that is looked at costs one of the budget, and so does a look into an index.
+    // `head`: the place of the channel's last entry on this shard, for gaps.
+    step next(const recent_entries& recent, const std::optional<envelope::position>& head, const listener& who,
+              std::size_t& budget);
+    // The session hears something else from now on.
+    void interest_changed() noexcept { picked_.reset(); }
     // A page has come; only while one is awaited.
     void take(page next_page);
 
@@ -69,12 +83,24 @@ public:
     const std::optional<envelope::position>& last() const noexcept { return last_; }
 
 private:
-    step start(const recent_messages& recent, const std::optional<envelope::position>& head);
-    step read_page(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
-    step read_ring(const recent_messages& recent, const std::optional<envelope::position>& head, std::size_t& budget);
+    using place = std::optional<envelope::position>;
+    // Entries one behind the other, of a page or of a block of the ring.
+    struct run {
+        std::uint64_t number;  // of the page or block: whose picks are remembered
+        std::span<const entry_ref> entries;
+        const page_index* index;  // null: each is looked at
+        std::size_t end;          // the entries before it are read
+    };
+
+    step start(const recent_entries& recent);
+    step read_page(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
+    step read_ring(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
+    std::optional<step> read(const run& of, std::size_t& at, const place& head, const listener& who,
+                             std::size_t& budget);
+    std::size_t next_pick(const run& of, std::size_t at, const listener& who, std::size_t& budget);
+    bool pass_over(const run& of, std::size_t from, std::size_t to);
     step finish_page(bool more, state then);
-    step end(envelope::gap_cause cause, const std::optional<envelope::position>& where);
-    step pass(const entry_ref& item, const std::optional<envelope::position>& head);
+    step end(envelope::gap_cause cause, const place& where);
 
     const envelope::resume_from from_;
     const std::size_t entries_max_;
@@ -85,6 +111,11 @@ private:
     bool nothing_before_ring_ = false;  // the stream had nothing at all for it
     std::uint64_t next_offset_ = 0;     // everything before it has been passed
     std::optional<envelope::position> last_;
+    // Which entries of a page or block are to be looked at, and which of them is next.
+    std::optional<std::uint64_t> picked_;
+    std::vector<std::uint32_t> picks_;
+    std::size_t next_pick_ = 0;
+    std::uint64_t pages_ = 0;    // that have come
     std::uint64_t since_s_ = 0;  // older entries are not wanted
     std::uint64_t said_s_ = 0;   // the last time that an entry has named
     std::size_t entries_ = 0;

@@ -77,6 +77,7 @@ private:
         const std::size_t channel;
         const std::uint64_t ticket;
         resume_cursor cursor;
+        interest wanted;                // what the session hears on the channel
         bool queued = false;            // is among those that go on soon
         std::size_t octets_before = 0;  // that waited for the socket when the patience began
         // Runs while the socket takes nothing; what the aggregator owes is waited for.
@@ -138,6 +139,7 @@ private:
     void resume(std::size_t channel, const envelope::resume_from& from);
     bool take_step(resuming& state, resume_cursor::step step);
     void go_on_soon(resuming& state);
+    void read_interest(resuming& state) const;
     void ask_for_page(resuming& state, envelope::resume_from from);
     void replay(std::size_t channel, const entry_ref& item);
     void send(std::span<const frame_ref> pieces);

@@ -213,6 +213,7 @@ void session::hear(std::size_t channel, const interest& wanted) {
     auto& on = shared_.channels[channel];
     const bool first = !hears(channel);
     on.heard.add(self_, wanted);
+    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) read_interest(behind->second);
     if (!first) return;
     if (durable(channel)) on.positions.track(self_, on.entries);
     tell_presence(channel, true);

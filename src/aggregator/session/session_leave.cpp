@@ -28,7 +28,10 @@ void session::leave_channel(std::size_t channel, const interest& left) {
     auto& from = shared_.channels[channel];
     if (!hears(channel)) return;
     from.heard.remove(self_, left);
-    if (hears(channel)) return;
+    if (hears(channel)) {
+        if (const auto behind = resuming_.find(channel); behind != resuming_.end()) read_interest(behind->second);
+        return;
+    }
     // Its place is told no more: what comes from now on has not been heard.
     end_resume(channel);
     from.positions.untrack(self_);

@@ -28,8 +28,15 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
     auto& state = resuming_.try_emplace(channel, *this, channel, ++tickets_, from, shared_.config.resume_entries_max)
                       .first->second;
     shared_.channels[channel].heard.pause(self_, true);
+    read_interest(state);
     state.queued = queued;  // in the place of the one before: who asks a thousand times has one turn
     go_on_soon(state);
+}
+
+// It tells which entries are worth a look.
+void session::read_interest(resuming& state) const {
+    state.wanted = shared_.channels[state.channel].heard.find(self_).value_or(interest{});
+    state.cursor.interest_changed();
 }
 
 void session::go_on_soon(resuming& state) {
@@ -57,7 +64,13 @@ bool session::go_on(std::size_t channel, std::size_t& budget) {
             return false;  // on_drained() goes on
         }
         const auto& here = shared_.channels[channel];
-        if (!take_step(state, state.cursor.next(here.recent, here.where, budget))) return false;
+        const resume_cursor::listener who{.is = {.client = client().view(),
+                                                 .session = id().view(),
+                                                 .broadcast = state.wanted.broadcast,
+                                                 .direct = state.wanted.direct,
+                                                 .own_name = state.wanted.own_name},
+                                          .groups = &state.wanted.groups};
+        if (!take_step(state, state.cursor.next(here.recent, here.where, who, budget))) return false;
     }
     go_on_soon(state);
     return true;

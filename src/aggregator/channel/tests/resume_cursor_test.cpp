@@ -1,6 +1,8 @@
 // Each transition of a resume, one test each.
 #include "aggregator/channel/resume_cursor.hpp"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 namespace foz::aggregator {
@@ -36,7 +38,7 @@ struct walk {
     resume_cursor::step run(std::size_t budget = 1000) {
         for (;;) {
             const std::optional<envelope::position> head = recent.empty() ? std::nullopt : recent.back().where;
-            auto step = cursor.next(recent, head, budget);
+            auto step = cursor.next(recent, head, {}, budget);
             if (step.what == action::deliver) {
                 heard.push_back(step.item->where->offset);
             } else if (step.what != action::pause || budget == 0) {
@@ -53,7 +55,7 @@ struct walk {
     std::vector<std::uint64_t> take() { return std::exchange(heard, {}); }
 
     resume_cursor cursor;
-    recent_messages recent{1 << 20};
+    recent_entries recent{1 << 20};
     std::vector<std::uint64_t> heard;
 };
 
@@ -233,6 +235,55 @@ TEST(resume_cursor, looks_at_no_more_than_its_budget) {
     EXPECT_EQ(w.run(4).what, action::pause);
     EXPECT_EQ(w.cursor.last(), place(8)) << "entries that are not wanted count as well";
     EXPECT_EQ(w.run(4).what, action::live);
+}
+
+// Of many entries a few are for this session, and only these are looked at.
+TEST(resume_cursor, what_the_index_leaves_out_is_passed_over) {
+    const std::set<std::string> groups{"team"};
+    const resume_cursor::listener who{.is = {.client = "a", .session = "s"}, .groups = &groups};
+    recent_entries recent(1 << 20);
+    std::vector<std::uint64_t> wanted;
+    for (std::uint64_t i = 1; i <= 1'000; ++i) {
+        auto made = std::make_shared<entry>(*at(i));
+        made->routes.push_back({envelope::via::multicast, {i % 100 == 0 ? "team" : "others"}, nullptr});
+        made->routes.back().head = std::make_shared<const std::string>("x");
+        recent.push(made);
+        if (i % 100 == 0 && i > 150) wanted.push_back(i);
+    }
+    resume_cursor cursor(from(150), 10'000);
+    std::vector<std::uint64_t> heard;
+    std::size_t looked_at = 0;
+    for (;;) {
+        std::size_t budget = 1;
+        const auto step = cursor.next(recent, recent.back().where, who, budget);
+        ++looked_at;
+        if (step.what == action::deliver) {
+            heard.push_back(step.item->where->offset);
+        } else if (step.what == action::live) {
+            break;
+        }
+        ASSERT_LT(looked_at, 2'000u);
+    }
+    std::erase_if(heard, [](std::uint64_t offset) { return offset % 100 != 0; });  // the last block has no index yet
+    EXPECT_EQ(heard, wanted);
+    EXPECT_LT(looked_at, 300u);
+    EXPECT_EQ(cursor.last(), place(1'000));
+}
+
+TEST(resume_cursor, entries_for_others_count_for_a_session_that_is_far_behind) {
+    const std::set<std::string> none;
+    const resume_cursor::listener who{.is = {.client = "a", .session = "s"}, .groups = &none};
+    recent_entries recent(1 << 20);
+    for (std::uint64_t i = 1; i <= 1'000; ++i) recent.push(at(i));
+    resume_cursor cursor(from(1), 500);
+    for (;;) {
+        std::size_t budget = 100;
+        const auto step = cursor.next(recent, recent.back().where, who, budget);
+        ASSERT_NE(step.what, action::live);
+        if (step.what != action::gap) continue;
+        EXPECT_EQ(step.cause, envelope::gap_cause::too_far);
+        break;
+    }
 }
 
 TEST(resume_cursor, a_page_is_read_within_the_budget_too) {
