@@ -143,11 +143,15 @@ void catch_up_reader::on_lost(amqp::channel&, const amqp::error&) {
 }
 
 void catch_up_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
-    if (ended_ || parked_ || ending_ != ending::none) return;
     const auto offset = stream_offset(message);
     if (!offset) return pass(message.id);  // not from a stream; the topology forbids it
-    cursor_.delivered(view_of(message, *offset), client_.home().time().now(), events_);
-    act(&message, *offset);
+    read(message, view_of(message, *offset));
+}
+
+void catch_up_reader::read(const amqp::delivery& message, const contract::delivery_view& view) {
+    if (ended_ || parked_ || ending_ != ending::none) return;
+    cursor_.delivered(view, client_.home().time().now(), events_);
+    act(&message, view.at.offset);
 }
 
 void catch_up_reader::act(const amqp::delivery* message, std::uint64_t offset) {

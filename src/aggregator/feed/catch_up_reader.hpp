@@ -48,6 +48,7 @@ private:
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
 
     std::uint16_t prefetch() const;
+    void read(const amqp::delivery& message, const contract::delivery_view& view);
     // Does what the cursor says; `message` is null when it was time that passed.
     void act(const amqp::delivery* message, std::uint64_t offset);
     void keep(const amqp::delivery& message, std::uint64_t offset, contract::cursor_event::kind what);

@@ -82,14 +82,19 @@ void stream_reader::on_lost(amqp::channel& self, const amqp::error& why) {
 }
 
 void stream_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
-    if (parked_) return;
-    ++counters_.read;
     const auto offset = stream_offset(message);
     if (!offset) return done_with(message.id, 1);  // not from a stream; the topology forbids it
-    cursor_.delivered(view_of(message, *offset), client_.home().time().now(), events_);
-    act(&message, *offset);
+    read(message, view_of(message, *offset));
+}
+
+void stream_reader::read(const amqp::delivery& message, const contract::delivery_view& view) {
+    if (parked_) return;
+    ++counters_.read;
+    cursor_.delivered(view, client_.home().time().now(), events_);
+    act(&message, view.at.offset);
     if (!credit_.full() || parked_) return;
     parked_ = true;
+    tick_timer_.cancel();
     ++counters_.parked;
 }
 
