@@ -49,6 +49,10 @@ public:
     // know the present position. True: it is still behind. `tell` must not change the schedule.
     template <class Tell>
     bool tell_due(std::uint64_t count, steady_time now, std::size_t budget, Tell&& tell) {
+        if (looked_at_ == steady_time{}) {  // the round begins here
+            counted_ = count;
+            looked_at_ = now;
+        }
         const double rounds = std::max(static_cast<double>(count - counted_) / static_cast<double>(entries_),
                                        std::chrono::duration<double>(now - looked_at_) / interval_);
         counted_ = count;

@@ -12,10 +12,11 @@ using std::chrono::seconds;
 struct schedule {
     position_schedule all{100, seconds(30)};
     std::uint64_t count = 0;
-    steady_time now{};
+    steady_time now{seconds(1)};
     std::multiset<std::uint32_t> told;
 
     void track(std::uint32_t slot) { all.track({.slot = slot}, count); }
+    schedule() { tell(); }
     bool tell(std::size_t budget = 1000) {
         return all.tell_due(count, now, budget, [&](member who) { told.insert(who.slot); });
     }
