@@ -1,10 +1,9 @@
 #include "envelope/position.hpp"
 
+#include "base/content_check.hpp"
+
 #include <charconv>
 #include <optional>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 namespace foz::envelope {
 namespace {
@@ -75,9 +74,7 @@ std::string to_string(const position& where) {
 }
 
 std::uint32_t check_of(std::string_view message_id, std::string_view body) noexcept {
-    // Hashed apart, so that no octet can move from one to the other unnoticed.
-    const std::uint64_t seed = XXH3_64bits(message_id.data(), message_id.size());
-    return static_cast<std::uint32_t>(XXH3_64bits_withSeed(body.data(), body.size(), seed));
+    return content_check_of(message_id, body);
 }
 
 }  // namespace foz::envelope

@@ -33,8 +33,7 @@ std::expected<position, position_errc> parse_position(std::string_view text) noe
 void append(std::string& out, const position& where);
 std::string to_string(const position& where);
 
-// 32 bits of XXH3 over the body, seeded with XXH3 over the message id: the same on every machine and in every release,
-// since clients bring positions back. Not a defence against somebody who looks for collisions.
+// base's content_check_of(): what stands in a position.
 std::uint32_t check_of(std::string_view message_id, std::string_view body) noexcept;
 
 }  // namespace foz::envelope

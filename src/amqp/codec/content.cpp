@@ -78,6 +78,7 @@ void content_assembler::drop_body() noexcept {
 std::unexpected<frame_error> content_assembler::fail(reply_code code, std::string_view text) {
     const method_info& cause = info(message_.method);
     state_ = state::idle;
+    check_.reset();
     drop_body();
     return std::unexpected(frame_error{.code = code,
                                        .text = std::string(cause.name).append(": ").append(text),
@@ -101,6 +102,7 @@ std::expected<message*, frame_error> content_assembler::feed(const frame& f) {
 std::expected<message*, frame_error> content_assembler::on_method(std::string_view payload) {
     if (state_ != state::idle) return fail(reply_code::unexpected_frame, "a method came where its content was due");
     drop_body();
+    message_.skipped.reset();
     if (has_properties_) {
         message_.properties = {};
         has_properties_ = false;
@@ -115,11 +117,17 @@ std::expected<message*, frame_error> content_assembler::on_method(std::string_vi
 
 std::expected<message*, frame_error> content_assembler::on_header(std::string_view payload) {
     if (state_ == state::idle) return std::unexpected(unexpected_frame("a content header came without a method"));
-    if (state_ == state::body_due) return fail(reply_code::unexpected_frame, "a second content header came");
+    if (state_ != state::header_due) return fail(reply_code::unexpected_frame, "a second content header came");
     has_properties_ = true;
     const auto decoded = form_ == properties_as::decoded ? decode_header(payload, body_size_, message_.properties)
                                                          : scan_header(payload, body_size_, message_);
     if (!decoded) return fail(reply_code_of(decoded.error()), to_string(decoded.error()));
+    if (body_size_ > body_limit_ && larger_ == over_limit::skip) {
+        skipped_ = 0;
+        check_.emplace(message_.properties.message_id.value_or(""));
+        state_ = state::skipping;
+        return nullptr;
+    }
     if (body_size_ > body_limit_) {
         const method_info& cause = info(message_.method);
         state_ = state::idle;
@@ -138,9 +146,10 @@ std::expected<message*, frame_error> content_assembler::on_body(std::string_view
     if (state_ == state::idle) return std::unexpected(unexpected_frame("a body came without a method"));
     if (state_ == state::header_due) return fail(reply_code::unexpected_frame, "a body came before its header");
     std::string& storage = message_.storage;
-    if (payload.size() > body_size_ - storage.size()) {
+    if (payload.size() > body_size_ - (state_ == state::skipping ? skipped_ : storage.size())) {
         return fail(reply_code::frame_error, "the body is larger than its header announced");
     }
+    if (state_ == state::skipping) return skip(payload);
     if (payload.size() == body_size_) {
         message_.body = payload;
         state_ = state::idle;
@@ -150,6 +159,16 @@ std::expected<message*, frame_error> content_assembler::on_body(std::string_view
     storage.append(payload);
     if (storage.size() < body_size_) return nullptr;
     message_.body = storage;
+    state_ = state::idle;
+    return &message_;
+}
+
+message* content_assembler::skip(std::string_view payload) {
+    check_->update(payload);
+    skipped_ += payload.size();
+    if (skipped_ < body_size_) return nullptr;
+    message_.skipped = {.size = body_size_, .check = check_->value()};
+    check_.reset();
     state_ = state::idle;
     return &message_;
 }

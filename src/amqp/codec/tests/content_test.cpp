@@ -59,6 +59,47 @@ reply_code code_after(std::initializer_list<frame> frames) {
 
 }  // namespace
 
+TEST(content, a_body_over_the_limit_can_be_skipped_and_costs_nothing_but_itself) {
+    content_assembler assembler(10, properties_as::decoded, over_limit::skip);
+    const basic_properties properties{.message_id = "id-1"};
+    const std::string body = "0123456789abcdef";
+    for (std::size_t cut = 0; cut <= body.size(); ++cut) {
+        ASSERT_TRUE(assembler.feed(a_method(publish_payload)));
+        ASSERT_TRUE(assembler.feed(a_header(header_payload(body.size(), properties))));
+        const std::string first = body.substr(0, cut), second = body.substr(cut);
+        auto done = assembler.feed(a_body(first));
+        ASSERT_TRUE(done);
+        if (cut < body.size()) {
+            ASSERT_EQ(*done, nullptr);
+            done = assembler.feed(a_body(second));
+        }
+        ASSERT_TRUE(done && *done);
+        const message& m = **done;
+        EXPECT_EQ(m.skipped, (skipped_body{body.size(), content_check_of("id-1", body)}));
+        EXPECT_EQ(m.body, "");
+        EXPECT_EQ(m.storage.capacity(), std::string().capacity()) << "nothing of it is kept";
+        EXPECT_EQ(m.properties.message_id, "id-1");
+        EXPECT_FALSE(assembler.in_content());
+        // The next one is as if nothing had been.
+        ASSERT_TRUE(assembler.feed(a_method(publish_payload)));
+        ASSERT_TRUE(assembler.feed(a_header(header_payload(10))));
+        const auto next = assembler.feed(a_body("0123456789"));
+        ASSERT_TRUE(next && *next);
+        EXPECT_EQ((*next)->body, "0123456789");
+        EXPECT_FALSE((*next)->skipped);
+    }
+}
+
+TEST(content, frames_out_of_turn_are_errors_while_a_body_is_skipped_too) {
+    for (const frame& wrong : {a_method(ack_payload), a_header(header_payload(1)), a_body("too much of it")}) {
+        content_assembler assembler(3, properties_as::decoded, over_limit::skip);
+        const std::string header = header_payload(10);
+        const auto error = error_after(assembler, {a_method(publish_payload), a_header(header), a_body("abc"), wrong});
+        EXPECT_NE(error.text, "no error");
+        EXPECT_FALSE(assembler.in_content());
+    }
+}
+
 TEST(content, a_method_without_content_is_a_message_at_once) {
     content_assembler assembler;
     const auto done = assembler.feed(a_method(ack_payload));
