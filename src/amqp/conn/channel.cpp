@@ -24,7 +24,12 @@ void channel_handler::on_cancelled(channel& self, std::string_view consumer_tag)
     self.reopen({errc::channel_closed, 0, "the broker cancelled consumer " + std::string(consumer_tag)});
 }
 
-channel::channel(client& owner, channel_handler& handler) : owner_(&owner), handler_(&handler) {}
+void channel_handler::on_too_large(channel& self, const delivery& what, const skipped_body&) {
+    self.discard(what);
+}
+
+channel::channel(client& owner, channel_handler& handler, std::uint64_t serial)
+    : owner_(&owner), handler_(&handler), serial_(serial) {}
 
 channel::~channel() = default;
 
@@ -39,6 +44,7 @@ void channel::begin() {
     if (!number) return retry_later();
     number_ = *number;
     state_ = state::opening;
+    consumers_.clear();
     asio::co_spawn(owner_->home().context(), open_and_set_up(++opening_), asio::detached);
 }
 
@@ -55,7 +61,30 @@ asio::awaitable<void> channel::open_and_set_up(std::uint32_t opening) {
     }
     state_ = state::ready;
     failures_ = 0;
+    owner_->on_set_up(*this);
     handler_->on_ready(*this);
+}
+
+channel::pending_call channel::describe(const method& m) {
+    const method_info& known = info(m);
+    pending_call call{.class_id = known.class_id, .method_id = known.method_id};
+    if (const auto* consume = std::get_if<basic_consume>(&m)) {
+        call.queue = consume->queue;
+        call.no_ack = consume->no_ack;
+        call.from_stream = consume->arguments.find("x-stream-offset") != nullptr;
+    } else if (const auto* declare = std::get_if<queue_declare>(&m)) {
+        call.queue = declare->queue;
+    }
+    return call;
+}
+
+const channel::pending_call* channel::blamed(const error& why) const {
+    // 320 (CONNECTION_FORCED) is an operator's wish.
+    if (calls_.empty() || why.code != errc::connection_closed || why.reply_code < 400) return nullptr;
+    const pending_call& call = calls_.front();
+    // A broker whose queue crashes says 541 (INTERNAL_ERROR) and names no method. A channel that only opens is not it.
+    if (why.class_id == 0) return call.class_id == channel_open::class_id ? nullptr : &call;
+    return call.class_id == why.class_id && call.method_id == why.method_id ? &call : nullptr;
 }
 
 asio::awaitable<result<method>> channel::request(method m, std::chrono::milliseconds within) {
@@ -65,19 +94,19 @@ asio::awaitable<result<method>> channel::request(method m, std::chrono::millisec
         co_return std::unexpected(error{errc::channel_closed, 0, "the channel is not open"});
     if (const auto sent = link->send(number_, m); !sent) co_return std::unexpected(sent.error());
 
-    const steady_time deadline = owner_->home().time().now() + within;
+    pending_call call = describe(m);
+    call.deadline = owner_->home().time().now() + within;
     if (!deadline_timer_.active()) deadline_timer_.start(owner_->home().wheel(), within);
     auto& context = owner_->home().context();
     auto reply = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<method>)>(
         [&](auto handler) {
             // Posted, so that the awaiting coroutine never runs inside the connection's reading.
-            calls_.push_back({[&context, handler = std::move(handler)](result<method> answer) mutable {
-                                  asio::post(context,
-                                             [handler = std::move(handler), answer = std::move(answer)]() mutable {
-                                                 std::move(handler)(std::move(answer));
-                                             });
-                              },
-                              deadline});
+            call.done = [&context, handler = std::move(handler)](result<method> answer) mutable {
+                asio::post(context, [handler = std::move(handler), answer = std::move(answer)]() mutable {
+                    std::move(handler)(std::move(answer));
+                });
+            };
+            calls_.push_back(std::move(call));
         },
         asio::use_awaitable);
     co_return reply;
@@ -108,11 +137,21 @@ void channel::nack(delivery_id id, bool requeue) {
     (void)link->send(number_, refusal);
 }
 
+void channel::discard(const delivery& what) {
+    const auto by = std::find_if(consumers_.begin(), consumers_.end(),
+                                 [&](const consumer_kind& c) { return c.tag == what.consumer_tag; });
+    if (by != consumers_.end() && by->no_ack) return;
+    // A stream takes no basic.nack: RabbitMQ closes the connection for it (540).
+    if (by != consumers_.end() && by->from_stream) return ack(what.id);
+    nack(what.id, false);
+}
+
 void channel::on_method(method&& received) {
     const auto keep = shared_from_this();
     if (const auto* closing = std::get_if<channel_close>(&received)) {
         number_ = 0;
-        lose({errc::channel_closed, closing->reply_code, closing->reply_text});
+        lose({errc::channel_closed, closing->reply_code, closing->reply_text, closing->failing_class_id,
+              closing->failing_method_id});
         return retry_later();
     }
     if (const auto* ack = std::get_if<basic_ack>(&received)) {
@@ -134,20 +173,28 @@ void channel::on_method(method&& received) {
     auto call = std::move(calls_.front());
     calls_.pop_front();
     if (calls_.empty()) deadline_timer_.cancel();
+    if (const auto* began = std::get_if<basic_consume_ok>(&received))
+        consumers_.push_back({std::string(began->consumer_tag), call.no_ack, call.from_stream});
+    if (const auto* ended = std::get_if<basic_cancel_ok>(&received))
+        std::erase_if(consumers_, [&](const consumer_kind& c) { return c.tag == ended->consumer_tag; });
     call.done(std::move(received));
 }
 
 void channel::on_content(message& received) {
     const auto keep = shared_from_this();
     if (const auto* deliver = std::get_if<basic_deliver>(&received.method)) {
-        handler_->on_delivery(*this, {.id = {opening_, deliver->delivery_tag},
-                                      .redelivered = deliver->redelivered,
-                                      .consumer_tag = deliver->consumer_tag,
-                                      .exchange = deliver->exchange,
-                                      .routing_key = deliver->routing_key,
-                                      .properties = received.properties,
-                                      .body = received.body});
+        const delivery what{.id = {opening_, deliver->delivery_tag},
+                            .redelivered = deliver->redelivered,
+                            .consumer_tag = deliver->consumer_tag,
+                            .exchange = deliver->exchange,
+                            .routing_key = deliver->routing_key,
+                            .properties = received.properties,
+                            .body = received.body};
+        if (received.skipped) return handler_->on_too_large(*this, what, *received.skipped);
+        handler_->on_delivery(*this, what);
     } else if (const auto* returned = std::get_if<basic_return>(&received.method)) {
+        if (received.skipped)
+            return handler_->on_too_large_return(*this, *returned, received.properties, *received.skipped);
         handler_->on_return(*this, *returned, received.properties, received.body);
     }
 }
@@ -156,6 +203,7 @@ void channel::on_connection_lost(const error& why) {
     const auto keep = shared_from_this();
     number_ = 0;
     failures_ = 0;  // the client paces what follows
+    if (const pending_call* const call = blamed(why); call && owner_) owner_->suspect(*this, call->queue);
     lose(why);
 }
 
@@ -175,6 +223,11 @@ void channel::reopen(const error& why) {
 void channel::lose(const error& why) {
     if (state_ != state::opening && state_ != state::ready) return;
     state_ = state::waiting;
+    last_loss_ = why;
+    if (owner_) {
+        lost_at_ = owner_->home().time().now();
+        owner_->on_lost(*this);
+    }
     ++opening_;  // voids delivery ids and ends a set_up() that is under way
     deadline_timer_.cancel();
     for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(why));
@@ -207,6 +260,7 @@ void channel::close() {
     retry_timer_.cancel();
     deadline_timer_.cancel();
     for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(error{errc::stopped, 0, "closed"}));
+    if (owner_) owner_->on_gone(*this);
     owner_ = nullptr;
 }
 

@@ -10,8 +10,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -51,12 +53,17 @@ public:
     // ids of before are void: the broker delivers those messages again.
     virtual void on_lost(channel&, const error&) {}
     virtual void on_delivery(channel&, const delivery&) {}
+    // A delivery whose body was over client_options::content_bytes_max and was skipped; `what` has none. The default
+    // settles it: one of a stream is acknowledged, any other is refused (a dead letter where the queue has that). In a
+    // stream its place has passed nevertheless; body.check is what content_check_of() gives to those who read it.
+    virtual void on_too_large(channel& self, const delivery& what, const skipped_body& body);
     // The broker ended a consumer (its queue was deleted, its node went). The default sets the channel up again.
     virtual void on_cancelled(channel& self, std::string_view consumer_tag);
     // A mandatory message that no queue took; comes before its confirm.
     virtual void on_return(channel&, const basic_return&, const basic_properties&, std::string_view body) {
         (void)body;
     }
+    virtual void on_too_large_return(channel&, const basic_return&, const basic_properties&, const skipped_body&) {}
     virtual void on_confirm(channel&, std::uint64_t tag, bool multiple, bool positive) {
         (void)tag, (void)multiple, (void)positive;
     }
@@ -74,6 +81,11 @@ public:
     bool ready() const noexcept { return state_ == state::ready; }
     // How often the channel has been opened.
     std::uint32_t opening() const noexcept { return opening_; }
+    // What ended the last opening, and when.
+    const std::optional<error>& last_loss() const noexcept { return last_loss_; }
+    steady_time lost_at() const noexcept { return lost_at_; }
+    // Null once the channel is closed.
+    client* owner() const noexcept { return owner_; }
 
     // Calls a synchronous method and awaits its response. Calls are answered in order. A late answer reopens the
     // channel: its successors could no longer be told apart. Calling while the channel is not open is an error.
@@ -92,6 +104,8 @@ public:
     // Ignored when the delivery came through an earlier opening.
     void ack(delivery_id id, bool multiple = false);
     void nack(delivery_id id, bool requeue);
+    // What can be done with a delivery that nobody wants; see channel_handler::on_too_large().
+    void discard(const delivery& what);
 
     // Gives this opening up and begins the next one at once, on another channel number.
     void reopen(const error& why);
@@ -105,11 +119,22 @@ private:
     struct pending_call {
         completion done;
         steady_time deadline;
+        std::uint16_t class_id = 0, method_id = 0;
+        std::string queue;         // that is to be declared or consumed
+        bool no_ack = false;       // of a consumer that is to begin
+        bool from_stream = false;  // the same
+    };
+    struct consumer_kind {
+        std::string tag;
+        bool no_ack = false, from_stream = false;
     };
 
-    channel(client& owner, channel_handler& handler);
+    channel(client& owner, channel_handler& handler, std::uint64_t serial);
 
     asio::awaitable<result<method>> request(method m, std::chrono::milliseconds within);
+    static pending_call describe(const method& m);
+    // The call that a broker may have meant when it closed the connection with this error; null if there is none.
+    const pending_call* blamed(const error& why) const;
     void begin();
     asio::awaitable<void> open_and_set_up(std::uint32_t opening);
     void lose(const error& why);
@@ -124,11 +149,15 @@ private:
 
     client* owner_;
     channel_handler* handler_;
+    const std::uint64_t serial_;  // of the client's channels
     state state_ = state::waiting;
     std::uint16_t number_ = 0;
     std::uint32_t opening_ = 0;
     unsigned failures_ = 0;  // in a row
     std::deque<pending_call> calls_;
+    std::vector<consumer_kind> consumers_;  // of this opening
+    std::optional<error> last_loss_;
+    steady_time lost_at_{};
     net::wheel_timer retry_timer_{this, [](channel& self) { self.begin(); }};
     net::wheel_timer deadline_timer_{this, [](channel& self) { self.check_deadlines(); }};
 };

@@ -11,6 +11,13 @@
 #include <boost/asio/use_awaitable.hpp>
 
 namespace foz::amqp {
+namespace {
+
+// Channels that nothing is held against are set up before one is tried that is suspected, if that takes no longer.
+constexpr std::chrono::milliseconds others_first{2'000};
+constexpr std::chrono::milliseconds look_again{50};
+
+}  // namespace
 
 client::client(net::shard& home, client_options options, client_events* events)
     : home_(home), options_(std::move(options)), events_(events) {
@@ -29,7 +36,7 @@ void client::start() {
 
 std::shared_ptr<channel> client::open_channel(channel_handler& handler) {
     std::erase_if(channels_, [](const auto& weak) { return weak.expired(); });
-    std::shared_ptr<channel> made(new channel(*this, handler));
+    std::shared_ptr<channel> made(new channel(*this, handler, next_serial_++));
     channels_.push_back(made);
     if (connected_) made->begin();
     return made;
@@ -48,6 +55,7 @@ connection_options client::handshake_options(const url& to) const {
     options.name = options_.connection_name;
     options.heartbeat = to.heartbeat ? *to.heartbeat : options_.heartbeat;
     options.handshake_timeout = options_.connect_timeout;
+    options.content_bytes_max = options_.content_bytes_max;
     return options;
 }
 
@@ -76,20 +84,37 @@ asio::awaitable<void> client::connect_once() {
 
 void client::on_open(connection&) {
     connected_ = true;
-    failures_ = 0;
+    opened_at_ = home_.time().now();
     ++counters_.connects;
     if (events_) events_->on_connected(where_);
     const auto channels = channels_;  // beginning may open further channels
     for (const auto& weak : channels)
-        if (const auto channel = weak.lock()) channel->begin();
+        if (const auto channel = weak.lock(); channel && !quarantine_.holds(channel->serial_)) channel->begin();
+    try_suspects();
 }
 
 void client::on_closed(connection&, const error& why) {
     const bool was_open = std::exchange(connected_, false);
+    const steady_time now = home_.time().now();
     blocked_ = false;
     connection_.reset();
+    trial_timer_.cancel();
+    auto sick = quarantine_.connection_ended(now, static_cast<double>(home_.random().below(1'001)) / 1'000);
+    // Who was closed when it heard of the loss does not come back: the connection's own pauses are what grows then.
+    std::erase_if(sick, [this](const quarantine::verdict& one) {
+        if (find(one.channel)) return false;
+        quarantine_.acquit(one.channel);
+        return true;
+    });
     if (stopping_) return;
     if (was_open) ++counters_.disconnects;
+    // What a sick channel did says nothing about the connection; its own pauses are what grows.
+    if (was_open && (now - opened_at_ >= options_.good_after || !sick.empty())) failures_ = 0;
+    if (!sick.empty()) ++counters_.sick;
+    for (const auto& one : sick) {
+        sick_[one.channel] = one.what;
+        if (events_) events_->on_channel_sick(one.what, why, one.retry_in);
+    }
     retry(was_open ? why : error{why.code, why.reply_code, where_ + ": " + why.text});
 }
 
@@ -101,6 +126,62 @@ void client::retry(const error& why) {
     ++failures_;
     retry_timer_.start(home_.wheel(), pause);
     if (events_) events_->on_disconnected(why, pause);
+}
+
+// --- Channels that the broker closes the connection for.
+
+std::shared_ptr<channel> client::find(std::uint64_t serial) const {
+    for (const auto& weak : channels_)
+        if (auto known = weak.lock(); known && known->serial_ == serial && known->owner()) return known;
+    return nullptr;
+}
+
+bool client::others_are_opening() const {
+    for (const auto& weak : channels_)
+        if (const auto one = weak.lock(); one && one->state_ == channel::state::opening) return true;
+    return false;
+}
+
+// One at a time, and not while others have calls outstanding that might be blamed for what it does.
+void client::try_suspects() {
+    if (!connected_ || quarantine_.empty()) return;
+    const steady_time now = home_.time().now();
+    if (others_are_opening() && now - opened_at_ < others_first) return trial_timer_.start(home_.wheel(), look_again);
+    if (const auto chosen = quarantine_.begin_trial(now)) {
+        if (const auto tried = find(*chosen)) return tried->begin();
+        quarantine_.acquit(*chosen);  // gone
+    }
+    const auto next = quarantine_.next_trial_at();
+    if (!next) return;
+    trial_timer_.start(home_.wheel(), std::max(look_again, std::chrono::ceil<std::chrono::milliseconds>(*next - now)));
+}
+
+void client::suspect(const channel& who, std::string queue) {
+    quarantine_.accuse(who.serial_, std::move(queue));
+}
+
+void client::on_set_up(const channel& who) {
+    if (!quarantine_.empty()) acquit(who);
+}
+
+// A channel that fails for itself does no harm to the others: it is opened again in its own time.
+void client::on_lost(const channel& who) {
+    if (quarantine_.on_trial(who.serial_) && connection_ && connection_->open()) acquit(who);
+}
+
+void client::on_gone(const channel& who) {
+    if (!quarantine_.empty()) acquit(who);
+}
+
+void client::acquit(const channel& who) {
+    quarantine_.acquit(who.serial_);
+    const auto told = sick_.find(who.serial_);
+    if (told != sick_.end()) {
+        const std::string queue = std::move(told->second);
+        sick_.erase(told);
+        if (events_) events_->on_channel_recovered(queue);
+    }
+    if (connected_ && !trial_timer_.active()) trial_timer_.start(home_.wheel(), look_again);
 }
 
 bool client::next_url(const error& why, steady_time unless_confirmed_since) {

@@ -4,11 +4,13 @@
 #include "amqp/codec/url.hpp"
 #include "amqp/conn/connection.hpp"
 #include "amqp/conn/error.hpp"
+#include "amqp/conn/quarantine.hpp"
 #include "net/connect.hpp"
 #include "net/shard.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +28,10 @@ struct client_options {
     net::tls_client_options tls;  // for amqps:// URLs
     std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);  // TCP, TLS and AMQP handshake, each
     std::chrono::milliseconds heartbeat = std::chrono::seconds(10);       // proposed; the broker may lower it; 0: none
+    // A larger body is skipped (channel_handler::on_too_large()); no more than this of one is held for each channel.
+    std::size_t content_bytes_max = 16 * 1024 * 1024;
+    // A connection that was lost earlier than this was never good: the pauses before the next one go on growing.
+    std::chrono::milliseconds good_after = std::chrono::seconds(5);
     // The n-th retry waits a random time up to reconnect_min × 2ⁿ, at most reconnect_max.
     std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(200);
     std::chrono::milliseconds reconnect_max = std::chrono::seconds(5);
@@ -37,6 +43,7 @@ struct client_counters {
     std::uint64_t disconnects = 0;  // connections that were open and were lost
     std::uint64_t blocked = 0;      // times that the broker blocked us
     std::uint64_t moved_on = 0;     // connections that were given up for the next URL
+    std::uint64_t sick = 0;         // connections that the broker closed because of one channel
 };
 
 // Told about the connection as a whole. Called on the client's shard; may not destroy the client.
@@ -45,6 +52,12 @@ public:
     virtual void on_connected(const std::string& where) { (void)where; }
     // A failed attempt or a lost connection; the next attempt follows after retry_in.
     virtual void on_disconnected(const error& why, std::chrono::milliseconds retry_in) { (void)why, (void)retry_in; }
+    // The broker closes the connection whenever this queue is declared or consumed. Its channel is tried again after
+    // retry_in, the others go on; and it works again.
+    virtual void on_channel_sick(const std::string& queue, const error& why, std::chrono::milliseconds retry_in) {
+        (void)queue, (void)why, (void)retry_in;
+    }
+    virtual void on_channel_recovered(const std::string& queue) { (void)queue; }
     // RabbitMQ's connection.blocked: the broker takes no publishes (memory or disk alarm).
     virtual void on_blocked(bool blocked, const std::string& reason) { (void)blocked, (void)reason; }
 
@@ -93,6 +106,17 @@ private:
     void on_closed(connection&, const error& why) override;
     void on_blocked(connection&, bool blocked, const std::string& reason) override;
 
+    // From channels.
+    void suspect(const channel& who, std::string queue);
+    void on_set_up(const channel& who);
+    void on_lost(const channel& who);
+    void on_gone(const channel& who);
+    void acquit(const channel& who);
+
+    std::shared_ptr<channel> find(std::uint64_t serial) const;
+    bool others_are_opening() const;
+    void try_suspects();
+
     connection* current() noexcept { return connected_ ? connection_.get() : nullptr; }
 
     net::shard& home_;
@@ -100,16 +124,21 @@ private:
     client_events* const events_;
     std::shared_ptr<connection> connection_;
     std::vector<std::weak_ptr<channel>> channels_;
+    std::uint64_t next_serial_ = 1;  // of a channel
+    quarantine quarantine_;
+    std::map<std::uint64_t, std::string> sick_;  // what on_channel_sick() was told, by channel
     client_counters counters_;
     std::string where_;  // the URL of the last attempt, without its password
     std::size_t next_url_ = 0;
     unsigned failures_ = 0;       // in a row
     steady_time last_confirm_{};  // on any channel
+    steady_time opened_at_{};
     bool connected_ = false;
     bool blocked_ = false;
     bool stopping_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     net::wheel_timer retry_timer_{this, [](client& self) { self.connect(); }};
+    net::wheel_timer trial_timer_{this, [](client& self) { self.try_suspects(); }};
 };
 
 }  // namespace foz::amqp

@@ -78,7 +78,7 @@ std::optional<std::uint16_t> connection::attach(channel_port& port) {
     // Numbers are taken in turn, so that one that was just closed rests as long as possible.
     for (std::uint32_t tries = 0; tries < channel_max_; ++tries) {
         last_number_ = last_number_ >= channel_max_ ? 1 : static_cast<std::uint16_t>(last_number_ + 1);
-        const bool free = slots_.try_emplace(last_number_, &port, options_.message_bytes_max).second;
+        const bool free = slots_.try_emplace(last_number_, &port, options_.content_bytes_max).second;
         if (!free) continue;
         return last_number_;
     }
@@ -155,7 +155,7 @@ void connection::on_connection_method(method& received) {
     if (const auto* closing = std::get_if<connection_close>(&received)) {
         (void)flush(encode_method(scratch_, 0, connection_close_ok{}));
         return end({state_ == state::open ? errc::connection_closed : errc::connect_failed, closing->reply_code,
-                    closing->reply_text});
+                    closing->reply_text, closing->failing_class_id, closing->failing_method_id});
     }
     if (std::holds_alternative<connection_close_ok>(received) && state_ == state::closing)
         return end({errc::stopped, 0, "closed"});

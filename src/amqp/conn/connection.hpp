@@ -30,7 +30,8 @@ struct connection_options {
     // Proposed; the broker's are taken when they are lower. RabbitMQ 4.1 refuses a frame_max below 8,192.
     std::uint32_t frame_max = 131'072;
     std::uint16_t channel_max = 2'047;
-    std::size_t message_bytes_max = 16 * 1024 * 1024;
+    // A larger body is skipped octet for octet: it costs its message, not the channel.
+    std::size_t content_bytes_max = 16 * 1024 * 1024;
 };
 
 class connection;
@@ -88,7 +89,8 @@ public:
 private:
     enum class state { starting, tuning, opening, open, closing, closed };
     struct slot {
-        slot(channel_port* user, std::size_t message_bytes_max) : port(user), assembler(message_bytes_max) {}
+        slot(channel_port* user, std::size_t content_bytes_max)
+            : port(user), assembler(content_bytes_max, properties_as::decoded, over_limit::skip) {}
 
         channel_port* port;  // null: waits for channel.close-ok
         content_assembler assembler;

@@ -21,6 +21,9 @@ struct error {
     errc code = errc::protocol;
     std::uint16_t reply_code = 0;  // AMQP 0-9-1 §1.1's reply code when the broker sent one, else 0
     std::string text;              // one line for people
+    // The method that the broker blames when it closes a connection or a channel; 0 when it names none.
+    std::uint16_t class_id = 0;
+    std::uint16_t method_id = 0;
 
     // Trying again with the same arguments and permissions can't help: 402 (INVALID_PATH), 403 (ACCESS_REFUSED), 406
     // (PRECONDITION_FAILED), 530 (NOT_ALLOWED). Not 404 and 405: RabbitMQ says NOT_FOUND of a stream whose node is

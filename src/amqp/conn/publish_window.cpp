@@ -92,9 +92,10 @@ const publish_window::key_state* publish_window::find(std::string_view key) cons
     return at == key_index_.end() ? nullptr : &keys_[at->second];
 }
 
-std::size_t publish_window::high_mark() const noexcept {
+std::size_t publish_window::high_mark(const key_state& of) const noexcept {
     const std::size_t share = limits_.waiting_high_mark / std::max<std::size_t>(waiting_keys_, 1);
-    return std::min(limits_.key_high_mark, std::max(share, key_mark_min));
+    const std::size_t own = of.ordered ? limits_.ordered_high_mark : limits_.key_high_mark;
+    return std::min(own, std::max(share, key_mark_min));
 }
 
 std::size_t publish_window::octets_high_mark() const noexcept {
@@ -113,8 +114,9 @@ void publish_window::enqueue(std::uint32_t slot, std::uint32_t key) {
     of.last = slot;
     if (of.waiting++ == 0) ++waiting_keys_;
     of.waiting_octets += e.octets;
+    of.ordered = e.ordered;
     ++waiting_;
-    if (of.waiting >= high_mark() || of.waiting_octets >= octets_high_mark()) of.full = true;
+    if (of.waiting >= high_mark(of) || of.waiting_octets >= octets_high_mark()) of.full = true;
     take_turn(key);
 }
 
@@ -127,7 +129,7 @@ void publish_window::dequeue(std::uint32_t slot) {
     of.waiting_octets -= e.octets;
     --waiting_;
     if (--of.waiting == 0) --waiting_keys_;
-    if (of.full && of.waiting <= high_mark() / 2 && of.waiting_octets <= octets_high_mark() / 2) {
+    if (of.full && of.waiting <= high_mark(of) / 2 && of.waiting_octets <= octets_high_mark() / 2) {
         of.full = false;
         room_.push_back(of.name);
     }

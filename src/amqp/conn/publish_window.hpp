@@ -51,6 +51,8 @@ struct publisher_options {
     // so that many who flood together wait no longer than one.
     std::size_t key_high_mark = 1'024;
     std::size_t key_octets_high_mark = 1024 * 1024;
+    // Of an ordered key, which a round trip for each message makes slow: what waits is to be sent before its deadline.
+    std::size_t ordered_high_mark = 128;
     std::size_t waiting_high_mark = 8'192;
     std::size_t waiting_octets_high_mark = 16 * 1024 * 1024;
     // Something is in flight and nothing at all was confirmed for so long: the channel is opened anew (one that was
@@ -170,6 +172,7 @@ private:
         std::size_t waiting = 0, waiting_octets = 0;
         std::size_t unsettled = 0;  // ordered messages that were sent
         bool in_turn = false;       // listed in turns_
+        bool ordered = false;
         bool full = false;
     };
     // One tag of the present opening. `slot` is none once the message was settled.
@@ -190,7 +193,7 @@ private:
     bool over_limits(const key_state* of, std::string_view key, std::size_t octets) const noexcept;
     std::uint32_t key_of(std::string name);
     const key_state* find(std::string_view key) const;
-    std::size_t high_mark() const noexcept;
+    std::size_t high_mark(const key_state& of) const noexcept;
     std::size_t octets_high_mark() const noexcept;
     void enqueue(std::uint32_t slot, std::uint32_t key);
     void dequeue(std::uint32_t slot);

@@ -60,6 +60,11 @@ void publisher::on_return(channel&, const basic_return& returned, const basic_pr
     window_.returned(returned, properties, body);
 }
 
+void publisher::on_too_large_return(channel&, const basic_return& returned, const basic_properties& properties,
+                                    const skipped_body& body) {
+    window_.returned(returned, properties, {}, body.size);
+}
+
 void publisher::tick() {
     window_.blocked(client_.blocked(), now());
     window_.tick(now());

@@ -51,6 +51,7 @@ private:
     void on_ready(channel&) override;
     void on_lost(channel&, const error&) override;
     void on_return(channel&, const basic_return&, const basic_properties&, std::string_view body) override;
+    void on_too_large_return(channel&, const basic_return&, const basic_properties&, const skipped_body&) override;
     void on_confirm(channel&, std::uint64_t tag, bool multiple, bool positive) override;
 
     steady_time now() const;

@@ -72,6 +72,17 @@ TEST(publish_window, a_key_is_full_at_its_high_mark_and_told_at_half_of_it) {
     EXPECT_EQ(t.room.size(), 1u) << "told once";
 }
 
+TEST(publish_window, an_ordered_key_is_full_earlier) {
+    table_top t({.key_high_mark = 8, .ordered_high_mark = 4});
+    for (int i = 0; i < 4; ++i) {
+        t.submit("unordered", "x");
+        EXPECT_FALSE(t.window.full("ordered"));
+        t.submit("ordered", "x", true);
+    }
+    EXPECT_TRUE(t.window.full("ordered"));
+    EXPECT_FALSE(t.window.full("unordered"));
+}
+
 TEST(publish_window, a_key_is_full_by_octets_and_by_its_share_of_what_all_may_have_waiting) {
     table_top t({.key_octets_high_mark = 10'000, .waiting_high_mark = 100});
     t.submit("large", std::string(9'000, 'x'));
