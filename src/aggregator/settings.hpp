@@ -3,11 +3,13 @@
 
 #include "aggregator/session/session_settings.hpp"
 #include "amqp/codec/url.hpp"
+#include "contract/topology_keeper.hpp"
 #include "net/tls.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +24,7 @@ struct settings : session_settings {
     std::vector<amqp::url> consume_urls;
     std::vector<amqp::url> publish_urls;
     net::tls_client_options broker_tls;
+    std::shared_ptr<contract::topology_keeper> topology;  // of the channels; whoever makes the feed makes it
 
     std::string web_folder;      // files served at /; empty: none
     std::string primus_js_file;  // served at /primus/primus.js; empty: not found

@@ -100,6 +100,10 @@ void asker::on_delivery(amqp::channel&, const amqp::delivery& d) {
     settle(*properties.correlation_id, refused ? std::nullopt : std::optional<std::string>(d.body));
 }
 
+void asker::on_too_large(amqp::channel&, const amqp::delivery& d, const amqp::skipped_body&) {
+    if (d.properties.correlation_id) settle(*d.properties.correlation_id, std::nullopt);
+}
+
 void asker::settle(const std::string& correlation_id, std::optional<std::string> answer) {
     const std::lock_guard lock(mutex_);
     const auto at = waiters_.find(correlation_id);

@@ -122,6 +122,15 @@ void stream_follower::on_delivery(amqp::channel&, const amqp::delivery& d) {
     act(&d);
 }
 
+void stream_follower::on_too_large(amqp::channel&, const amqp::delivery& d, const amqp::skipped_body& body) {
+    const auto offset = offset_of(d);
+    if (!offset) return hand_in(d.id, std::nullopt);
+    around_.owner.notice(channel_.out_queue() + ": an entry of " + std::to_string(body.size) +
+                         " octets is too large and was skipped, message id " + d.properties.message_id.value_or("-"));
+    cursor_.delivered({.at = {.offset = *offset, .check = body.check}, .too_large = true}, home_.time().now(), events_);
+    act(&d);
+}
+
 void stream_follower::act(const amqp::delivery* d) {
     using kind = contract::cursor_event::kind;
     bool again = false;

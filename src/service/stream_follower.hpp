@@ -56,6 +56,7 @@ private:
     void on_ready(amqp::channel& self) override;
     void on_lost(amqp::channel& self, const amqp::error& why) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& d) override;
+    void on_too_large(amqp::channel& self, const amqp::delivery& d, const amqp::skipped_body& body) override;
 
     // Does what the cursor says; `d` is null when it was time that passed.
     void act(const amqp::delivery* d);

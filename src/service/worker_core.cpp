@@ -1,7 +1,6 @@
 #include "service/worker_core.hpp"
 
 #include "contract/names.hpp"
-#include "contract/topology.hpp"
 #include "service/request_state.hpp"
 
 #include <algorithm>
@@ -71,6 +70,7 @@ amqp::basic_cancel cancel(std::string_view tag) {
 
 worker_core::worker_core(worker_options options)
     : options_(std::move(options)),
+      topology_(contract::make_topology(options_.channels)),
       store_(options_.dedupe ? options_.dedupe : std::shared_ptr<dedupe_store>(make_memory_store())),
       consume_(home_, client_options(options_, "consume"), this),
       publish_(home_, client_options(options_, "publish")),
@@ -158,7 +158,7 @@ void worker_core::stop() {
 
 boost::asio::awaitable<amqp::result<void>> worker_core::prepare(amqp::channel& on) {
     if (!options_.declare) co_return amqp::result<void>{};
-    auto declared = co_await contract::declare(on, contract::make_topology(options_.channels));
+    auto declared = co_await topology_.ensure(on);
     co_return declared;
 }
 
@@ -201,6 +201,14 @@ void worker_core::consumer::on_delivery(amqp::channel&, const amqp::delivery& d)
     owner.take(*this, d);
 }
 
+// Its caller is told as of any dead letter.
+void worker_core::consumer::on_too_large(amqp::channel& self, const amqp::delivery& d, const amqp::skipped_body& body) {
+    owner.notice(channel.in_queue() + ": a message of " + std::to_string(body.size) +
+                 " octets is too large and was refused, message id " + d.properties.message_id.value_or("-"));
+    ++owner.counters_.refused;
+    self.discard(d);
+}
+
 void worker_core::consumer::on_ready(amqp::channel&) {
     consuming = true;
     const auto& all = owner.consumers_;
@@ -229,6 +237,12 @@ void worker_core::on_connected(const std::string& where) {
 void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!started_ && why.permanent()) return fail_start(why);
     notice("broker: " + why.text + "; trying again");
+}
+
+void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,
+                                  std::chrono::milliseconds retry_in) {
+    notice("the broker closes the connection because of " + queue + " (" + why.text + "); it is tried again in " +
+           std::to_string(retry_in.count()) + " ms");
 }
 
 boost::asio::awaitable<void> worker_core::drain() {

@@ -4,6 +4,7 @@
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
 #include "amqp/conn/publisher.hpp"
+#include "contract/topology_keeper.hpp"
 #include "net/runtime.hpp"
 #include "service/asker.hpp"
 #include "service/request.hpp"
@@ -62,6 +63,7 @@ private:
         void on_ready(amqp::channel& self) override;
         void on_lost(amqp::channel& self, const amqp::error& why) override;
         void on_delivery(amqp::channel&, const amqp::delivery& d) override;
+        void on_too_large(amqp::channel& self, const amqp::delivery& d, const amqp::skipped_body& body) override;
         boost::asio::awaitable<void> consume_fully(std::shared_ptr<amqp::channel> on);
 
         bool ordered() const noexcept { return channel.order == contract::order_kind::client; }
@@ -86,6 +88,7 @@ private:
     boost::asio::awaitable<void> drain();
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
+    void on_channel_sick(const std::string& queue, const amqp::error& why, std::chrono::milliseconds retry_in) override;
     boost::asio::awaitable<amqp::result<void>> prepare(amqp::channel& on) override;
     void on_caught_up() override;
     void on_stream_lost(const amqp::error& why) override;
@@ -111,6 +114,7 @@ private:
     const handler* handler_for(const request& r) const;
 
     const worker_options options_;
+    contract::topology_keeper topology_;
     const std::shared_ptr<dedupe_store> store_;
     net::runtime cores_{1};
     net::shard& home_ = cores_.at(0);

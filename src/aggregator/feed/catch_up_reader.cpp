@@ -148,6 +148,12 @@ void catch_up_reader::on_delivery(amqp::channel&, const amqp::delivery& message)
     read(message, view_of(message, *offset));
 }
 
+void catch_up_reader::on_too_large(amqp::channel&, const amqp::delivery& message, const amqp::skipped_body& body) {
+    const auto offset = stream_offset(message);
+    if (!offset) return pass(message.id);  // not from a stream; the topology forbids it
+    read(message, view_of(message, *offset, body));
+}
+
 void catch_up_reader::read(const amqp::delivery& message, const contract::delivery_view& view) {
     if (ended_ || parked_ || ending_ != ending::none) return;
     cursor_.delivered(view, client_.home().time().now(), events_);

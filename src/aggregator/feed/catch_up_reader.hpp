@@ -46,6 +46,7 @@ private:
     void on_ready(amqp::channel& self) override;
     void on_lost(amqp::channel& self, const amqp::error& why) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
+    void on_too_large(amqp::channel& self, const amqp::delivery& message, const amqp::skipped_body& body) override;
 
     std::uint16_t prefetch() const;
     void read(const amqp::delivery& message, const contract::delivery_view& view);

@@ -2,7 +2,6 @@
 
 #include "base/json.hpp"
 #include "contract/names.hpp"
-#include "contract/topology.hpp"
 
 namespace foz::aggregator {
 namespace {
@@ -52,7 +51,7 @@ dead_notices::~dead_notices() {
 }
 
 boost::asio::awaitable<amqp::result<void>> dead_notices::set_up(amqp::channel& self) {
-    auto declared = co_await contract::declare(self, contract::make_topology(settings_.channels));
+    auto declared = co_await settings_.topology->ensure(self);
     if (!declared) co_return declared;
     auto limited = co_await self.call(qos());
     if (!limited) co_return std::unexpected(limited.error());

@@ -23,6 +23,10 @@ public:
 private:
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& notice) override;
+    // What it says to the caller is in its properties.
+    void on_too_large(amqp::channel& self, const amqp::delivery& notice, const amqp::skipped_body&) override {
+        on_delivery(self, notice);
+    }
 
     const settings& settings_;
     amqp::publisher publisher_;

@@ -3,7 +3,6 @@
 #include "aggregator/feed/decode.hpp"
 #include "aggregator/feed/stream_delivery.hpp"
 #include "contract/names.hpp"
-#include "contract/topology.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -59,14 +58,10 @@ reader::~reader() {
 }
 
 boost::asio::awaitable<amqp::result<void>> reader::prepare(amqp::channel& on, std::uint16_t prefetch) {
-    // Who attaches again finds what was there, or is told that it is not (404).
-    if (!declared_) {
-        auto declared = co_await contract::declare(on, contract::make_topology(settings_.channels));
-        if (!declared) co_return declared;
-    }
+    auto declared = co_await settings_.topology->ensure(on);
+    if (!declared) co_return declared;
     auto limited = co_await on.call(qos(prefetch));
     if (!limited) co_return std::unexpected(limited.error());
-    declared_ = true;
     acknowledge_every_ = std::clamp(prefetch / 4u, 1u, acknowledge_every_max);
     co_return amqp::result<void>{};
 }
@@ -97,7 +92,6 @@ entry_ref reader::make_entry(const amqp::delivery& message, std::optional<std::u
 void reader::on_lost(amqp::channel&, const amqp::error& why) {
     unacknowledged_ = 0;
     acknowledge_timer_.cancel();
-    if (why.code == amqp::errc::channel_closed) declared_ = false;
     if (!std::exchange(reopening_, false)) sink_.on_detached(channel_, why);
 }
 
@@ -127,6 +121,11 @@ boost::asio::awaitable<amqp::result<void>> volatile_reader::set_up(amqp::channel
 
 void volatile_reader::on_ready(amqp::channel&) {
     sink_.on_attached(channel_, queue_);
+}
+
+void volatile_reader::on_too_large(amqp::channel&, const amqp::delivery& message, const amqp::skipped_body&) {
+    done_with(message.id, 1);
+    sink_.on_dropped(channel_, drop_reason::too_large, message.properties.message_id.value_or(""));
 }
 
 void volatile_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {

@@ -60,7 +60,6 @@ private:
     amqp::delivery_id last_;
     std::size_t unacknowledged_ = 0;
     std::size_t acknowledge_every_ = 1;
-    bool declared_ = false;  // the topology, and nothing has been missing since
     bool reopening_ = false;
     net::wheel_timer acknowledge_timer_{this, [](reader& self) { self.acknowledge(); }};
 };
@@ -81,6 +80,7 @@ private:
     void on_ready(amqp::channel& self) override;
     void on_lost(amqp::channel& self, const amqp::error& why) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
+    void on_too_large(amqp::channel& self, const amqp::delivery& message, const amqp::skipped_body& body) override;
 
     std::uint16_t prefetch() const;
     void read(const amqp::delivery& message, const contract::delivery_view& view);
@@ -113,6 +113,7 @@ private:
     boost::asio::awaitable<amqp::result<void>> set_up(amqp::channel& self) override;
     void on_ready(amqp::channel& self) override;
     void on_delivery(amqp::channel& self, const amqp::delivery& message) override;
+    void on_too_large(amqp::channel& self, const amqp::delivery& message, const amqp::skipped_body& body) override;
 
     contract::id_window recent_;
     std::uint64_t handed_on_ = 0;

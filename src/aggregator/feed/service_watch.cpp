@@ -1,7 +1,5 @@
 #include "aggregator/feed/service_watch.hpp"
 
-#include "contract/topology.hpp"
-
 #include <algorithm>
 
 #include <boost/asio/co_spawn.hpp>
@@ -38,7 +36,7 @@ service_watch::~service_watch() {
 // The queues are declared here too: looked at before the readers have made them, they would cost the channel and a
 // while without knowing.
 boost::asio::awaitable<amqp::result<void>> service_watch::set_up(amqp::channel& self) {
-    auto declared = co_await contract::declare(self, contract::make_topology(settings_.channels));
+    auto declared = co_await settings_.topology->ensure(self);
     co_return declared;
 }
 

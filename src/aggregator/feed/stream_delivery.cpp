@@ -23,6 +23,13 @@ contract::delivery_view view_of(const amqp::delivery& message, std::uint64_t off
             .octets = message.body.size()};
 }
 
+contract::delivery_view view_of(const amqp::delivery& message, std::uint64_t offset, const amqp::skipped_body& body) {
+    contract::delivery_view view = view_of(message, offset);
+    view.at.check = body.check;
+    view.too_large = true;
+    return view;
+}
+
 amqp::publication stream_marker(const std::string& stream, const std::string& id, wall_time now) {
     amqp::publication marker;
     marker.routing_key = stream;

@@ -87,6 +87,12 @@ void stream_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
     read(message, view_of(message, *offset));
 }
 
+void stream_reader::on_too_large(amqp::channel&, const amqp::delivery& message, const amqp::skipped_body& body) {
+    const auto offset = stream_offset(message);
+    if (!offset) return done_with(message.id, 1);
+    read(message, view_of(message, *offset, body));
+}
+
 void stream_reader::read(const amqp::delivery& message, const contract::delivery_view& view) {
     if (parked_) return;
     ++counters_.read;

@@ -27,6 +27,11 @@ amqp::client_options consume_options(const settings& all, const std::string& pur
     return {.urls = all.consume_urls, .connection_name = all.name + " " + purpose, .tls = all.broker_tls};
 }
 
+settings with_topology(settings all) {
+    all.topology = std::make_shared<contract::topology_keeper>(contract::make_topology(all.channels));
+    return all;
+}
+
 std::string read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) throw std::runtime_error("can't read " + path);
@@ -47,7 +52,7 @@ struct aggregator::core {
 
 aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& events)
     : cores_(cores),
-      settings_(std::move(all)),
+      settings_(with_topology(std::move(all))),
       events_(events),
       consume_(cores.at(0), consume_options(settings_, "consume"), this),
       streams_(cores.at(0), consume_options(settings_, "streams")),

@@ -1,6 +1,5 @@
 #include "aggregator/shard/gateway.hpp"
 
-#include "contract/topology.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -60,8 +59,7 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older)
            {.time = home.time(), .wheel = home.wheel(), .random = home.random(), .out = *this, .shard = home.index()}) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
         auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_));
-        made->set_recipe(
-            [this](amqp::channel& on) { return contract::declare(on, contract::make_topology(settings_.channels)); });
+        made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
         made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
     }
 }

@@ -33,9 +33,14 @@ settings settings_for_test() {
     return all;
 }
 
+settings with_topology(settings all) {
+    all.topology = std::make_shared<contract::topology_keeper>(contract::make_topology(all.channels));
+    return all;
+}
+
 // One channel's feed on a thread of its own. Everything but the constructor and call() runs there.
 struct feed final : feed_sink {
-    explicit feed(settings how) : all(std::move(how)) {
+    explicit feed(settings how) : all(with_topology(std::move(how))) {
         client.start();
         thread = std::thread([this] { cores.run(); });
     }
