@@ -43,6 +43,7 @@ struct entry_question {
     std::string reply_to;
     std::string correlation_id;
     wall_time expires;
+    std::chrono::milliseconds life{0};  // from when it was asked
 };
 
 // A route's WebSocket text frame is `head`, with the entry's `tail` behind it where there is one.

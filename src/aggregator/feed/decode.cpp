@@ -39,6 +39,9 @@ std::optional<std::uint64_t> end_of_life_ms(const amqp::basic_properties& proper
     return std::min(said_ms + std::min(*life, latest_ms), latest_ms);
 }
 
+// Longer than any queue keeps a message (RabbitMQ's limit of an expiration).
+constexpr std::uint64_t question_life_max_ms = 315'360'000'000;
+
 // From this size on the frames of several routes share the body. Below it one piece is sent faster than two, and the
 // copies are small: measured by channel/bench/frame_bench.cpp, at 128 octets two cost 14 % more, at 1 KiB as much, at
 // 64 KiB 37 % less.
@@ -86,6 +89,7 @@ std::optional<entry_question> read_question(const amqp::basic_properties& proper
         return std::nullopt;
     entry_question asked{.reply_to = *properties.reply_to, .correlation_id = *properties.correlation_id};
     asked.expires = wall_time(std::chrono::milliseconds(*end));
+    asked.life = std::chrono::milliseconds(std::min(*life_ms(properties), question_life_max_ms));
     // The same when it is published again, on every aggregator. Of all that tells two questions apart: a worker may ask
     // several clients under one correlation, and count from 1 again when it was started again.
     const std::string identity = asked.reply_to + '\n' + asked.correlation_id + '\n' + std::to_string(*end) + '\n' +

@@ -86,6 +86,9 @@ entry_ref reader::make_entry(const amqp::delivery& message, std::optional<std::u
                                  .offset = offset});
     if (made.dropped && !history) sink_.on_dropped(channel_, *made.dropped, message.properties.message_id.value_or(""));
     if (made.dropped && !offset && !made.message.answer) return nullptr;
+    // Who asks now gets its time from now on, whatever its clock says.
+    if (auto& question = made.message.question; question && !history)
+        question->expires = std::max(question->expires, client_.home().time().wall_now() + question->life);
     return std::make_shared<const entry>(std::move(made.message));
 }
 
