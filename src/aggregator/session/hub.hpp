@@ -85,7 +85,7 @@ private:
     struct gap_round {
         std::size_t channel;
         frame_ref frame;
-        bool ends_resume;
+        envelope::gap_cause cause;
         std::uint32_t next_slot = 0;
     };
     struct drain_round {

@@ -56,7 +56,7 @@ public:
     // Goes on with what it was resuming, for so many entries. True: there is more to do.
     bool go_on(std::size_t channel, std::size_t& budget);
     void tell_position(std::size_t channel, const frame_ref& frame);
-    void tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume);
+    void tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause);
     // An answer to what this aggregator was not asked.
     void pass_answer(const entry& item);
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error);

@@ -123,6 +123,7 @@ void session::on_page(const reading_id& which, page next_page) {
 }
 
 void session::replay(std::size_t channel, const entry_ref& item) {
+    if (item->too_large) return send_gap(channel, envelope::gap_cause::too_large, item->where);
     if (has_expired(*item, shared_.time.wall_now(), shared_.config.clock_tolerance)) {
         ++shared_.counters.expired;
         return;
@@ -176,11 +177,13 @@ void session::tell_position(std::size_t channel, const frame_ref& frame) {
     shared_.out.send(self_, frame);
 }
 
-void session::tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume) {
+void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause) {
     if (closing_) return;
+    // A session that resumes meets an entry that is too large among the others.
+    if (cause == envelope::gap_cause::too_large && resuming_.contains(channel)) return;
     ++shared_.counters.gaps;
     shared_.out.send(self_, frame);
-    if (ends_resume) end_resume(channel);
+    if (cause == envelope::gap_cause::recreated) end_resume(channel);
 }
 
 void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
