@@ -63,6 +63,11 @@ public:
     // Tells the client to come back elsewhere, and closes after that time.
     void drain(std::chrono::milliseconds after);
     void on_room();
+    // Calls to(channel, resume_cursor::state) for each channel that is being resumed.
+    template <class F>
+    void each_resume(F&& to) const {
+        for (const auto& [channel, state] : resuming_) to(channel, state.cursor.now());
+    }
     // It is sent nothing any more.
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
