@@ -1,6 +1,8 @@
 // Message ids seen lately. No I/O.
 #pragma once
 
+#include "base/planted.hpp"
+
 #include <cstddef>
 #include <deque>
 #include <string>
@@ -19,6 +21,7 @@ public:
 
     // False when it is there already.
     bool insert(std::string_view id) {
+        if (planted(bug::repetition_not_known)) return true;
         const auto [at, fresh] = seen_.emplace(id);
         if (!fresh) return false;
         order_.push_back(&*at);

@@ -1,5 +1,7 @@
 #include "contract/stream_cursor.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <charconv>
@@ -45,7 +47,8 @@ stream_cursor::stream_cursor(stream_cursor_options options)
       pause_(options_.silence_min) {
     assert(!options_.marker_prefix.empty());
     assert(options_.silence_min.count() > 0 && options_.silence_min <= options_.silence_max);
-    if (options_.history_entries == 0 || begin_.what == attach_at::kind::first) return;
+    if (options_.history_entries == 0 || planted(bug::empty_after_restart) || begin_.what == attach_at::kind::first)
+        return;
     if (begin_.what == attach_at::kind::offset) {
         history_end_ = begin_.value;
         begin_ = before(begin_.value, options_.history_entries);
@@ -155,7 +158,7 @@ void stream_cursor::prove(const delivery_view& view, steady_time now, std::vecto
         out.push_back({.what = kind::repeated});
         return believe(now, out);
     }
-    out.push_back({.what = kind::gap, .why = cause::retention});
+    if (!planted(bug::retention_not_told)) out.push_back({.what = kind::gap, .why = cause::retention});
     believe(now, out);
     accept(view, now, out);
 }
@@ -231,6 +234,7 @@ void stream_cursor::tick(steady_time now, std::vector<cursor_event>& out) {
             probe_ = false;
             return ask_again(out);
         case link::proving:
+            if (planted(bug::silence_is_recreation) && last_) return recreate(last_->offset + 1, out);
             probe_ = true;
             return ask_again(out);
         case link::reading:

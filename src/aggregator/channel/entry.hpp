@@ -68,6 +68,7 @@ struct entry {
     shared_octets tail;
     std::optional<entry_answer> answer;
     std::optional<entry_question> question;  // goes with the one direct route
+    bool too_large = false;                  // its content was not read: a session that comes by is told of a gap
 
     std::size_t bytes() const noexcept;  // about what it occupies
     std::size_t frame_bytes(const entry_route& route) const noexcept {

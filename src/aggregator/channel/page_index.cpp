@@ -14,6 +14,7 @@ page_index::page_index(std::span<const entry_ref> entries, std::uint64_t said_be
         const entry& one = *entries[n];
         if (one.timestamp_s != 0) said_before_s = one.timestamp_s;
         said_s_.push_back(said_before_s);
+        if (one.too_large) too_large_.push_back(n);
         if (one.answer) add(answers_[one.answer->to.client.view()], n);
         for (const entry_route& route : one.routes) {
             if (route.how == envelope::via::broadcast) add(broadcasts_, n);

@@ -41,6 +41,7 @@ public:
     template <class Groups>
     void pick(const listener& who, const Groups& groups, std::size_t begin, numbers& out) const {
         const std::size_t first = out.size();
+        append(too_large_, begin, out);  // who it was for is not known: everybody is told
         if (who.broadcast) append(broadcasts_, begin, out);
         if (who.direct) {
             append(by_client_, who.client, begin, out);
@@ -69,6 +70,7 @@ private:
         if (const auto at = from.find(name); at != from.end()) append(at->second, begin, out);
     }
 
+    numbers too_large_;
     numbers broadcasts_;
     index by_group_;
     index by_client_;   // direct messages

@@ -1,5 +1,7 @@
 #include "aggregator/channel/resume_cursor.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -54,7 +56,7 @@ resume_cursor::step resume_cursor::start(const recent_entries& recent) {
             return end(envelope::gap_cause::recreated, *recent.back().where);
         if (known) {
             state_ = state::in_ring;
-            next_offset_ = from_.where.offset + 1;
+            next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
             last_ = from_.where;
         }
         return {.what = action::pause};

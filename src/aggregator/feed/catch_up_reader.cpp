@@ -171,7 +171,7 @@ void catch_up_reader::act(const amqp::delivery* message, std::uint64_t offset) {
                 if (event.history) {
                     pass(message->id);
                 } else {
-                    keep(*message, offset, event.what);
+                    keep(*message, offset, event);
                 }
                 break;
             case what::repeated:
@@ -206,10 +206,10 @@ void catch_up_reader::act(const amqp::delivery* message, std::uint64_t offset) {
     set_timer();
 }
 
-void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, cursor_event::kind what) {
+void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, const cursor_event& what) {
     const auto& config = settings_.channels[channel_];
     entry_ref made;
-    if (what == cursor_event::kind::entry) {
+    if (what.what == cursor_event::kind::entry) {
         made = std::make_shared<const entry>(decode(message, {.channel = channel_,
                                                               .channel_name = config.name,
                                                               .durable = true,
@@ -221,7 +221,8 @@ void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, 
         made = std::make_shared<const entry>(
             entry{.channel = channel_,
                   .where = envelope::position{.offset = offset, .check = cursor_.last()->check},
-                  .timestamp_s = message.properties.timestamp.value_or(0)});
+                  .timestamp_s = message.properties.timestamp.value_or(0),
+                  .too_large = what.why == cursor_event::cause::too_large});
     }
     const std::size_t octets = made->bytes();
     if (average_octets_ == 0) average_octets_ = octets;

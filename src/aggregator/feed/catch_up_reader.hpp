@@ -52,7 +52,7 @@ private:
     void read(const amqp::delivery& message, const contract::delivery_view& view);
     // Does what the cursor says; `message` is null when it was time that passed.
     void act(const amqp::delivery* message, std::uint64_t offset);
-    void keep(const amqp::delivery& message, std::uint64_t offset, contract::cursor_event::kind what);
+    void keep(const amqp::delivery& message, std::uint64_t offset, const contract::cursor_event& what);
     void pass(amqp::delivery_id id);
     bool has_page() const;
     void flush();

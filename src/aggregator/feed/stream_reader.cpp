@@ -153,7 +153,8 @@ void stream_reader::hand_on(const amqp::delivery& message, std::uint64_t offset,
         made = std::make_shared<const entry>(
             entry{.channel = channel_,
                   .where = envelope::position{.offset = offset, .check = cursor_.last()->check},
-                  .timestamp_s = message.properties.timestamp.value_or(0)});
+                  .timestamp_s = message.properties.timestamp.value_or(0),
+                  .too_large = what.why == cursor_event::cause::too_large});
     }
     const bool too_large = what.why == cursor_event::cause::too_large && !what.history;
     if (too_large) sink_.on_dropped(channel_, drop_reason::too_large, message.properties.message_id.value_or(""));

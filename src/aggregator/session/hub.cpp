@@ -197,7 +197,7 @@ bool hub::tell_gaps(std::size_t budget) {
             session* const one = slots_[round.next_slot].who.get();
             if (!one || !shared_.channels[round.channel].heard.contains(one->self())) continue;
             if (budget-- == 0) return true;
-            one->tell_gap(round.channel, round.frame, round.ends_resume);
+            one->tell_gap(round.channel, round.frame, round.cause);
         }
         gaps_.pop_front();
     }

@@ -69,6 +69,12 @@ public:
     // Work over many sessions, a portion of it. True: there is more.
     bool work();
 
+    // Calls to(channel, resume_cursor::state) for everything that is being resumed.
+    template <class F>
+    void each_resume(F&& to) const {
+        for (const slot& one : slots_)
+            if (one.who) one.who->each_resume(to);
+    }
     std::size_t sessions() const noexcept { return open_; }
     std::size_t requests_waiting() const noexcept { return shared_.asked.waiting(); }
     const hub_counters& counters() const noexcept { return shared_.counters; }
@@ -85,7 +91,7 @@ private:
     struct gap_round {
         std::size_t channel;
         frame_ref frame;
-        bool ends_resume;
+        envelope::gap_cause cause;
         std::uint32_t next_slot = 0;
     };
     struct drain_round {

@@ -59,8 +59,7 @@ void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optiona
         on.where.reset();
     }
     const envelope::gap_event told{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where};
-    gaps_.push_back(
-        {.channel = channel, .frame = event_frame(told), .ends_resume = cause == envelope::gap_cause::recreated});
+    gaps_.push_back({.channel = channel, .frame = event_frame(told), .cause = cause});
     shared_.out.want_work();
 }
 

@@ -1,5 +1,7 @@
 #include "aggregator/session/requests.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -55,11 +57,12 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
 
 void requests::begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience) {
     if (!what->id_key.empty()) open_ids_[what->id_key] = what;
+    if (planted(bug::receipt_before_confirm)) confirmed(what);
     if (what->key.empty()) return;
     // The same responder id again, without an id of its own: the one answer goes to who asked last.
     if (const auto before = open_.find(what->key); before != open_.end()) end(std::shared_ptr(before->second->what));
     const auto at = open_.emplace(what->key, std::make_unique<open_request>(*this, what)).first;
-    at->second->timer.start(wheel_, patience);
+    if (!planted(bug::time_out_forgotten)) at->second->timer.start(wheel_, patience);
     if (!what->counted_for.empty()) ++waiting_[what->counted_for];
 }
 
@@ -222,7 +225,8 @@ void requests::for_each_listener(const request& what, const std::function<void(c
 // When the socket has gone, the client's others are told: Primus comes back by itself, primus-responder and whoever
 // knows the message's id still wait, and whoever does not know them ignores it.
 void requests::tell(const waiter& who, const std::string& json) {
-    if (listener_.is_open(who.session)) return listener_.respond(who.session, who.context, json);
+    if (listener_.is_open(who.session) || planted(bug::answer_to_gone_socket))
+        return listener_.respond(who.session, who.context, json);
     if (who.context.request_id.empty() && who.context.id.empty()) return;
     listener_.respond_to_all(who.client, who.context, json);
 }
@@ -260,7 +264,8 @@ void requests::remember(const request& what, std::string json) {
     if (!fresh) return;
     outcome_bytes_ += at->second.size();
     outcome_order_.push_back(what.id_key);
-    while (!outcome_order_.empty() && (outcomes_.size() > outcomes_max_ || outcome_bytes_ > outcome_bytes_max)) {
+    while (!outcome_order_.empty() && (outcomes_.size() > (planted(bug::outcome_forgotten) ? 0 : outcomes_max_) ||
+                                       outcome_bytes_ > outcome_bytes_max)) {
         const auto oldest = outcomes_.find(outcome_order_.front());
         outcome_bytes_ -= oldest->second.size();
         outcomes_.erase(oldest);

@@ -1,5 +1,6 @@
 #include "aggregator/session/session.hpp"
 
+#include "base/planted.hpp"
 #include "contract/names.hpp"
 #include "primus/packet.hpp"
 
@@ -135,7 +136,10 @@ void session::on_response(std::string_view response_id, std::string_view data) {
 
 void session::deliver(std::span<const frame_ref> pieces, const entry& item) {
     if (closing_) return;
-    if (shared_.out.slow(self_)) {
+    const bool slow =
+        (shared_.out.slow(self_) && !planted(bug::queue_without_bound)) ||
+        (planted(bug::judged_within_turn) && shared_.out.queued_bytes(self_) > shared_.config.queue_bytes_max);
+    if (slow) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (item.durable) return close_slow();
         ++shared_.counters.deliveries_dropped;

@@ -56,13 +56,18 @@ public:
     // Goes on with what it was resuming, for so many entries. True: there is more to do.
     bool go_on(std::size_t channel, std::size_t& budget);
     void tell_position(std::size_t channel, const frame_ref& frame);
-    void tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume);
+    void tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause);
     // An answer to what this aggregator was not asked.
     void pass_answer(const entry& item);
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error);
     // Tells the client to come back elsewhere, and closes after that time.
     void drain(std::chrono::milliseconds after);
     void on_room();
+    // Calls to(channel, resume_cursor::state) for each channel that is being resumed.
+    template <class F>
+    void each_resume(F&& to) const {
+        for (const auto& [channel, state] : resuming_) to(channel, state.cursor.now());
+    }
     // It is sent nothing any more.
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.

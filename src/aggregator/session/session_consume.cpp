@@ -1,6 +1,7 @@
 // What a socket hears: consume and leave.
 #include "aggregator/session/session.hpp"
 #include "base/json.hpp"
+#include "base/planted.hpp"
 #include "contract/names.hpp"
 
 #include <algorithm>
@@ -215,7 +216,7 @@ void session::hear(std::size_t channel, const interest& wanted) {
     on.heard.add(self_, wanted);
     if (const auto behind = resuming_.find(channel); behind != resuming_.end()) read_interest(behind->second);
     if (!first) return;
-    if (durable(channel)) on.positions.track(self_, on.entries);
+    if (durable(channel) && !planted(bug::position_never_told)) on.positions.track(self_, on.entries);
     tell_presence(channel, true);
 }
 

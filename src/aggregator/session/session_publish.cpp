@@ -1,5 +1,6 @@
 // Clients → services: the part of a session that publishes.
 #include "aggregator/session/session.hpp"
+#include "base/planted.hpp"
 #include "contract/names.hpp"
 #include "contract/receivers.hpp"
 
@@ -107,7 +108,7 @@ void session::pause_while_crowded(std::size_t channel) {
 }
 
 void session::on_room() {
-    if (!reading_paused_ || closing_) return;
+    if (!reading_paused_ || closing_ || planted(bug::room_not_noticed)) return;
     for (std::size_t i = 0; i < shared_.channels.size(); ++i)
         if (shared_.out.crowded(i, client())) return;
     reading_paused_ = false;

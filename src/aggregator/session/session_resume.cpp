@@ -1,5 +1,6 @@
 // Going on where a client left: the part of a session that does what its resume_cursor says.
 #include "aggregator/session/session.hpp"
+#include "base/planted.hpp"
 #include "contract/names.hpp"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ void session::resume(std::size_t channel, const envelope::resume_from& from) {
     end_resume(channel);
     auto& state = resuming_.try_emplace(channel, *this, channel, ++tickets_, from, shared_.config.resume_entries_max)
                       .first->second;
-    shared_.channels[channel].heard.pause(self_, true);
+    if (!planted(bug::live_while_resuming)) shared_.channels[channel].heard.pause(self_, true);
     read_interest(state);
     state.queued = queued;  // in the place of the one before: who asks a thousand times has one turn
     go_on_soon(state);
@@ -123,6 +124,7 @@ void session::on_page(const reading_id& which, page next_page) {
 }
 
 void session::replay(std::size_t channel, const entry_ref& item) {
+    if (item->too_large) return send_gap(channel, envelope::gap_cause::too_large, item->where);
     if (has_expired(*item, shared_.time.wall_now(), shared_.config.clock_tolerance)) {
         ++shared_.counters.expired;
         return;
@@ -176,11 +178,13 @@ void session::tell_position(std::size_t channel, const frame_ref& frame) {
     shared_.out.send(self_, frame);
 }
 
-void session::tell_gap(std::size_t channel, const frame_ref& frame, bool ends_resume) {
+void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause) {
     if (closing_) return;
+    // A session that resumes meets an entry that is too large among the others.
+    if (cause == envelope::gap_cause::too_large && resuming_.contains(channel)) return;
     ++shared_.counters.gaps;
     shared_.out.send(self_, frame);
-    if (ends_resume) end_resume(channel);
+    if (cause == envelope::gap_cause::recreated) end_resume(channel);
 }
 
 void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {

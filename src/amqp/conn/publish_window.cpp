@@ -1,5 +1,7 @@
 #include "amqp/conn/publish_window.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -139,7 +141,7 @@ void publish_window::dequeue(std::uint32_t slot) {
 void publish_window::take_turn(std::uint32_t key) {
     key_state& of = keys_[key];
     if (of.in_turn || of.first == none) return;
-    if (entries_[of.first].ordered && of.unsettled > 0) return;
+    if (entries_[of.first].ordered && of.unsettled > 0 && !planted(bug::order_ignored)) return;
     of.in_turn = true;
     turns_.push_back(key);
 }
@@ -279,7 +281,8 @@ void publish_window::blocked(bool is, steady_time now) {
 void publish_window::confirmed(std::uint64_t tag, bool multiple, bool positive, steady_time now) {
     if (tag < first_tag_ || tag >= first_tag_ + flight_.size()) return;  // known already, or never sent
     const std::size_t last = static_cast<std::size_t>(tag - first_tag_);
-    for (std::size_t i = multiple ? 0 : last; i <= last; ++i) answered(flight_[i], positive, now);
+    for (std::size_t i = multiple && !planted(bug::confirmed_sent_again) ? 0 : last; i <= last; ++i)
+        answered(flight_[i], positive, now);
     fit_window(tag, now);
     pop_answered();
     retry_refused(now);

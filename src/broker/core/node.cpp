@@ -70,7 +70,7 @@ void node::set_alarm(queue& whose, std::int64_t at_ms) {
     const auto known = alarm_of_.find(&whose);
     if (known != alarm_of_.end()) {
         if (known->second == at_ms) return;
-        alarms_.erase({known->second, &whose});
+        alarms_.erase({known->second, whose.identity().number, &whose});
         if (at_ms == 0) {
             alarm_of_.erase(known);
             return;
@@ -80,18 +80,18 @@ void node::set_alarm(queue& whose, std::int64_t at_ms) {
         if (at_ms == 0) return;
         alarm_of_.emplace(&whose, at_ms);
     }
-    const auto placed = alarms_.emplace(at_ms, &whose).first;
+    const auto placed = alarms_.emplace(at_ms, whose.identity().number, &whose).first;
     if (placed == alarms_.begin() && nearer_) nearer_();
 }
 
 std::int64_t node::next_due() const noexcept {
-    return alarms_.empty() ? 0 : alarms_.begin()->first;
+    return alarms_.empty() ? 0 : std::get<0>(*alarms_.begin());
 }
 
 void node::run_due() {
     const std::int64_t now = now_ms();
-    while (!alarms_.empty() && alarms_.begin()->first <= now) {
-        queue* const due = alarms_.begin()->second;
+    while (!alarms_.empty() && std::get<0>(*alarms_.begin()) <= now) {
+        queue* const due = std::get<2>(*alarms_.begin());
         set_alarm(*due, 0);
         due->on_alarm();
     }

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -66,7 +67,8 @@ private:
     queue_number last_number_ = 0;
     queue_number numbers_end_ = 0;  // the storage knows that numbers before this one may be in use
     std::map<std::string, std::unique_ptr<vhost>, std::less<>> vhosts_;
-    std::set<std::pair<std::int64_t, queue*>> alarms_;
+    // Those of one time by the queues' numbers, never by addresses: a run can be repeated.
+    std::set<std::tuple<std::int64_t, queue_number, queue*>> alarms_;
     std::unordered_map<queue*, std::int64_t> alarm_of_;
     std::multimap<commit_number, std::weak_ptr<queue>> awaiting_;
     std::vector<std::weak_ptr<queue>> unused_;

@@ -176,7 +176,8 @@ void stream::wake(consumer& who) {
 
 void stream::deliver() {
     if (gone()) return;
-    for (auto& [who, state] : readers_) pump(*who, state);
+    // Not by `readers_`: its order is that of addresses, and would be another one in each run.
+    for (consumer* const who : consumers_) pump(*who, readers_.at(who));
 }
 
 void stream::on_alarm() {

@@ -66,15 +66,16 @@ void channel::release() {
     flush_confirms();
     unconfirmed_.clear();
     transaction_.reset();
-    // First all consumers leave, so that nothing comes back to us.
-    auto leaving = std::move(subscriptions_);
-    subscriptions_.clear();
-    by_number_.clear();
-    for (const auto& [tag, one] : leaving) one->from->cancel(*one);
+    // What we have goes back before our consumers leave: when one was the single active consumer, its successor takes at
+    // once, and would take what comes behind it. Nothing comes back to us, since we are released.
     std::vector<std::shared_ptr<queue>> touched;
     for (unacked_entry& one : unacked_) settle(one, outcome::give_back, touched);
     unacked_.clear();
     unacked_count_ = 0;
+    auto leaving = std::move(subscriptions_);
+    subscriptions_.clear();
+    by_number_.clear();
+    for (const auto& [tag, one] : leaving) one->from->cancel(*one);
     deliver_again(touched);
 }
 

@@ -253,6 +253,24 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     EXPECT_THAT(f.heard(b), ElementsAre("3")) << "the ring was kept";
 }
 
+// It was away when the entry came: the gap stands where the entry does.
+TEST(hub, a_session_that_resumes_over_an_entry_that_was_too_large_is_told) {
+    hub_fixture f;
+    for (std::uint64_t i = 1; i <= 4; ++i) {
+        auto skipped = std::make_shared<entry>();
+        skipped->where = place_of(i);
+        skipped->too_large = true;
+        f.all.remember(i == 3 ? entry_ref(skipped) : numbered(i));
+    }
+    const member a = f.come("a");
+    f.all.on_text(a, from_position(1));
+    // Told of another one meanwhile, it meets that one, too, when it comes to it.
+    f.all.gap(0, envelope::gap_cause::too_large, place_of(5));
+    f.work();
+    EXPECT_THAT(f.heard(a), ElementsAre("2", "4"));
+    EXPECT_EQ(f.count(a, R"("cause":"too_large")"), 1u);
+}
+
 TEST(hub, own_name_is_nothing_that_others_could_join) {
     hub_fixture f;
     const member a = f.come("anon-a", {0}), b = f.come("anon-b");

@@ -283,9 +283,33 @@ TEST(connection, nothing_is_lost_on_a_channel_that_goes) {
         } else {
             c.send(1, amqp::channel_close{});
             const auto said = c.read();
-            EXPECT_THAT(bodies(said), testing::UnorderedElementsAre("0", "1", "2", "3"));
+            EXPECT_THAT(bodies(said), ElementsAre("0", "1", "2", "3"));
             for (const received& one : said) EXPECT_TRUE(!one.as<amqp::basic_deliver>() || one.number == 2);
         }
+    }
+}
+
+// A service that dies with work in hand: whoever takes over goes on with that work, not with what comes behind it.
+TEST(connection, the_next_single_active_consumer_begins_with_what_comes_back) {
+    for (const bool quorum : {true, false}) {
+        front_rig r;
+        client setup(r);
+        setup.open();
+        const amqp::table kind = quorum ? amqp::table{{"x-queue-type", "quorum"}, {"x-single-active-consumer", true}}
+                                        : amqp::table{{"x-single-active-consumer", true}};
+        setup.declare("q", kind, quorum);
+        client first(r);
+        first.open();
+        first.prefetch(2);
+        first.consume("q");
+        client second(r);
+        second.open();
+        second.prefetch(10);
+        second.consume("q");
+        for (int i = 0; i < 5; ++i) setup.publish(1, "q", std::to_string(i));
+        EXPECT_THAT(bodies(first.read()), ElementsAre("0", "1"));
+        first.send(0, amqp::connection_close{});
+        EXPECT_THAT(bodies(second.read()), ElementsAre("0", "1", "2", "3", "4"));
     }
 }
 

@@ -1,0 +1,185 @@
+// What must hold, and whether it does. Sees everything that clients, services and the broker see; changes nothing.
+#pragma once
+
+#include "aggregator/channel/interest.hpp"
+#include "broker/broker_process.hpp"
+#include "clients/heard.hpp"
+#include "core/environment.hpp"
+#include "envelope/position.hpp"
+#include "oracle/findings.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace foz::sim {
+
+class client;
+struct publish_wish;
+
+// An entry of a stream, as the broker has it.
+struct stream_entry {
+    unsigned generation = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t check = 0;
+    steady_time at;
+    std::string id;
+    std::string topic;
+    bool broadcast = false;
+    std::vector<std::string> groups;
+    std::vector<std::string> receivers;
+    bool addressed = false;  // otherwise it is an answer, or a marker
+    bool too_large = false;
+    bool expires = false;
+    std::optional<std::size_t> first;  // says again what that entry has said
+};
+
+class oracle final : public broker_watcher {
+public:
+    oracle(environment& around, findings& found);
+
+    findings& found() noexcept { return found_; }
+    std::int64_t next_number() { return ++numbers_; }
+
+    // From the broker.
+    void on_confirmed(const std::string& message_id) override { confirmed_.insert(message_id); }
+    void on_dead(const broker::message_ref& what) override;
+    void on_published(const amqp::publication& what, const process& by) override;
+    void on_entry(const std::string& stream, unsigned generation, std::uint64_t offset,
+                  const broker::message_ref& what) override;
+
+    // From services: a handler has run and its effects are stored.
+    void handled(std::int64_t number, std::size_t channel, const std::string& client);
+    // It may not be handled, and nobody is to blame.
+    void excuse(std::int64_t number);
+
+    // Somebody stands still: what is told may arrive a minute later, or never.
+    void disturb() { disturbed_ = around_.time.now(); }
+
+    // From clients.
+    void session_begins(client& who);
+    void session_ends(client& who);
+    // `fresh`: it does not say where to go on. `id`: of the frame; empty: it is in the handshake.
+    void asks_to_hear(client& who, std::size_t channel, const aggregator::interest& what, bool fresh,
+                      const std::string& id);
+    void leaves(client& who, std::size_t channel);
+    bool hears(const client& who, std::size_t channel) const;
+    // Any frame at all.
+    void hears_something(client& who) { listeners_[who_index(who)].heard_at = around_.time.now(); }
+    // `to_page`: the page hears it, too.
+    void gets_message(client& who, const heard& frame, bool to_page);
+    void gets_consuming(client& who, const heard& frame);
+    void gets_position(client& who, const heard& frame);
+    void gets_gap(client& who, const heard& frame);
+    void submits(client& who, const publish_wish& what, const std::string& id);
+    void gets_receipt(client& who, std::int64_t number);
+    void gets_answer(client& who, std::int64_t number, const heard& frame);
+    void fails(client& who, std::int64_t number, const heard& frame);
+    void must_try_again(client& who, std::int64_t number);
+    std::int64_t number_of(const client& who, const std::string& id) const;
+
+    // Whether all that was promised has come true, by now; the first thing that has not.
+    std::optional<finding> unfinished(const std::vector<client*>& all);
+
+    // For the minimum that a run has to bring about.
+    std::uint64_t answers() const noexcept { return answers_; }
+    std::uint64_t receipts() const noexcept { return receipts_; }
+    std::uint64_t messages() const noexcept { return messages_; }
+    std::uint64_t entries() const noexcept;
+    std::map<std::string, std::uint64_t> gaps;    // told, by cause
+    std::map<std::string, std::uint64_t> errors;  // told, by code
+
+private:
+    struct place {
+        unsigned generation = 0;
+        std::uint64_t offset = 0;
+        friend auto operator<=>(const place&, const place&) = default;
+    };
+    // What a client hears on a channel.
+    struct listening {
+        aggregator::interest wanted;
+        aggregator::interest asked;  // with what it has asked for and has no answer about yet
+        bool is_asked = false;
+        std::string asked_id;
+        bool active = false;
+        bool resumes = false;      // what is asked says where to go on
+        bool may_go_back = false;  // it has said where to go on while it was hearing
+        std::optional<place> at;   // everything up to here has been heard, or is excused
+        std::optional<place> resumed_from;
+        bool live = false;           // as far as it has been told: nothing is being resumed
+        bool was_live = false;       // when its last session ended
+        bool gap_open = false;       // a gap was told: what comes next may leave something out
+        std::uint64_t sequence = 0;  // volatile: the last one
+    };
+    struct listener {
+        std::vector<listening> channels;
+        std::unordered_map<std::string, std::size_t> page_ids;  // what its page has heard: the entry
+        steady_time heard_at{};                                 // anything
+        steady_time left_at{};                                  // the same, of the session before
+    };
+    struct inbound {
+        unsigned client = 0;
+        std::string identity;
+        std::size_t channel = 0;
+        std::string id;
+        bool answer = false;
+        bool plugin = false;
+        std::uint32_t session = 0;
+        bool receipt = false, answered = false, failed = false, excused = false, retried = false;
+        unsigned handled = 0;
+        std::optional<steady_time> answer_in_stream;
+    };
+    struct stream_state {
+        std::vector<stream_entry> entries;
+        std::vector<std::size_t> generations;  // where each begins
+        std::unordered_map<std::string, std::size_t> first_by_id;
+        std::uint64_t first_kept = 0;  // retention has removed what is before
+    };
+
+    // oracle_hearing.cpp
+    listening* listening_of(const client& who, const std::string& channel, std::size_t& index);
+    std::optional<place> resolve(std::size_t channel, const std::string& position, std::size_t* index = nullptr) const;
+    std::size_t index_of(std::size_t channel, const place& at) const;
+    bool wants(const client& who, const aggregator::interest& what, const stream_entry& entry) const;
+    bool must_hear(const client& who, std::size_t channel, const listening& state, const stream_entry& entry,
+                   std::size_t index) const;
+    // Everything between the two that it wants has been left out. `inclusive`: `to`, too.
+    void check_hole(client& who, std::size_t channel, listening& state, const place& to, bool inclusive);
+    void check_gap(client& who, std::size_t channel, const listening& state, const heard& frame);
+    void check_position_was_told(client& who, std::size_t channel, const listening& state);
+    void check_repetition(client& who, std::size_t channel, std::size_t index, const heard& frame, bool to_page);
+    std::optional<finding> still_to_hear(client& who, std::size_t channel);
+    void refuse_consume(client& who, const heard& frame);
+    void refresh_bounds(std::size_t channel);
+
+    static unsigned who_index(const client& who);
+    bool durable(std::size_t channel) const {
+        return around_.with.channels[channel].delivery == contract::delivery_kind::durable;
+    }
+    // {"n":…}
+    void answer_appears(std::string_view body);
+    std::optional<finding> still_to_answer(const client& who) const;
+    std::optional<finding> still_to_handle() const;
+
+    environment& around_;
+    findings& found_;
+    std::vector<listener> listeners_;
+    std::vector<stream_state> streams_;                              // by channel
+    std::unordered_map<std::string, std::uint64_t> volatile_order_;  // by message id
+    std::uint64_t volatile_count_ = 0;
+    std::unordered_set<std::string> confirmed_;
+    std::map<std::int64_t, inbound> inbound_;
+    std::unordered_map<std::string, std::int64_t> numbers_by_id_;               // "<identity>/<id>"
+    std::map<std::pair<std::string, std::size_t>, std::int64_t> last_handled_;  // by client and channel
+    std::set<std::pair<std::string, std::size_t>> disordered_;                  // clients that were told to try again
+    std::map<std::string, std::set<unsigned>> sharing_;                         // who goes by that name
+    std::optional<steady_time> disturbed_;
+    std::int64_t numbers_ = 0;
+    std::uint64_t answers_ = 0, receipts_ = 0, messages_ = 0;
+};
+
+}  // namespace foz::sim
