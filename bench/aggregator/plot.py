@@ -33,10 +33,12 @@ class Panel:
         return self.top + ROW * index + ROW / 2
 
     def legend(self, entries):
-        at = LEFT
+        at, y = LEFT, self.top - 36
         for colour, title in entries:
-            self.out += [f'<circle cx="{at + 5}" cy="{self.top - 32}" r="5" fill="{colour}"/>',
-                         f'<text x="{at + 14}" y="{self.top - 28}">{escape(title)}</text>']
+            if at > LEFT and at + 20 + 6.3 * len(title) > WIDTH - RIGHT:
+                at, y = LEFT, y + 17
+            self.out += [f'<circle cx="{at + 5:.0f}" cy="{y}" r="5" fill="{colour}"/>',
+                         f'<text x="{at + 14:.0f}" y="{y + 4}">{escape(title)}</text>']
             at += 30 + 6.3 * len(title)
 
     def tick(self, value, said, strong=False):

@@ -29,15 +29,19 @@ def cell(row, series, of):
     return said + marks(row, series) + (f", {failed} of {len(runs)} failed" if failed else "")
 
 
+def times(number):
+    return f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"
+
+
 def ratio_cell(row, pair, of):
     """median (min–max) [95 % interval]"""
     found = figures.ratio(values(row, pair[0], of), values(row, pair[1], of))
     if not found:
         return NA
-    said = f"{found['median']:.2f}"
+    said = times(found["median"])
     if found["rounds"] > 1:
-        said += f" ({found['min']:.2f}–{found['max']:.2f})"
-    return said + (f" [{found['low']:.2f}, {found['high']:.2f}]" if "low" in found else "")
+        said += f" ({times(found['min'])}–{times(found['max'])})"
+    return said + (f" [{times(found['low'])}, {times(found['high'])}]" if "low" in found else "")
 
 
 def line(cells):

@@ -36,8 +36,9 @@ def run(context):
 def make_certificate(context):
     """One PEM file with key and certificate, for localhost."""
     path = context.new_folder() + ".pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                    "2", "-subj", "/CN=localhost", "-keyout", path, "-out", path + ".crt"], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", path, "-out", path + ".crt"],
+                   check=True, capture_output=True)
     with open(path, "a") as both, open(path + ".crt") as certificate:
         both.write(certificate.read())
     return path
@@ -56,7 +57,8 @@ def one_server(context, held, kept, series, name, certificate):
         left, seconds = returned(context, server, before, taken[0])
         held.add(series, {"value": (taken[0] - before) / clients, "clients": clients, "before_kb": before,
                           "with_kb": taken[0]})
-        kept.add(series, {"value": max(0, left - before) / clients, "clients": clients, "after_kb": left, "after_seconds": seconds})
+        kept.add(series, {"value": max(0, left - before) / clients, "clients": clients, "after_kb": left,
+                          "after_seconds": seconds})
 
 
 def come_and_go(context, server, shares, keys, meanwhile):
