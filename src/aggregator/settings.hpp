@@ -39,6 +39,9 @@ struct settings {
     std::chrono::milliseconds request_timeout = std::chrono::seconds(30);  // of a request that names none
     std::chrono::milliseconds publish_timeout = std::chrono::seconds(10);  // a publish waits so long for its confirm
 
+    std::size_t connections_max = 100'000;  // of the whole process; further clients are told 503
+    std::uint64_t descriptors_max = 0;      // of these a client may have those below; 0: all
+
     std::size_t message_bytes_max = 256 * 1024;         // of a client's frame
     std::size_t queue_bytes_max = 1024 * 1024;          // waiting for one socket; then it is slow
     std::size_t requests_per_session_max = 1'000;       // waiting for an answer

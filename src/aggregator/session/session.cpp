@@ -141,7 +141,7 @@ void session::on_response(std::string_view id, std::string_view data) {
 
 void session::deliver(const frame_ref& frame, const entry& message) {
     if (closing_ || (!resuming_.empty() && resuming_.contains(message.channel))) return;
-    if (socket_->slow({.queued_bytes_max = hub_.config().queue_bytes_max})) {
+    if (is_slow()) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (message.durable) return close_slow();
         ++hub_.counters().deliveries_dropped;
@@ -152,6 +152,15 @@ void session::deliver(const frame_ref& frame, const entry& message) {
     if (message.question)
         hub_.asked_of_clients().ask(message.channel, *message.question, serial_, hub_.home().time().wall_now());
     socket_->send(frame);
+}
+
+bool session::is_slow() {
+    return socket_->slow({.queued_bytes_max = hub_.config().queue_bytes_max});
+}
+
+// Nothing may follow that would have it judged.
+void session::on_still_blocked() {
+    if (!closing_ && is_slow()) close_slow();
 }
 
 void session::close_slow() {
@@ -211,7 +220,7 @@ void session::send_error(const client_error& error, const reply_context& context
 void session::respond(const reply_context& context, std::string_view json) {
     if (closing_) return;
     // Who asks and does not read the answers is slow, too.
-    if (socket_->slow({.queued_bytes_max = hub_.config().queue_bytes_max})) return close_slow();
+    if (is_slow()) return close_slow();
     if (context.request_id.empty()) return socket_->send_text(json);
     std::string framed;
     primus::append_response(framed, context.request_id, json);

@@ -76,10 +76,12 @@ private:
     void on_closed(ws::close_code code, std::string_view reason, bool clean) override;
     void on_violation(ws::close_code) override;
     void on_drained() override;
+    void on_still_blocked() override;
 
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
     void on_ping_interval();
+    bool is_slow();
     void close_slow();
     void send_error(const client_error& error, const reply_context& context);
     void send_control(const std::string& json) { socket_->send_text(json); }

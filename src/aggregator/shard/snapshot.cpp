@@ -11,6 +11,9 @@ shard_snapshot::shard_snapshot(hub& sockets, const ws::server& server)
       connections(server.connections()),
       sessions(sockets.sessions()),
       requests(sockets.asked().waiting()),
+      loop(sockets.home().probe()),
+      mailbox_octets(sockets.home().mailbox_octets()),
+      queued_octets(sockets.home().queued_bytes()),
       publish(sockets.link()) {
     for (std::size_t i = 0; i < sockets.config().channels.size(); ++i)
         publishers.push_back({sockets.publisher(i).counters(), sockets.publisher(i).pending()});
