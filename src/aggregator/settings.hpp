@@ -34,6 +34,8 @@ struct settings : session_settings {
     // Origins of pages that may connect besides those of the same host; "*": all.
     std::vector<std::string> origins{"*"};
 
+    std::size_t connections_max = 100'000;      // of the whole process; further clients are told 503
+    std::uint64_t descriptors_max = 0;          // of these a client may have those below; 0: all
     std::size_t deduplication_window = 10'000;  // message ids remembered for each channel
     std::uint16_t stream_prefetch = 1'000;
     // Read from a durable channel and not yet dispatched by every shard: more, and its reader stops until they have.

@@ -3,6 +3,7 @@
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "cli/embedded_options.hpp"
+#include "net/descriptors.hpp"
 #include "net/runtime.hpp"
 #include "ops/admin/admin.hpp"
 #include "ops/admin/broker_source.hpp"
@@ -74,7 +75,9 @@ int run_broker(const configured& from) {
     ops::configuration_reader reader;
     const ops::configuration all = from.read(reader);
     require_good(reader);
-    ops::set_up_log(all.log_format, all.log_level);
+    const ops::log_session log(all.log_format, all.log_level);
+    if (const auto limits = net::raise_descriptor_limit(); limits.now > limits.before)
+        spdlog::info("descriptors: {}, raised from {}", limits.now, limits.before);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(1);
     broker_process process(cores, embedded_options(all), all.admin_listen);

@@ -1,9 +1,9 @@
 #include "cli/embedded_options.hpp"
 
+#include "ops/log.hpp"
+
 #include <optional>
 #include <string>
-
-#include <spdlog/spdlog.h>
 
 namespace foz::cli {
 
@@ -32,7 +32,7 @@ broker::embedded_options embedded_options(const ops::configuration& all) {
             .definitions_file = wish.definitions,
             .limits = {.disk_free_bytes = wish.disk_free_bytes, .memory_bytes = wish.memory_bytes},
             .version = FOZ_VERSION,
-            .notice = [](const std::string& text) { spdlog::warn("broker: {}", text); }};
+            .notice = [](const std::string& text) { ops::notice("broker: " + text); }};
 }
 
 }  // namespace foz::cli

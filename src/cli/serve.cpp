@@ -5,6 +5,7 @@
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "cli/embedded_options.hpp"
+#include "net/descriptors.hpp"
 #include "net/runtime.hpp"
 #include "ops/admin/admin.hpp"
 #include "ops/admin/aggregator_source.hpp"
@@ -12,10 +13,12 @@
 #include "ops/broker/topology_text.hpp"
 #include "ops/log.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -67,7 +70,7 @@ private:
         failure_ = why;
         cores_.stop();
     }
-    void on_notice(const std::string& text) override { spdlog::warn("{}", text); }
+    void on_notice(const std::string& text) override { ops::notice(text); }
 
     std::string url() const {
         const bool v6 = address_.find(':') != std::string::npos;
@@ -137,11 +140,22 @@ std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtim
     return made;
 }
 
+// Each client is a descriptor: as many as the system lets us have, but for a reserve.
+void set_descriptor_limit(ops::configuration& all) {
+    const net::descriptor_limits limits = net::raise_descriptor_limit();
+    const unsigned shards = all.threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : all.threads;
+    all.server.descriptors_max = net::descriptors_for_clients(limits.now, shards);
+    const std::string raised = limits.now > limits.before ? ", raised from " + std::to_string(limits.before) : "";
+    spdlog::info("descriptors: {}{}; for clients: {}", limits.now, raised,
+                 std::min<std::uint64_t>(all.server.descriptors_max, all.server.connections_max));
+}
+
 int serve(const configured& from) {
     ops::configuration_reader reader;
     ops::configuration all = from.read(reader);
     require_good(reader);
-    ops::set_up_log(all.log_format, all.log_level);
+    const ops::log_session log(all.log_format, all.log_level);
+    set_descriptor_limit(all);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     if (const std::string in_vain = reader.embedded_in_vain(all); !in_vain.empty()) spdlog::warn("{}", in_vain);
     net::runtime cores(all.threads);

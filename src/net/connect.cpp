@@ -5,8 +5,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <openssl/x509v3.h>
 
 namespace foz::net {
 namespace {
@@ -37,6 +37,19 @@ std::optional<tcp::endpoint> literal_address(const connect_options& options) {
     error_code error;
     const auto address = asio::ip::make_address(options.host, error);
     return error ? std::nullopt : std::optional(tcp::endpoint(address, options.port));
+}
+
+// Whom we want to talk to, and with `verify` whose certificate it has to be.
+void expect_name(SSL* tls, const std::string& name, bool verify) {
+    error_code not_an_address;
+    asio::ip::make_address(name, not_an_address);
+    if (not_an_address) {
+        SSL_set_tlsext_host_name(tls, name.c_str());  // RFC 6066 §3: no addresses
+        if (verify) SSL_set1_host(tls, name.c_str());
+    } else if (verify) {
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), name.c_str());
+    }
+    SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
 
 }  // namespace
@@ -74,12 +87,12 @@ asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(sha
         co_return stream::plain(home, std::move(socket), options.stream);
     }
 
-    asio::ssl::stream<tcp::socket> secure(std::move(socket), *context);
-    limit.socket = &secure.next_layer();
-    const std::string name = options.tls->server_name.empty() ? options.host : options.tls->server_name;
-    SSL_set_tlsext_host_name(secure.native_handle(), name.c_str());
-    if (options.tls->verify) secure.set_verify_callback(asio::ssl::host_name_verification(name));
-    auto [handshake_error] = co_await secure.async_handshake(asio::ssl::stream_base::client, as_values);
+    tls_socket secure(std::move(socket), *context);
+    limit.socket = &secure.socket;
+    if (secure.tls)
+        expect_name(secure.tls.get(), options.tls->server_name.empty() ? options.host : options.tls->server_name,
+                    options.tls->verify);
+    const error_code handshake_error = co_await shake_hands(secure);
     if (handshake_error || limit.expired) co_return failed("TLS handshake", handshake_error);
     limit.timer.cancel();
     co_return stream::tls(home, std::move(secure), options.stream);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <malloc.h>
 #include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -11,8 +12,13 @@ namespace foz::net {
 namespace {
 
 constexpr std::size_t read_buffer_bytes = 128 * 1024;
+constexpr std::size_t write_buffer_bytes = 16 * 1024;
 // After a stall, timers wait until all that was ready has been read, but no longer than this.
 constexpr std::chrono::milliseconds timers_held_max{2'000};
+// Memory is trimmed after so many connections have gone and none has for a while; at the latest after the maximum.
+constexpr std::size_t trim_after_gone = 1'000;
+constexpr std::chrono::milliseconds trim_calm{2'000};
+constexpr std::chrono::milliseconds trim_interval_max{30'000};
 // Between two looks at the clock while sockets are written to.
 constexpr std::size_t writes_between_looks = 8;
 
@@ -29,7 +35,8 @@ shard::shard(unsigned index, const clock& time, random_source& random, const tur
       work_(asio::make_work_guard(context_)),
       wheel_(time),
       tick_timer_(context_),
-      read_buffer_(read_buffer_bytes) {
+      read_buffer_(read_buffer_bytes),
+      write_buffer_(write_buffer_bytes) {
     tick();
 }
 
@@ -177,7 +184,7 @@ bool shard::has_work() const noexcept {
 
 void shard::run() {
     running_ = true;
-    awake_since_ = ticked_at_ = time_.now();
+    awake_since_ = ticked_at_ = trimmed_at_ = time_.now();
     while (!stopped_.load(std::memory_order_relaxed)) {
         if (!has_work()) {
             if (context_.run_one() == 0) break;
@@ -242,12 +249,24 @@ void shard::run_timers() {
             timers_held_until_ = now + timers_held_max;
         }
         tick();
+        trim_memory(now);
     }
     // What the sockets hold comes first.
     timers_overdue_ = true;
     if (now < timers_held_until_ && !idle_) return;
     timers_held_until_ = {};
     timers_overdue_ = !wheel_.advance(now, limits_.timers_max);
+}
+
+// glibc keeps what was freed. After many connections have gone, and the others have come to rest, it is asked to give
+// it back; among connections that come and go all the time, now and then.
+void shard::trim_memory(steady_time now) {
+    if (gone_ != std::exchange(gone_seen_, gone_)) calm_since_ = now;
+    if (gone_ < trim_after_gone) return;
+    if (now - calm_since_ < trim_calm && now - trimmed_at_ < trim_interval_max) return;
+    gone_ = gone_seen_ = 0;
+    trimmed_at_ = now;
+    ::malloc_trim(0);
 }
 
 void shard::tick() {

@@ -97,6 +97,9 @@ public:
     void remove_queued(std::size_t octets) noexcept { queued_bytes_ -= octets; }
     std::size_t queued_bytes() const noexcept { return queued_bytes_; }
 
+    // A connection has ended. When very many have, their memory is given back to the system.
+    void count_gone() noexcept { ++gone_; }
+
     // Since when the loop has been running without a stall. What was not heard before counts for nobody's silence.
     steady_time awake_since() const noexcept { return awake_since_; }
 
@@ -112,6 +115,8 @@ public:
     // Scratch memory for reading from sockets, shared by all connections of the shard: an idle connection needs no
     // buffer of its own. Its content is valid until the next read.
     std::span<char> read_buffer() noexcept { return read_buffer_; }
+    // The same for a write: 16 KB whose content is valid until the next one.
+    std::span<char> write_buffer() noexcept { return write_buffer_; }
 
     // Runs the loop on the calling thread until stop().
     void run();
@@ -140,6 +145,7 @@ private:
     void run_timers();
     void end_turn();
     void tick();
+    void trim_memory(steady_time now);
     bool has_work() const noexcept;
 
     const unsigned index_;
@@ -173,10 +179,16 @@ private:
     steady_time awake_since_{};
     steady_time timers_held_until_{};
 
+    std::size_t gone_ = 0;  // connections, since the memory was trimmed
+    std::size_t gone_seen_ = 0;
+    steady_time calm_since_{};
+    steady_time trimmed_at_{};
+
     std::deque<step> portions_;
     steady_time portion_end_{};
 
     std::vector<char> read_buffer_;
+    std::vector<char> write_buffer_;
     std::atomic<bool> stopped_ = false;
 
     std::atomic<std::size_t> mail_octets_ = 0;

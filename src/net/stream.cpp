@@ -9,6 +9,11 @@
 #include <boost/asio/buffer.hpp>
 
 namespace foz::net {
+namespace {
+
+constexpr std::size_t write_bytes_max = 1024 * 1024;  // to one socket before the others have their turn
+
+}  // namespace
 
 detached_stream::detached_stream(int descriptor, SSL* tls, tcp::endpoint remote)
     : descriptor_(descriptor), tls_(tls), remote_(std::move(remote)) {}
@@ -18,7 +23,8 @@ detached_stream::detached_stream(detached_stream&& other) noexcept
       descriptor_(std::exchange(other.descriptor_, -1)),
       tls_(std::exchange(other.tls_, nullptr)),
       remote_(other.remote_),
-      unsent_(std::move(other.unsent_)) {}
+      unsent_(std::move(other.unsent_)),
+      slot_(std::move(other.slot_)) {}
 
 detached_stream::~detached_stream() {
     if (tls_) ::SSL_free(tls_);
@@ -31,8 +37,9 @@ std::shared_ptr<stream> stream::attach(shard& home, detached_stream from, stream
     socket.assign(from.remote_.protocol(), from.descriptor_, error);
     if (error) return nullptr;
     from.descriptor_ = -1;
-    const auto made = from.tls_ ? tls(home, {std::move(socket), std::exchange(from.tls_, nullptr)}, options)
+    const auto made = from.tls_ ? tls(home, tls_socket(std::move(socket), std::exchange(from.tls_, nullptr)), options)
                                 : plain(home, std::move(socket), options);
+    made->keep(std::move(from.slot_));
     made->write(from.unsent_);
     return made;
 }
@@ -44,6 +51,7 @@ std::optional<detached_stream> stream::detach() {
     seal_tail();
     std::size_t skip = front_offset_;
     for (std::size_t i = 0; i < queue_.size(); ++i) taken->unsent_ += queue_[i].octets().substr(std::exchange(skip, 0));
+    taken->slot_ = std::move(slot_);
     handler_ = nullptr;
     shut();
     return taken;
@@ -115,15 +123,20 @@ void stream::flush_now() {
 // Everything that the socket takes. Calls nobody.
 error_code stream::flush() {
     std::array<asio::const_buffer, 64> buffers;  // Asio gathers at most 64 into one sendmsg()
-    bool took_something = false;
+    std::size_t taken = 0;
     while (state_ != state::closed && has_queued()) {
+        if (taken >= write_bytes_max) {  // the others have their turn
+            blocked_ = false;
+            come_back_at_turn_end();
+            return {};
+        }
         const std::size_t used = gather(buffers);
         error_code error;
         const std::size_t size = write_some(std::span(buffers).first(used), error);
         if (size > 0) take_off(size);
-        took_something |= size > 0;
+        taken += size;
         if (error == asio::error::would_block) {
-            block(took_something);
+            block(taken > 0);
             return {};
         }
         if (error) return error;
@@ -153,7 +166,16 @@ bool stream::slow(const slow_limits& limits) {
     if (untried_bytes() > 0) flush_now();
     if (!blocked_ || tried_bytes_ <= limits.queued_bytes_max) return false;
     if (tried_bytes_ > limits.hard_bytes_max || home_.queued_bytes() > limits.shard_bytes_max) return true;
-    return home_.time().now() - std::max(progress_at_, home_.awake_since()) >= limits.patience;
+    const auto idle = home_.time().now() - std::max(progress_at_, home_.awake_since());
+    if (idle >= limits.patience) return true;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limits.patience - idle);
+    if (!patience_timer_.active()) patience_timer_.start(home_.wheel(), left);
+    return false;
+}
+
+void stream::on_patience_over() {
+    if (state_ != state::open) return abort();
+    if (blocked_ && handler_) handler_->on_still_blocked();
 }
 
 bool stream::silent_for(std::chrono::milliseconds span) const {
@@ -216,7 +238,7 @@ void stream::fail(error_code why) {
     const bool tell = state_ == state::open;
     if (why == asio::error::eof && has_queued()) {
         peer_done_ = true;
-        if (tell) closing_timer_.start(home_.wheel(), std::chrono::seconds(5));
+        if (tell) patience_timer_.start(home_.wheel(), std::chrono::seconds(5));
         state_ = state::closing;
     } else {
         shut();
@@ -245,7 +267,7 @@ void stream::close(std::chrono::milliseconds within) {
     const bool reading = handler_ && !paused_;
     handler_ = nullptr;
     state_ = state::closing;
-    closing_timer_.start(home_.wheel(), within);
+    patience_timer_.start(home_.wheel(), within);
     if (!reading) start_reading();
     if (!has_queued()) output_done();
 }
@@ -257,9 +279,11 @@ void stream::abort() {
 
 void stream::shut() {
     if (std::exchange(state_, state::closed) == state::closed) return;
-    closing_timer_.cancel();
+    patience_timer_.cancel();
     forget_queue();
     close_socket();
+    slot_.release();
+    home_.count_gone();
 }
 
 void stream::forget_queue() {

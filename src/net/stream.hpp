@@ -4,6 +4,8 @@
 #include "base/frame.hpp"
 #include "base/ring.hpp"
 #include "net/shard.hpp"
+#include "net/slots.hpp"
+#include "net/tls_socket.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,14 +16,9 @@
 #include <string_view>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/system/error_code.hpp>
 
 namespace foz::net {
-
-using boost::system::error_code;
-using tcp = asio::ip::tcp;
 
 // Who uses a stream. Called on the stream's shard, never from inside a call of the stream's own methods. Any of
 // these may close or abort the stream and may drop its last reference.
@@ -34,6 +31,8 @@ public:
     virtual void on_closed(error_code why) = 0;
     // What was queued has fallen to the low watermark after it had been above the high one.
     virtual void on_drained() {}
+    // slow() said "not yet" of a socket that would block, and the patience is over: time to ask again.
+    virtual void on_still_blocked() {}
 
 protected:
     ~stream_handler() = default;
@@ -78,6 +77,7 @@ private:
     SSL* tls_;  // null: plain
     tcp::endpoint remote_;
     std::string unsent_;
+    slot slot_;
 };
 
 // Lives on one shard, owned by whoever started it and kept alive by its own pending operations. After close(), abort()
@@ -86,7 +86,7 @@ class stream : public turn_listener, public std::enable_shared_from_this<stream>
 public:
     static std::shared_ptr<stream> plain(shard& home, tcp::socket socket, stream_options options = {});
     // The TLS handshake has been done.
-    static std::shared_ptr<stream> tls(shard& home, asio::ssl::stream<tcp::socket> socket, stream_options options = {});
+    static std::shared_ptr<stream> tls(shard& home, tls_socket socket, stream_options options = {});
 
     // One that has left another shard. Null when the system refuses.
     static std::shared_ptr<stream> attach(shard& home, detached_stream from, stream_options options = {});
@@ -113,7 +113,7 @@ public:
     std::size_t untried_bytes() const noexcept { return queued_bytes_ - tried_bytes_; }
     // Of a socket that would block: when it last took something, or since when it would block.
     steady_time last_progress() const noexcept { return progress_at_; }
-    // Judges after trying to write what has not been tried yet.
+    // Judges after trying to write what has not been tried yet. When only patience is left, on_still_blocked() follows.
     bool slow(const slow_limits& limits);
 
     // When octets last came from the peer; any octets, whatever they mean. The beginning before the first ones.
@@ -133,6 +133,8 @@ public:
     // Closes at once.
     void abort();
     bool open() const noexcept { return state_ == state::open; }
+    // Gives the slot back when the connection has ended.
+    void keep(slot taken) noexcept { slot_ = std::move(taken); }
     // Leaves this shard, with what is queued; from inside on_octets(). Nothing when it can't leave: TLS in the middle
     // of a write, or of a record that has arrived only in part. Then it can be written to and closed, and no more.
     std::optional<detached_stream> detach();
@@ -182,6 +184,7 @@ private:
     void tell_drained();
     void come_back_at_turn_end();
     void forget_queue();
+    void on_patience_over();
     void output_done();
     void shut();
 
@@ -194,6 +197,7 @@ private:
     std::size_t front_offset_ = 0;  // octets of the first frame that are written already
     std::size_t queued_bytes_ = 0;
     std::size_t tried_bytes_ = 0;  // of these: a write has been tried, and the socket did not take them
+    slot slot_;
     steady_time progress_at_{};
     steady_time octets_at_;
     steady_time reading_since_;
@@ -205,7 +209,8 @@ private:
     bool blocked_ = false;           // the socket takes no more for now
     bool writable_pending_ = false;  // wait_writable() has been called
     bool turn_end_due_ = false;
-    wheel_timer closing_timer_{this, [](stream& s) { s.abort(); }};
+    // Open: of a socket that would block; closing: of the peer that is waited for.
+    wheel_timer patience_timer_{this, [](stream& s) { s.on_patience_over(); }};
 };
 
 }  // namespace foz::net

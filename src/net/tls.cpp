@@ -13,7 +13,12 @@ std::unexpected<std::string> failed(const std::string& file, const boost::system
 
 void set_versions(asio::ssl::context& context) {
     SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
-    SSL_CTX_set_mode(context.native_handle(), SSL_MODE_RELEASE_BUFFERS);  // idle connections give theirs back
+    // Idle connections give their buffers back. A write that would block is repeated from other memory.
+    SSL_CTX_set_mode(context.native_handle(),
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_RENEGOTIATION);
+    // Sessions are resumed from tickets: nothing has to be kept for clients that have gone.
+    SSL_CTX_set_session_cache_mode(context.native_handle(), SSL_SESS_CACHE_OFF);
 }
 
 }  // namespace

@@ -1,15 +1,15 @@
-// The TLS stream. OpenSSL needs its own buffers, so reads and writes go through Asio's ssl::stream.
+// The TLS stream: OpenSSL on the non-blocking socket, with the shard's scratch buffers in between. While idle it keeps
+// OpenSSL's state and no buffer.
 #include "net/stream.hpp"
+#include "net/tls_socket.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/write.hpp>
+#include <openssl/err.h>
 
 namespace foz::net {
 namespace {
@@ -19,106 +19,136 @@ constexpr std::size_t record_bytes = 16 * 1024;
 
 class tls_stream final : public stream {
 public:
-    tls_stream(shard& home, asio::ssl::stream<tcp::socket> socket, tcp::endpoint remote, stream_options options)
+    tls_stream(shard& home, tls_socket socket, tcp::endpoint remote, stream_options options)
         : stream(home, std::move(remote), options), socket_(std::move(socket)) {}
 
 private:
+    SSL* tls() const noexcept { return socket_.tls.get(); }
+
     void start_reading() override {
         if (std::exchange(read_pending_, true)) return;
-        if (received_ > 0)  // arrived while paused; the handler is never called from resume_reading() itself
-            return asio::post(home().context(), [keep = self(), this] {
-                read_pending_ = false;
-                take_received();
-            });
-        socket_.async_read_some(asio::buffer(input_), [keep = self(), this](error_code error, std::size_t size) {
-            read_pending_ = false;
-            if (closed()) return;
-            // A peer that closes TCP without close_notify has closed all the same.
-            if (error == asio::ssl::error::stream_truncated) error = asio::error::eof;
-            if (error) return fail(error);
-            received_ = size;
-            take_received();
-        });
+        // What OpenSSL has already makes no socket readable. The handler is never called from resume_reading() itself.
+        if (late_error_ || ::SSL_pending(tls()) > 0)
+            return asio::post(home().context(), [keep = self(), this] { on_readable({}); });
+        wait_to_read(tcp::socket::wait_read);
     }
 
-    void take_received() {
-        // Reading may have been paused while the octets were under way: they wait for resume_reading().
-        if (!wants_octets()) return;
-        if (const std::size_t size = std::exchange(received_, 0); size > 0) deliver(std::span(input_).first(size));
-        if (wants_octets()) start_reading();
+    void wait_to_read(tcp::socket::wait_type what) {
+        read_pending_ = true;
+        socket_.socket.async_wait(what, [keep = self(), this](error_code error) { on_readable(error); });
     }
 
-    // Asio's TLS can't write without waiting: what is under way counts as not taken.
-    std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) override {
-        error = asio::error::would_block;
-        if (std::exchange(writing_, true)) return 0;
-        output_.clear();
-        for (const auto& buffer : buffers) {
-            const std::size_t room = record_bytes - output_.size();
-            const auto* const data = static_cast<const char*>(buffer.data());
-            output_.insert(output_.end(), data, data + std::min(room, buffer.size()));
-            if (output_.size() == record_bytes) break;
+    void on_readable(error_code error) {
+        read_pending_ = false;
+        home().note_awake();
+        if (closed()) return;
+        if (error) return fail(error);
+        if (wants_octets()) read();
+    }
+
+    void read() {
+        const std::span<char> buffer = home().read_buffer();
+        const std::size_t most = std::min(buffer.size(), options().read_bytes_max);
+        std::size_t size = 0;
+        error_code error;
+        tls_wish wish = tls_wish::none;
+        // A record at a time, until the socket is empty or the others have their turn.
+        while (size < most) {
+            ::ERR_clear_error();
+            const int result = ::SSL_read(tls(), buffer.data() + size, static_cast<int>(most - size));
+            if (result > 0) {
+                size += static_cast<std::size_t>(result);
+                continue;
+            }
+            wish = judge_tls(tls(), result, error);
+            break;
         }
-        asio::async_write(socket_, asio::buffer(output_), [keep = self(), this](error_code failed, std::size_t size) {
-            writing_ = false;
-            if (closed()) return;
-            if (!failed) written(size);
-            writable(failed);
-        });
+        if (size > 0) deliver(buffer.first(size));
+        if (closed()) return;
+        if (error) return wants_octets() ? fail(error) : void(late_error_ = true);
+        if (!wants_octets()) return;
+        // A renegotiation, or a new key, may want to write first.
+        if (wish == tls_wish::write) return wait_to_read(tcp::socket::wait_write);
+        start_reading();
+    }
+
+    std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) override {
+        const auto* data = static_cast<const char*>(buffers.front().data());
+        std::size_t size = std::min(buffers.front().size(), record_bytes);
+        if (size < record_bytes && buffers.size() > 1) {
+            const std::span<char> joined = home().write_buffer().first(record_bytes);
+            size = 0;
+            for (const auto& buffer : buffers) {
+                const std::size_t piece = std::min(buffer.size(), record_bytes - size);
+                std::memcpy(joined.data() + size, buffer.data(), piece);
+                if ((size += piece) == record_bytes) break;
+            }
+            data = joined.data();
+        }
+        // A write that would block is tried again with the same octets at its beginning: the queue has not changed.
+        ::ERR_clear_error();
+        const int result = ::SSL_write(tls(), data, static_cast<int>(size));
+        if (result > 0) return static_cast<std::size_t>(result);
+        wish_ = judge_tls(tls(), result, error);
+        if (wish_ != tls_wish::none) error = asio::error::would_block;
         return 0;
     }
 
-    void wait_writable() override {}
+    void wait_writable() override {
+        const auto what = wish_ == tls_wish::read ? tcp::socket::wait_read : tcp::socket::wait_write;
+        socket_.socket.async_wait(what, [keep = self(), this](error_code error) {
+            home().note_awake();
+            writable(error);
+        });
+    }
 
     void shutdown_output() override {
+        ::ERR_clear_error();
+        ::SSL_shutdown(tls());  // close_notify (RFC 8446 §6.1), as far as the socket takes it
         error_code ignored;
-        socket_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+        socket_.socket.shutdown(tcp::socket::shutdown_send, ignored);
     }
 
     void close_socket() override {
         error_code ignored;
-        socket_.lowest_layer().close(ignored);
+        socket_.socket.close(ignored);
     }
 
     std::optional<detached_stream> take_out() override {
-        if (writing_) return std::nullopt;
+        // A record that has been written only in part, or has not arrived whole, must be finished by who began it.
+        if (would_block()) return std::nullopt;
         std::string unread;
         error_code error;
-        socket_.next_layer().non_blocking(true, error);
-        while (!error) {
-            const std::size_t size = socket_.read_some(asio::buffer(input_), error);
-            unread.append(input_.data(), size);
+        const std::span<char> piece = home().write_buffer();
+        for (tls_wish wish = tls_wish::none; wish == tls_wish::none && !error;) {
+            ::ERR_clear_error();
+            const int result = ::SSL_read(tls(), piece.data(), static_cast<int>(piece.size()));
+            if (result > 0)
+                unread.append(piece.data(), static_cast<std::size_t>(result));
+            else
+                wish = judge_tls(tls(), result, error);
         }
-        // A record that has not arrived whole would stay behind in Asio's buffers.
-        SSL* const tls = socket_.native_handle();
-        if (error != asio::error::would_block || ::SSL_has_pending(tls) || BIO_pending(::SSL_get_rbio(tls)) > 0)
-            return std::nullopt;
-        const int descriptor = socket_.next_layer().release(error);
+        if (error || ::SSL_has_pending(tls())) return std::nullopt;
+        const int descriptor = socket_.socket.release(error);
         if (error) return std::nullopt;
-        ::SSL_up_ref(tls);
-        // Asio's part is gone before another thread can touch OpenSSL's.
-        {
-            const auto emptied = std::move(socket_);
-        }
-        std::optional<detached_stream> taken(std::in_place, descriptor, tls, remote());
+        std::optional<detached_stream> taken(std::in_place, descriptor, socket_.tls.release(), remote());
         taken->unread = std::move(unread);
         return taken;
     }
 
-    asio::ssl::stream<tcp::socket> socket_;
-    std::array<char, record_bytes> input_;
-    std::vector<char> output_;
-    std::size_t received_ = 0;
+    tls_socket socket_;
+    tls_wish wish_ = tls_wish::none;  // of the last write
     bool read_pending_ = false;
-    bool writing_ = false;
+    bool late_error_ = false;  // came while reading was paused; OpenSSL tells it again
 };
 
 }  // namespace
 
-std::shared_ptr<stream> stream::tls(shard& home, asio::ssl::stream<tcp::socket> socket, stream_options options) {
+std::shared_ptr<stream> stream::tls(shard& home, tls_socket socket, stream_options options) {
     error_code ignored;
-    tcp::endpoint remote = socket.lowest_layer().remote_endpoint(ignored);
-    socket.lowest_layer().set_option(tcp::no_delay(true), ignored);
+    tcp::endpoint remote = socket.socket.remote_endpoint(ignored);
+    socket.socket.non_blocking(true, ignored);
+    socket.socket.set_option(tcp::no_delay(true), ignored);
     return std::make_shared<tls_stream>(home, std::move(socket), std::move(remote), options);
 }
 

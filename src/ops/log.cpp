@@ -2,16 +2,23 @@
 
 #include "base/json.hpp"
 #include "base/utf8.hpp"
+#include "ops/log_queue.hpp"
+#include "ops/notices.hpp"
 
+#include <atomic>
+#include <cassert>
 #include <chrono>
+#include <csignal>
 #include <ctime>
 #include <memory>
+#include <mutex>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/chrono.h>
 #include <spdlog/formatter.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -59,6 +66,64 @@ bool is_c1(std::string_view text, std::size_t i) {  // U+0080 to U+009F in UTF-8
     return octet(i) == 0xc2 && i + 1 < text.size() && octet(i + 1) >= 0x80 && octet(i + 1) <= 0x9f;
 }
 
+std::unique_ptr<spdlog::formatter> formatter_for(const std::string& format) {
+    if (format == "json") return std::make_unique<json_formatter>();
+    return text_formatter();
+}
+
+std::string_view color_of(spdlog::level::level_enum level) {
+    if (level >= spdlog::level::err) return "\x1b[31m\x1b[1m";
+    if (level == spdlog::level::warn) return "\x1b[33m\x1b[1m";
+    return "\x1b[32m";
+}
+
+class queue_sink final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    explicit queue_sink(log_queue& to) : queue_(to), colored_(::isatty(STDERR_FILENO) == 1) {}
+
+private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t buffer;
+        formatter_->format(message, buffer);
+        std::string line(buffer.data(), buffer.size());
+        if (colored_ && message.color_range_end > message.color_range_start) {
+            line.insert(message.color_range_end, "\x1b[m");
+            line.insert(message.color_range_start, color_of(message.level));
+        }
+        queue_.push(std::move(line));
+    }
+    void flush_() override {}
+
+    log_queue& queue_;
+    const bool colored_;
+};
+
+std::string dropped_line(const std::string& format, std::uint64_t dropped) {
+    const std::string text = "the log: " + std::to_string(dropped) + " lines were dropped, stderr did not take them";
+    spdlog::memory_buf_t buffer;
+    formatter_for(format)->format(spdlog::details::log_msg("foz", spdlog::level::warn, text), buffer);
+    return {buffer.data(), buffer.size()};
+}
+
+// What the process' log consists of.
+struct log_parts {
+    explicit log_parts(const std::string& format)
+        : limited([](const std::string& line) { spdlog::warn("{}", line); }),
+          queue({.tell_dropped = [format](std::uint64_t dropped) { return dropped_line(format, dropped); },
+                 .every_second = [this] { limited.tick(std::chrono::steady_clock::now()); }}) {}
+
+    notices limited;
+    log_queue queue;
+};
+
+std::mutex parts_mutex;  // guards `parts`
+std::shared_ptr<log_parts> parts;
+
+std::shared_ptr<log_parts> current() {
+    const std::lock_guard lock(parts_mutex);
+    return parts;
+}
+
 }  // namespace
 
 std::string escape_controls(std::string_view text) {
@@ -97,18 +162,35 @@ std::string json_line(std::string_view time, std::string_view level, std::string
     return line + "}";
 }
 
-void set_up_log(const std::string& format, const std::string& level) {
-    std::shared_ptr<spdlog::logger> logger;
-    if (format == "json") {
-        logger = spdlog::stderr_logger_mt("foz");
-        logger->set_formatter(std::make_unique<json_formatter>());
-    } else {
-        logger = spdlog::stderr_color_mt("foz");
-        logger->set_formatter(text_formatter());
-    }
+log_session::log_session(const std::string& format, const std::string& level) {
+    std::signal(SIGPIPE, SIG_IGN);
+    auto made = std::make_shared<log_parts>(format);
+    const auto logger = std::make_shared<spdlog::logger>("foz", std::make_shared<queue_sink>(made->queue));
+    logger->set_formatter(formatter_for(format));
     logger->set_level(spdlog::level::from_str(level));
-    logger->flush_on(spdlog::level::trace);
-    spdlog::set_default_logger(std::move(logger));
+    spdlog::set_default_logger(logger);
+    const std::lock_guard lock(parts_mutex);
+    assert(!parts);
+    parts = std::move(made);
+}
+
+log_session::~log_session() {
+    auto ended = current();
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("foz", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
+    const std::lock_guard lock(parts_mutex);
+    parts = nullptr;
+    ended = nullptr;
+}
+
+void notice(std::string_view text) {
+    if (const auto log = current()) return log->limited.say(text, std::chrono::steady_clock::now());
+    spdlog::warn("{}", text);
+}
+
+std::uint64_t log_lines_dropped() {
+    const auto log = current();
+    return log ? log->queue.dropped() : 0;
 }
 
 }  // namespace foz::ops

@@ -1,13 +1,31 @@
 // The process' log: lines on stderr, for people or for machines.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace foz::ops {
 
-// Format "text" or "json"; level "debug", "info", "warning" or "error". Replaces spdlog's default logger.
-void set_up_log(const std::string& format, const std::string& level);
+// The log of a process that serves: spdlog's default logger for as long as this lives, one at a time. Logging never
+// waits for stderr: lines go through a log_queue, and what it can't take is dropped and counted. From here on a pipe
+// whose reader has gone is an error of the write, and not the end of the process (SIGPIPE).
+class log_session {
+public:
+    // Format "text" or "json"; level "debug", "info", "warning" or "error".
+    log_session(const std::string& format, const std::string& level);
+    // The last lines are written, as far as stderr takes them; later ones go the plain way.
+    ~log_session();
+    log_session(const log_session&) = delete;
+    log_session& operator=(const log_session&) = delete;
+};
+
+// A warning of which thousands may come: the first of its kind (the text up to its first comma) is logged at once, the
+// others every ten seconds, as the last one and a count. From any thread.
+void notice(std::string_view text);
+
+// Lines that stderr did not take in time.
+std::uint64_t log_lines_dropped();
 
 // {"time":"2026-01-02T03:04:05.678Z","level":"info","msg":"…"} without a line's end. Octets that are no UTF-8 become
 // '?'.

@@ -140,6 +140,8 @@ resume_cursor::step resume_cursor::read_ring(const recent_entries& recent, const
         if (at > 0) next_offset_ = std::max(next_offset_, in->entries[at - 1]->where->offset + 1);
         if (done) return *done;
     }
+    // This shard's reader may be behind the aggregator where the client was: what it dispatches next the client has.
+    if (last_ && head && head->offset < last_->offset) return {.what = action::wait};
     state_ = state::live;
     return {.what = action::live};
 }

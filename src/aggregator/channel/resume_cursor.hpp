@@ -44,7 +44,7 @@ public:
         read,       // ask the stream, from `from` on
         page_done,  // the page is finished: answer it, with `more`
         gap,        // tell the session, and that it goes on at `where`
-        wait,       // for a page
+        wait,       // for a page; in_ring: for the channel to come as far as the client is
         pause,      // the budget is used up: call again
         live,       // go over to live entries
         ended,      // the same, and something was missed for good

@@ -112,6 +112,10 @@ void hub::on_drained(member who) {
     if (session* const one = find(who)) one->on_drained();
 }
 
+void hub::on_still_blocked(member who) {
+    if (session* const one = find(who)) one->on_still_blocked();
+}
+
 void hub::closed(member who) {
     session* const one = find(who);
     if (!one) return;

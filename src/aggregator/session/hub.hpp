@@ -44,6 +44,8 @@ public:
     void on_text(member who, std::string_view text);
     void on_violation(member who);
     void on_drained(member who);
+    // It would block, and has taken nothing for a while.
+    void on_still_blocked(member who);
     void closed(member who);
 
     // The broker's side.
@@ -110,6 +112,7 @@ private:
 
     session* find(member who) const;
     void deliver_answer(const entry& item);
+    void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
     bool tell_gaps(std::size_t budget);
     bool tell_drain(std::size_t budget);

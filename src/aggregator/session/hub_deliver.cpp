@@ -12,6 +12,17 @@ void hub::remember(const entry_ref& item) {
     on.recent.push(item);
     on.where = item->where;
     if (++on.entries % position_stride_ == 0) shared_.out.want_work();  // somebody may be due
+    if (!shared_.ahead.empty()) wake_ahead(item->channel);
+}
+
+// They look again whether the channel has come as far as they are.
+void hub::wake_ahead(std::size_t channel) {
+    std::erase_if(shared_.ahead, [&](const auto& one) {
+        if (one.second != channel) return false;
+        shared_.resuming.push_back(one);
+        return true;
+    });
+    shared_.out.want_work();
 }
 
 void hub::dispatch(const entry_ref& item) {

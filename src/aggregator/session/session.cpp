@@ -161,6 +161,13 @@ void session::close_slow() {
     shared_.out.close(self_, ws::close_code(spec::close_too_slow), "too slow");
 }
 
+// Nothing may follow that would have it judged. A session of volatile channels alone loses messages and stays.
+void session::on_still_blocked() {
+    if (closing_) return;
+    for (std::size_t i = 0; i < shared_.channels.size(); ++i)
+        if (durable(i) && hears(i)) return shared_.out.slow(self_) ? close_slow() : void();
+}
+
 // A peer that breaks the protocol would break it again: spec/codes.json says of these closes that nobody comes back.
 void session::on_violation() {
     std::string json;

@@ -48,6 +48,7 @@ public:
     // The peer broke the protocol: the last words before the close frame.
     void on_violation();
     void on_drained();
+    void on_still_blocked();
 
     // From the hub.
     // `pieces`: of one frame, one behind the other.

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace foz::aggregator {
 
@@ -39,6 +40,8 @@ struct session_context {
     hub_counters counters;
     // Sessions that have a channel to go on resuming, in turn.
     std::deque<std::pair<member, std::size_t>> resuming;
+    // Sessions that are ahead of a channel, until it has come so far.
+    std::vector<std::pair<member, std::size_t>> ahead = {};
 
     std::optional<std::size_t> channel_index(std::string_view name) const;
     // Nothing consumes the channel's queue: now, or for as long as the channel's settings allow.

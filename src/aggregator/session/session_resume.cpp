@@ -85,6 +85,7 @@ bool session::take_step(resuming& state, resume_cursor::step step) {
         case pause:
             return true;
         case wait:
+            if (state.cursor.now() == resume_cursor::state::in_ring) shared_.ahead.emplace_back(self_, channel);
             return false;
         case deliver:
             replay(channel, step.item);

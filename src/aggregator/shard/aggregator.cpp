@@ -79,6 +79,13 @@ aggregator::~aggregator() = default;
 ws::server_options aggregator::server_options() {
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
+    options.slots = std::make_shared<net::slot_pool>(settings_.connections_max);
+    options.descriptors_max = settings_.descriptors_max;
+    options.on_refused = [this](ws::refusal why, std::uint64_t count) {
+        const char* const limit = why == ws::refusal::connections ? "the limit of connections" : "too few descriptors";
+        cores_.at(0).post_control([this, text = "refused for " + std::string(limit) + ", " + std::to_string(count) +
+                                                " connections"] { events_.on_notice(text); });
+    };
     options.move = [this](unsigned shard, net::detached_stream moved) {
         cores_.at(shard).post([to = cores_state_[shard].get(), moved = std::move(moved)]() mutable {
             to->server->adopt(std::move(moved));

@@ -1,6 +1,5 @@
 #include "aggregator/shard/gateway.hpp"
 
-
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -36,6 +35,7 @@ private:
     void on_binary(std::string_view octets) override { home_.hub_.on_text(*self_, octets); }
     void on_closed(ws::close_code, std::string_view, bool) override { leave(); }
     void on_violation(ws::close_code) override { home_.hub_.on_violation(*self_); }
+    void on_still_blocked() override { home_.hub_.on_still_blocked(*self_); }
     void on_drained() override { home_.hub_.on_drained(*self_); }
 
     void leave() {

@@ -11,6 +11,9 @@ shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
       connections(server.connections()),
       sessions(way.sessions().sessions()),
       requests(way.sessions().requests_waiting()),
+      loop(way.home().probe()),
+      mailbox_octets(way.home().mailbox_octets()),
+      queued_octets(way.home().queued_bytes()),
       publish(way.connection()) {
     for (std::size_t i = 0; i < way.config().channels.size(); ++i)
         publishers.push_back({way.publisher(i).counters(), way.publisher(i).pending()});

@@ -31,6 +31,9 @@ struct shard_snapshot {
     std::size_t connections = 0;  // sockets, those included that only speak HTTP
     std::size_t sessions = 0;
     std::size_t requests = 0;  // that wait for an answer
+    net::shard_probe loop;
+    std::size_t mailbox_octets = 0;
+    std::size_t queued_octets = 0;  // for all sockets of the shard
     link_snapshot publish;
     std::vector<publisher_snapshot> publishers;  // one for each channel
 };

@@ -66,8 +66,8 @@ void channel::release() {
     flush_confirms();
     unconfirmed_.clear();
     transaction_.reset();
-    // What we have goes back before our consumers leave: when one was the single active consumer, its successor takes at
-    // once, and would take what comes behind it. Nothing comes back to us, since we are released.
+    // What we have goes back before our consumers leave: when one was the single active consumer, its successor takes
+    // at once, and would take what comes behind it. Nothing comes back to us, since we are released.
     std::vector<std::shared_ptr<queue>> touched;
     for (unacked_entry& one : unacked_) settle(one, outcome::give_back, touched);
     unacked_.clear();

@@ -8,17 +8,6 @@ namespace {
 
 constexpr std::size_t handshakes_max = 1'000;  // under way at a time
 
-// A TLS handshake that is under way; keeps itself until it has ended.
-struct tls_handshake {
-    tls_handshake(net::tcp::socket socket, boost::asio::ssl::context& context) : stream(std::move(socket), context) {}
-
-    boost::asio::ssl::stream<net::tcp::socket> stream;
-    net::wheel_timer limit{this, [](tls_handshake& self) {
-                               net::error_code ignored;
-                               self.stream.lowest_layer().close(ignored);
-                           }};
-};
-
 }  // namespace
 
 server::server(net::shard& home, node& model, server_options options)
@@ -68,19 +57,15 @@ net::stream_options server::stream_limits() const noexcept {
 
 void server::accept_tls(net::tcp::socket socket) {
     if (handshakes_ >= handshakes_max) return;  // they say nothing and keep their sockets
-    const auto handshake = std::make_shared<tls_handshake>(std::move(socket), *tls_);
     ++handshakes_;
-    handshake->limit.start(home_.wheel(), options_.limits.handshake_timeout);
-    handshake->stream.async_handshake(boost::asio::ssl::stream_base::server,
-                                      [this, handshake, alive = std::weak_ptr(self_)](net::error_code failure) {
-                                          handshake->limit.cancel();
-                                          if (alive.expired()) return;
-                                          --handshakes_;
-                                          if (failure || !tls_listener_) return;
-                                          auto certified = net::verified_common_name(handshake->stream.native_handle());
-                                          add(net::stream::tls(home_, std::move(handshake->stream), stream_limits()),
-                                              std::move(certified));
-                                      });
+    net::shake_hands(home_, std::move(socket), *tls_, options_.limits.handshake_timeout,
+                     [this, alive = std::weak_ptr(self_)](net::error_code failure, net::tls_socket secure) {
+                         if (alive.expired()) return;
+                         --handshakes_;
+                         if (failure || !tls_listener_) return;
+                         auto certified = net::verified_common_name(secure.tls.get());
+                         add(net::stream::tls(home_, std::move(secure), stream_limits()), std::move(certified));
+                     });
 }
 
 void server::add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified) {

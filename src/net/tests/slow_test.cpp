@@ -63,7 +63,8 @@ struct listener final : stream_handler {
         ++drained;
         if (act) act();
     }
-    int heard = 0, drained = 0;
+    void on_still_blocked() override { ++asked_again; }
+    int heard = 0, drained = 0, asked_again = 0;
     error_code why;
     std::function<void()> act;
 };
@@ -125,6 +126,27 @@ TEST(slow, is_who_takes_nothing_for_a_while_with_much_waiting) {
     r.wire->make_room(150'000);
     r.time.time += 1h;
     EXPECT_FALSE(r.wire->slow(r.limits));
+}
+
+// Nothing more may come that would have it judged.
+TEST(slow, who_was_not_slow_yet_is_looked_at_again) {
+    rig r;
+    const auto pass = [&](std::chrono::milliseconds span) {
+        r.time.time += span;
+        r.home.wheel().advance(r.time.time);
+    };
+    r.queue(200'000);
+    EXPECT_FALSE(r.wire->slow(r.limits));
+    pass(4'900ms);
+    EXPECT_EQ(r.peer.asked_again, 0);
+    pass(200ms);
+    EXPECT_EQ(r.peer.asked_again, 1);
+    EXPECT_TRUE(r.wire->slow(r.limits));
+    // One that is read from in the meantime is left in peace.
+    r.wire->make_room(1'000'000);
+    pass(1h);
+    EXPECT_EQ(r.peer.asked_again, 1);
+    EXPECT_TRUE(r.wire->open());
 }
 
 TEST(slow, is_who_is_beyond_the_hard_bound_even_while_it_takes_something) {

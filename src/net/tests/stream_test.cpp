@@ -199,9 +199,8 @@ TEST(stream, tls_verifies_the_server_and_carries_a_large_transfer) {
     runtime cores(1);
     std::vector<std::unique_ptr<echo>> servers;
     auto accepting = listener::open(cores.at(0), {}, [&](tcp::socket socket) {
-        auto secure = std::make_shared<asio::ssl::stream<tcp::socket>>(std::move(socket), *context);
-        secure->async_handshake(asio::ssl::stream_base::server, [&, secure](error_code error) {
-            if (!error) servers.push_back(std::make_unique<echo>(stream::tls(cores.at(0), std::move(*secure))));
+        shake_hands(cores.at(0), std::move(socket), *context, 5s, [&](error_code failed, tls_socket secure) {
+            if (!failed) servers.push_back(std::make_unique<echo>(stream::tls(cores.at(0), std::move(secure))));
         });
     });
     ASSERT_TRUE(accepting);

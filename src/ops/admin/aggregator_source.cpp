@@ -1,5 +1,6 @@
 #include "ops/admin/aggregator_source.hpp"
 
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -83,6 +84,20 @@ metric dropped() {
             }};
 }
 
+// Of each shard, by the bucket that the length of its turns fell into.
+metric turns() {
+    return {"foz_loop_turns_total", "counter", "Turns of the loop, by how long they took at most",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t i = 0; i < now.shards.size(); ++i)
+                    for (std::size_t b = 0; b < now.shards[i].loop.turns_by_length.size(); ++b) {
+                        const auto& bounds = net::shard_probe::bounds;
+                        const std::string to_us = b < bounds.size() ? std::to_string(bounds[b].count()) : "longer";
+                        to.sample({{"shard", std::to_string(i)}, {"to_us", to_us}},
+                                  double(now.shards[i].loop.turns_by_length[b]));
+                    }
+            }};
+}
+
 metric ready() {
     return {"foz_ready", "gauge", "1 when every channel can be heard and clients are let in",
             [](const snapshot& now, exposition& to) { to.sample({}, now.not_ready.empty() ? 1 : 0); }};
@@ -96,8 +111,17 @@ const std::vector<metric>& metrics() {
         shard("foz_sessions", "gauge", "Clients' WebSockets", [](const shard_snapshot& of) { return of.sessions; }),
         shard("foz_connections_accepted_total", "counter", "Sockets that were accepted",
               [](const shard_snapshot& of) { return of.accepted.accepted; }),
-        shard("foz_connections_refused_total", "counter", "Sockets that were closed at once: too many",
+        shard("foz_connections_refused_total", "counter", "Sockets that were not taken: too many",
               [](const shard_snapshot& of) { return of.accepted.refused; }),
+        turns(),
+        shard("foz_loop_turn_longest_seconds", "gauge", "The longest turn of the loop since the start",
+              [](const shard_snapshot& of) { return std::chrono::duration<double>(of.loop.turn_longest).count(); }),
+        shard("foz_loop_stalls_total", "counter", "Times that the loop did not run for more than a second",
+              [](const shard_snapshot& of) { return of.loop.stalls; }),
+        shard("foz_mailbox_octets", "gauge", "Octets that wait for the shard",
+              [](const shard_snapshot& of) { return of.mailbox_octets; }),
+        shard("foz_queued_octets", "gauge", "Octets that wait for sockets",
+              [](const shard_snapshot& of) { return of.queued_octets; }),
         shard("foz_frames_total", "Data frames from clients", &hub_counters::frames_in),
         shard("foz_frames_refused_total", "Of these, answered with an error", &hub_counters::frames_refused),
         shard("foz_published_total", "Messages of clients handed to a publisher", &hub_counters::published),

@@ -1,5 +1,7 @@
 #include "ops/admin/process.hpp"
 
+#include "ops/log.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -49,6 +51,8 @@ void expose_process(exposition& to) {
     one("process_cpu_seconds_total", "counter", "Processor time, user and system", processor_seconds());
     one("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes());
     one("process_open_fds", "gauge", "Open descriptors", open_descriptors());
+    one("foz_log_lines_dropped_total", "counter", "Lines of the log that stderr did not take in time",
+        double(log_lines_dropped()));
     one("process_start_time_seconds", "gauge", "When the process was first asked, in seconds since 1970",
         std::chrono::duration<double>(started().time_since_epoch()).count());
 }

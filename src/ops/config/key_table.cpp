@@ -355,6 +355,8 @@ std::vector<key> client_keys() {
                        "exchanges that a client's publish_target may name"),
                   empty_exchange),
 
+        number("limits", "connections", &s::connections_max, {1, 10'000'000}, "connections",
+               "of the whole process; further clients are told 503"),
         number("limits", "message_bytes", &s::message_bytes_max, {1'024, 16 * mega}, "octets", "of a client's frame"),
         number("limits", "queue_bytes", &s::queue_bytes_max, {1'024, giga}, "octets",
                "waiting for one socket that takes nothing; more, and it is slow"),

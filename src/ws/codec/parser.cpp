@@ -94,7 +94,7 @@ std::optional<parser_failure> parser::begin_frame() {
     if (is_control(frame_)) {
         if (!fin_) return protocol_error("a control frame is fragmented");
         if ((octet(header_[1]) & 0x7f) > control_payload_max) return protocol_error("a control frame is too long");
-        control_used_ = 0;
+        control_.clear();
         return {};
     }
     if (frame_ == opcode::continuation) {
@@ -137,11 +137,12 @@ std::optional<parser_failure> parser::take_payload(std::span<char>& octets, pars
     const std::string_view text(piece.data(), piece.size());
 
     if (is_control(frame_)) {
-        if (whole_at_once && control_used_ == 0) return end_frame(text, handler);
-        std::memcpy(control_.data() + control_used_, piece.data(), size);
-        control_used_ = static_cast<std::uint8_t>(control_used_ + size);
+        if (whole_at_once && control_.empty()) return end_frame(text, handler);
+        control_ += text;
         if (payload_left_ > 0) return {};
-        return end_frame({control_.data(), control_used_}, handler);
+        // Taken out first: the buffer goes with this call, and the handler may stop us.
+        const std::string whole = std::exchange(control_, {});
+        return end_frame(whole, handler);
     }
     if (message_kind_ == opcode::text && !utf8_.feed(text))
         return parser_failure{close_code::invalid_payload, "a text message is not UTF-8"};

@@ -72,11 +72,10 @@ private:
     std::string message_;             // the fragments of a message so far
     std::uint64_t payload_left_ = 0;  // of the frame under way
     std::uint32_t fragments_ = 0;
-    std::array<char, 14> header_{};    // RFC 6455 §5.2: 2 to 14 octets
-    std::array<char, 125> control_{};  // a control frame's payload, interleaved with a message's fragments
+    std::array<char, 14> header_{};  // RFC 6455 §5.2: 2 to 14 octets
+    std::string control_;            // a control frame's payload that came in pieces, between a message's fragments
     std::array<char, 4> mask_{};
     std::uint8_t header_used_ = 0;
-    std::uint8_t control_used_ = 0;
     std::uint8_t mask_at_ = 0;
     opcode frame_ = opcode::continuation;         // of the frame under way
     opcode message_kind_ = opcode::continuation;  // continuation: no message under way

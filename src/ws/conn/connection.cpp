@@ -4,6 +4,7 @@
 #include "ws/codec/writer.hpp"
 
 #include <expected>
+#include <optional>
 #include <utility>
 
 namespace foz::ws {
@@ -138,13 +139,14 @@ void connection::end_http(std::chrono::milliseconds within) {
     if (std::exchange(state_, state::closed) == state::closed) return;
     timer_.cancel();
     stream_->close(within);
-    list_.on_gone(*this, stream_);
+    list_.on_gone(*this);
 }
 
 void connection::feed(std::span<char> octets) {
     frames_left_ = options_.frames_per_turn;
     feeding_until_ = home().time().now() + options_.time_per_turn;
-    const auto failure = parser_.take(octets, *this);
+    std::optional<parser_failure> failure;
+    if (!paused_) failure = parser_.take(octets, *this);  // on_open() may have paused already
     if (state_ == state::closed) return;
     if (!failure) {
         if (octets.empty()) return;
@@ -269,6 +271,11 @@ void connection::on_drained() {
     if (state_ == state::open) handler_->on_drained();
 }
 
+void connection::on_still_blocked() {
+    const auto keep = shared_from_this();
+    if (state_ == state::open) handler_->on_still_blocked();
+}
+
 void connection::start_timer(std::chrono::milliseconds limit) {
     untaken_ = stream_->queued_bytes();
     timer_.start(home().wheel(), limit);
@@ -292,7 +299,7 @@ void connection::end(close_code code, std::string_view reason, bool clean) {
     timer_.cancel();
     stream_->close(options_.close_timeout);
     handler_->on_closed(code, reason, clean);
-    if (!forsaken_) list_.on_gone(*this, stream_);
+    if (!forsaken_) list_.on_gone(*this);
 }
 
 }  // namespace foz::ws

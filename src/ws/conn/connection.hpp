@@ -38,6 +38,8 @@ public:
     virtual void on_violation(close_code) {}
     // What was queued has been written down to the low watermark after it had been above the high one.
     virtual void on_drained() {}
+    // slow() said "not yet" of a socket that would block, and the patience is over: time to ask again.
+    virtual void on_still_blocked() {}
 };
 
 // Take the upgrade that was asked for.
@@ -87,7 +89,7 @@ public:
     class owner {
     public:
         // The stream goes on by itself for a while: it writes its last words and waits for the peer.
-        virtual void on_gone(connection& gone, std::weak_ptr<net::stream> last_words) = 0;
+        virtual void on_gone(connection& gone) = 0;
         virtual void on_moved(connection& gone, unsigned shard, net::detached_stream stream) = 0;
 
     protected:
@@ -139,6 +141,7 @@ private:
     void on_octets(std::span<char> octets) override;
     void on_closed(net::error_code why) override;
     void on_drained() override;
+    void on_still_blocked() override;
 
     void on_message(opcode kind, std::string_view payload) override;
     void on_ping(std::string_view payload) override;

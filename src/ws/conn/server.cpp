@@ -5,38 +5,30 @@
 namespace foz::ws {
 namespace {
 
-// A TLS handshake that is under way; keeps itself until it has ended.
-struct tls_handshake : std::enable_shared_from_this<tls_handshake> {
-    tls_handshake(net::tcp::socket socket, boost::asio::ssl::context& context) : stream(std::move(socket), context) {}
+// RFC 9110 §10.2.3, in seconds.
+constexpr const char* retry_after = "5";
 
-    boost::asio::ssl::stream<net::tcp::socket> stream;
-    net::wheel_timer limit{this, [](tls_handshake& self) {
-                               net::error_code ignored;
-                               self.stream.lowest_layer().close(ignored);
-                           }};
-};
+std::string busy_response() {
+    return to_octets(
+        {.status = 503, .body = "too many connections: please try again\n", .headers = {{"Retry-After", retry_after}}},
+        false);
+}
 
 }  // namespace
 
 server::server(net::shard& home, application& app, const server_options& options, boost::asio::ssl::context* tls)
-    : home_(home), app_(app), options_(options), tls_(tls) {}
+    : home_(home),
+      app_(app),
+      options_(options),
+      tls_(tls),
+      slots_(options.slots ? options.slots : std::make_shared<net::slot_pool>(options.connections_max)),
+      refusals_(std::make_shared<net::slot_pool>(options.refusals_max)) {}
 
 server::~server() {
     *alive_ = false;
     // Moved out first: a handler's destructor may ask for what is left of us.
     const auto connections = std::exchange(connections_, {});
     for (const auto& [raw, one] : connections) one->forsake();
-}
-
-bool server::full() {
-    const auto used = [this] { return connections_.size() + handshakes_ + leaving_.size(); };
-    if (used() >= options_.connections_max) forget_left();
-    return used() >= options_.connections_max;
-}
-
-void server::forget_left() {
-    std::erase_if(leaving_, [](const auto& one) { return one.expired(); });
-    forget_at_ = 2 * leaving_.size() + 64;
 }
 
 std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& home, application& app,
@@ -52,30 +44,52 @@ std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& hom
 }
 
 void server::on_accepted(net::tcp::socket socket) {
-    if (full()) {
-        ++counters_.refused;
-        return;
-    }
+    if (options_.descriptors_max > 0 && static_cast<std::uint64_t>(socket.native_handle()) >= options_.descriptors_max)
+        return refuse(std::move(socket), refusal::descriptors);
+    auto taken = net::slot::take(slots_);
+    if (!taken) return refuse(std::move(socket), refusal::connections);
     ++counters_.accepted;
-    if (!tls_) return add(net::stream::plain(home_, std::move(socket), options_.stream));
-    const auto handshake = std::make_shared<tls_handshake>(std::move(socket), *tls_);
-    ++handshakes_;
-    handshake->limit.start(home_.wheel(), options_.connection.head_timeout);
-    handshake->stream.async_handshake(boost::asio::ssl::stream_base::server,
-                                      [this, handshake, alive = alive_](net::error_code error) {
-                                          handshake->limit.cancel();
-                                          if (!*alive) return;
-                                          --handshakes_;
-                                          if (error) return;
-                                          add(net::stream::tls(home_, std::move(handshake->stream), options_.stream));
-                                      });
+    if (tls_) return accept_tls(std::move(socket), std::move(taken));
+    auto stream = net::stream::plain(home_, std::move(socket), options_.stream);
+    stream->keep(std::move(taken));
+    add(std::move(stream));
+}
+
+void server::accept_tls(net::tcp::socket socket, net::slot taken) {
+    net::shake_hands(
+        home_, std::move(socket), *tls_, options_.connection.head_timeout,
+        [this, alive = alive_, taken = std::move(taken)](net::error_code error, net::tls_socket secure) mutable {
+            if (!*alive) return;
+            if (error) return void(++counters_.handshakes_failed);
+            auto stream = net::stream::tls(home_, std::move(secure), options_.stream);
+            stream->keep(std::move(taken));
+            add(std::move(stream));
+        });
+}
+
+// Politely, as long as that costs little.
+void server::refuse(net::tcp::socket socket, refusal why) {
+    ++counters_.refused;
+    if (const auto kept_back = notices_[static_cast<std::size_t>(why)].count(home_.time().now()))
+        if (options_.on_refused) options_.on_refused(why, *kept_back + 1);
+    auto taken = net::slot::take(refusals_);
+    if (!taken) return void(++counters_.refused_silently);
+    if (!tls_) return tell_busy(net::stream::plain(home_, std::move(socket), options_.stream), std::move(taken));
+    net::shake_hands(
+        home_, std::move(socket), *tls_, options_.refusal_timeout,
+        [this, alive = alive_, taken = std::move(taken)](net::error_code error, net::tls_socket secure) mutable {
+            if (!*alive || error) return;
+            tell_busy(net::stream::tls(home_, std::move(secure), options_.stream), std::move(taken));
+        });
+}
+
+void server::tell_busy(std::shared_ptr<net::stream> stream, net::slot taken) {
+    stream->keep(std::move(taken));
+    stream->write(busy_response());
+    stream->close(options_.refusal_timeout);
 }
 
 void server::adopt(net::detached_stream moved) {
-    if (full()) {
-        ++counters_.refused;
-        return;
-    }
     std::string received = std::move(moved.unread);
     if (auto stream = net::stream::attach(home_, std::move(moved), options_.stream))
         add(std::move(stream), std::move(received));
@@ -93,10 +107,7 @@ void server::add(std::shared_ptr<net::stream> stream, std::string received) {
     made->start(std::move(received));
 }
 
-void server::on_gone(connection& gone, std::weak_ptr<net::stream> last_words) {
-    // Now and then: a weak pointer keeps the memory of its stream.
-    if (leaving_.size() >= forget_at_) forget_left();
-    leaving_.push_back(std::move(last_words));
+void server::on_gone(connection& gone) {
     connections_.erase(&gone);
 }
 

@@ -145,6 +145,19 @@ TEST(resume_cursor, when_the_stream_has_nothing_what_comes_next_is_in_the_ring) 
     EXPECT_EQ(w.take(), (offsets{7}));
 }
 
+// Otherwise it would hear again what it has heard on another aggregator.
+TEST(resume_cursor, a_client_that_is_ahead_waits_for_the_channel) {
+    walk w(from(20));
+    ASSERT_EQ(w.ring({3, 4}).run().what, action::read);
+    w.page_of({21}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.take(), (offsets{21}));
+    EXPECT_EQ(w.run().what, action::wait);
+    EXPECT_EQ(w.ring({5, 20}).run().what, action::wait);
+    EXPECT_EQ(w.ring({21, 22}).run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{22}));
+}
+
 TEST(resume_cursor, what_lies_between_the_last_page_and_the_ring_is_asked_for) {
     walk w({.what = kind::first});
     ASSERT_EQ(w.run().what, action::read);

@@ -115,7 +115,7 @@ struct stage : client_events {
         wish.published = &published;
         if (tls) secure.emplace(*net::make_tls_context(*tls));
         auto opened = net::listener::open(home, {}, [this](net::tcp::socket s) {
-            if (secure) return asio::co_spawn(home.context(), shake_hands(std::move(s)), asio::detached);
+            if (secure) return shake_hands(std::move(s));
             play(net::stream::plain(home, std::move(s)));
         });
         EXPECT_TRUE(opened);
@@ -125,11 +125,11 @@ struct stage : client_events {
     virtual ~stage() = default;
 
     void play(std::shared_ptr<net::stream> s) { peers.push_back(std::make_unique<played_connection>(s, wish)); }
-    asio::awaitable<void> shake_hands(net::tcp::socket socket) {
-        asio::ssl::stream<net::tcp::socket> stream(std::move(socket), *secure);
-        auto [error] =
-            co_await stream.async_handshake(asio::ssl::stream_base::server, asio::as_tuple(asio::use_awaitable));
-        if (!error) play(net::stream::tls(home, std::move(stream)));
+    void shake_hands(net::tcp::socket socket) {
+        net::shake_hands(home, std::move(socket), *secure, std::chrono::seconds(10),
+                         [this](net::error_code error, net::tls_socket shaken) {
+                             if (!error) play(net::stream::tls(home, std::move(shaken)));
+                         });
     }
     url to() const {
         url where;

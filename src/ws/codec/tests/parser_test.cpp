@@ -199,4 +199,35 @@ TEST(ws_writer, a_close_reason_is_cut_at_a_character) {
     EXPECT_EQ(close_payload(close_code::abnormal_closure, "x"), "");
 }
 
+TEST(ws_parser, take_ends_after_a_frame_when_it_is_paused_and_goes_on_where_it_was) {
+    const std::string octets = masked(opcode::text, "one") + masked(opcode::ping, "p") +
+                               masked(opcode::text, "tw", false) + masked(opcode::continuation, "o") +
+                               masked(opcode::text, "");
+    for (std::size_t split = 0; split <= octets.size(); ++split) {
+        parser p(role::server);
+        recorder r;
+        r.after = [&] { p.pause(); };
+        std::string first = octets.substr(0, split), second = octets.substr(split);
+        std::size_t events = 0;
+        for (std::string* part : {&first, &second}) {
+            std::span<char> left(*part);
+            while (!left.empty()) {
+                EXPECT_EQ(p.take(left, r), std::nullopt);
+                EXPECT_LE(r.events.size(), events + 1) << split;  // one at a time
+                events = r.events.size();
+            }
+        }
+        EXPECT_EQ(r.events, (std::vector{"text one"s, "ping p"s, "text two"s, "text "s})) << split;
+    }
+}
+
+TEST(ws_parser, feed_takes_everything_though_it_is_paused) {
+    parser p(role::server);
+    recorder r;
+    r.after = [&] { p.pause(); };
+    std::string octets = masked(opcode::text, "a") + masked(opcode::text, "b") + masked(opcode::text, "c");
+    EXPECT_EQ(p.feed(octets, r), std::nullopt);
+    EXPECT_EQ(r.events.size(), 3u);
+}
+
 }  // namespace foz::ws

@@ -56,7 +56,7 @@ struct subject final : ws::application, ws::connection::owner {
         return ws::http_response{.status = request.path == "/n" ? 204u : 200u};
     }
     void on_moved(ws::connection&, unsigned, net::detached_stream) override {}
-    void on_gone(ws::connection&, std::weak_ptr<net::stream>) override {
+    void on_gone(ws::connection&) override {
         log += "gone\n";
         listed.reset();
     }

@@ -322,16 +322,48 @@ TEST(ws_server, connections_that_linger_count_until_they_are_gone) {
     EXPECT_EQ(f.listening->counters().refused, 1u);
 }
 
-TEST(ws_server, connections_over_the_limit_are_closed) {
+TEST(ws_server, connections_over_the_limit_are_told_503) {
     fixture f;
     f.listening.reset();
-    server_options one;
-    one.connections_max = 0;
-    f.listening = *server::open(f.home, f.app, one);
+    server_options none;
+    none.connections_max = 0;
+    std::vector<std::uint64_t> notices;
+    none.on_refused = [&](refusal why, std::uint64_t count) {
+        EXPECT_EQ(why, refusal::connections);
+        notices.push_back(count);
+    };
+    f.listening = *server::open(f.home, f.app, none);
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets()});
+    EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 503 ")) << f.client.received;
+    EXPECT_NE(f.client.received.find("Retry-After: 5\r\n"), std::string::npos);
+    EXPECT_EQ(f.listening->counters().refused, 1u);
+    EXPECT_EQ(f.listening->counters().accepted, 0u);
+    EXPECT_EQ(notices, (std::vector<std::uint64_t>{1}));
+}
+
+TEST(ws_server, when_too_many_are_told_at_once_the_others_are_closed) {
+    fixture f;
+    f.listening.reset();
+    server_options none;
+    none.connections_max = 0;
+    none.refusals_max = 0;
+    f.listening = *server::open(f.home, f.app, none);
     f.client.on_end = f.stop();
     f.talk({upgrade_octets()});
     EXPECT_TRUE(f.client.received.empty());
-    EXPECT_EQ(f.listening->counters().refused, 1u);
+    EXPECT_EQ(f.listening->counters().refused_silently, 1u);
+}
+
+TEST(ws_server, a_connection_that_takes_from_the_reserve_is_told_503) {
+    fixture f;
+    f.listening.reset();
+    server_options few;
+    few.descriptors_max = 3;  // stdin, stdout and stderr
+    f.listening = *server::open(f.home, f.app, few);
+    f.client.on_end = f.stop();
+    f.talk({upgrade_octets()});
+    EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 503 ")) << f.client.received;
 }
 
 namespace {

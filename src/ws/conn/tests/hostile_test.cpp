@@ -82,7 +82,7 @@ struct rig final : application, connection::owner {
         return http_response{.body = std::string(request.path == "/big" ? 1'000'000 : 1'000, 'x')};
     }
     void on_moved(connection&, unsigned, net::detached_stream) override {}
-    void on_gone(connection&, std::weak_ptr<net::stream>) override {
+    void on_gone(connection&) override {
         ++gone;
         listed.reset();
     }
@@ -287,6 +287,113 @@ TEST(hostile_socket, calls_after_the_end_do_nothing) {
     EXPECT_EQ(r.wire->take(), "\x88\x02\x03\xe8");
     EXPECT_EQ(count(testing::PrintToString(r.log), "closed"), 1u);
     EXPECT_EQ(r.gone, 1);
+}
+
+namespace {
+
+std::string numbered(int from, int to) {
+    std::string all;
+    for (int i = from; i < to; ++i) all += frame(opcode::text, std::to_string(i));
+    return all;
+}
+
+std::vector<std::string> texts(int from, int to) {
+    std::vector<std::string> all;
+    for (int i = from; i < to; ++i) all.push_back("text " + std::to_string(i));
+    return all;
+}
+
+}  // namespace
+
+// Who sends a thousand frames at once has some of them taken in each turn; in between, the others have theirs.
+TEST(fair_reading, a_flood_is_taken_in_portions_and_in_order) {
+    rig flooder, other;
+    flooder.options.frames_per_turn = 10;
+    flooder.wire->receive(upgrade_octets() + numbered(0, 1'000));
+    EXPECT_EQ(flooder.log.size(), 2u + 10u);
+    EXPECT_FALSE(flooder.wire->reads());  // TCP slows this one down
+    flooder.home.turn();
+    EXPECT_EQ(flooder.log.size(), 2u + 20u);
+    for (int i = 0; i < 98; ++i) flooder.home.turn();
+    flooder.log.erase(flooder.log.begin(), flooder.log.begin() + 2);
+    EXPECT_EQ(flooder.log, texts(0, 1'000));
+    EXPECT_TRUE(flooder.wire->reads());
+    flooder.wire->receive(numbered(1'000, 1'001));
+    EXPECT_EQ(flooder.log.back(), "text 1000");
+}
+
+TEST(fair_reading, frames_that_take_long_end_the_turn_sooner) {
+    rig r;
+    r.act = [&] { r.time.time += 200us; };
+    r.wire->receive(upgrade_octets() + numbered(0, 100));
+    const std::size_t first = r.log.size();
+    EXPECT_LE(first, 6u);
+    r.home.turn();
+    EXPECT_LE(r.log.size(), first + 3u);
+    for (int i = 0; i < 100; ++i) r.home.turn();
+    EXPECT_EQ(r.log.size(), 102u);
+}
+
+TEST(fair_reading, a_frame_cut_in_two_survives_the_wait) {
+    const std::string all = numbered(0, 50);
+    for (std::size_t cut = 1; cut < all.size(); ++cut) {
+        rig r;
+        r.options.frames_per_turn = 7;
+        r.wire->receive(upgrade_octets() + all.substr(0, cut));
+        while (!r.wire->reads()) r.home.turn();
+        r.wire->receive(all.substr(cut));
+        while (!r.wire->reads()) r.home.turn();
+        r.log.erase(r.log.begin(), r.log.begin() + 2);
+        ASSERT_EQ(r.log, texts(0, 50)) << cut;
+    }
+}
+
+TEST(fair_reading, the_application_may_pause_and_resume_in_any_callback) {
+    for (std::size_t when = 2; when < 12; ++when) {
+        rig r;
+        r.options.frames_per_turn = 4;
+        r.act = [&] {
+            if (r.log.size() == when) r.socket->pause_reading();
+        };
+        r.wire->receive(upgrade_octets() + numbered(0, 20));
+        for (int i = 0; i < 20; ++i) r.home.turn();
+        EXPECT_EQ(r.log.size(), when);
+        EXPECT_FALSE(r.wire->reads());
+        EXPECT_TRUE(r.socket->reading_paused());
+        EXPECT_FALSE(r.socket->silent_for(0ms));
+        r.socket->resume_reading();
+        EXPECT_EQ(r.log.size(), when);  // never from inside
+        for (int i = 0; i < 20; ++i) r.home.turn();
+        r.log.erase(r.log.begin(), r.log.begin() + 2);
+        EXPECT_EQ(r.log, texts(0, 20)) << when;
+        EXPECT_TRUE(r.wire->reads());
+    }
+}
+
+TEST(fair_reading, a_paused_socket_that_is_closed_hears_the_peers_close_frame) {
+    rig r;
+    r.act = [&] {
+        if (r.log.back() == "text 1") r.socket->pause_reading();
+    };
+    r.wire->receive(upgrade_octets() + numbered(0, 5) + frame(opcode::close, close_payload(close_code::normal, "")));
+    r.socket->close(close_code::try_again_later, "");
+    for (int i = 0; i < 5; ++i) r.home.turn();
+    EXPECT_EQ(r.log.back(), "closed 1000 clean");
+}
+
+TEST(fair_reading, whoever_goes_while_frames_wait_takes_them_along) {
+    for (const bool server : {true, false}) {
+        rig r;
+        r.options.frames_per_turn = 4;
+        r.wire->receive(upgrade_octets() + numbered(0, 20));
+        if (server)
+            r.drop();
+        else
+            r.socket->abort();
+        for (int i = 0; i < 5; ++i) r.home.turn();
+        EXPECT_EQ(r.handlers, 0);
+        EXPECT_EQ(std::count(r.log.begin(), r.log.end(), "text 4"), 0);
+    }
 }
 
 // Whatever the application does inside whichever callback, and however the octets are split: on_closed() comes exactly
