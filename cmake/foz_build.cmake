@@ -13,9 +13,12 @@ endif()
 option(FOZ_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(FOZ_SANITIZE "" CACHE STRING "Value for -fsanitize=, for example address,undefined or thread")
 
+# What another clone has compiled is found, too (paths below the source folder count as relative ones), also beside
+# precompiled headers; what the compiler reports as included is what is compared, so nothing is preprocessed for the cache.
 find_program(FOZ_CCACHE ccache)
 if(FOZ_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${FOZ_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER /usr/bin/env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_DEPEND=1 CCACHE_INODECACHE=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${FOZ_CCACHE})
 endif()
 
 find_program(FOZ_MOLD mold)

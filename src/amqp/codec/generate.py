@@ -198,14 +198,20 @@ def methods_hpp(spec):
     out = [NOTICE, "#pragma once\n", '#include "amqp/codec/constants.hpp"', '#include "amqp/codec/error.hpp"',
            '#include "amqp/codec/field_table.hpp"', '#include "amqp/codec/wire.hpp"\n', "#include <cstdint>",
            "#include <expected>", "#include <optional>", "#include <string>", "#include <string_view>",
-           "#include <variant>\n", "namespace foz::amqp {\n",
+           "#include <utility>", "#include <variant>\n", "namespace foz::amqp {\n",
            "// The methods that may answer a method, as types.", "template <class... Methods>",
            "struct method_list {};\n"]
     out += [f"struct {m.struct};" for m in spec.methods] + [""]
     for m in spec.methods:
         out += struct_lines(m)
     names = ",\n    ".join(m.struct for m in spec.methods)
-    out += [f"using method = std::variant<\n    {names}>;\n"]
+    out += ["// Any method. What copies, moves and destroys one stands in methods.cpp: for so many alternatives it is dear to",
+            "// compile, and whoever holds a method would compile it again.", "struct method : std::variant<",
+            f"    {names}> {{", "    using alternatives = variant;\n", "    method() noexcept;",
+            "    template <class M>", "        requires requires { typename M::responses; }",
+            "    method(M m) noexcept : variant(std::in_place_type<M>, std::move(m)) {}", "    method(const method& other);",
+            "    method(method&& other) noexcept;", "    method& operator=(const method& other);",
+            "    method& operator=(method&& other) noexcept;", "    ~method();", "};\n"]
     out += ["struct method_info {", "    std::uint16_t class_id;", "    std::uint16_t method_id;",
             "    std::string_view name;", "    bool synchronous;", "    bool has_content;", "};\n",
             "const method_info& info(const method& m) noexcept;",
@@ -351,6 +357,9 @@ def methods_cpp(spec):
             for m in spec.methods]
     out += ["};\n", "constexpr std::uint32_t key(std::uint32_t class_id, std::uint32_t method_id) noexcept {",
             "    return class_id << 16 | method_id;", "}\n", "}  // namespace\n"]
+    out += ["method::method() noexcept = default;", "method::method(const method&) = default;",
+            "method::method(method&&) noexcept = default;", "method& method::operator=(const method&) = default;",
+            "method& method::operator=(method&&) noexcept = default;", "method::~method() = default;\n"]
     out += ["const method_info& info(const method& m) noexcept {", "    return infos[m.index()];", "}\n",
             "const method_info* find_method(std::uint16_t class_id, std::uint16_t method_id) noexcept {",
             "    switch (key(class_id, method_id)) {"]

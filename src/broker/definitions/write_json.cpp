@@ -11,7 +11,7 @@
 namespace foz::broker {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
     if (is_utf8(text)) return json_string(text);
     // The protocol lets names and values be any octets.
     std::string replaced;
@@ -54,9 +54,9 @@ std::string to_json(const amqp::field_value& of) {
             } else if constexpr (std::is_same_v<T, amqp::decimal>) {
                 return number(held.value / std::pow(10.0, held.scale));
             } else if constexpr (std::is_same_v<T, std::string>) {
-                return quoted(held);
+                return json_text(held);
             } else if constexpr (std::is_same_v<T, amqp::byte_array>) {
-                return quoted(held.octets);
+                return json_text(held.octets);
             } else if constexpr (std::is_same_v<T, amqp::timestamp>) {
                 return std::to_string(held.seconds);
             } else if constexpr (std::is_same_v<T, amqp::field_array>) {
@@ -73,48 +73,49 @@ std::string to_json(const amqp::field_value& of) {
 std::string to_json(const amqp::table& of) {
     std::string all;
     for (const amqp::table_entry& one : of)
-        all += (all.empty() ? "" : ", ") + quoted(one.key) + ": " + to_json(one.value);
+        all += (all.empty() ? "" : ", ") + json_text(one.key) + ": " + to_json(one.value);
     return "{" + all + "}";
 }
 
 std::string to_json(const user_definition& one) {
     std::string tags;
-    for (const std::string& tag : one.tags) tags += (tags.empty() ? "" : ", ") + quoted(tag);
-    return "{\"name\": " + quoted(one.name) + ", \"password_hash\": " + quoted(one.password_hash) +
-           ", \"hashing_algorithm\": " + quoted(to_string(one.algorithm)) + ", \"tags\": [" + tags +
+    for (const std::string& tag : one.tags) tags += (tags.empty() ? "" : ", ") + json_text(tag);
+    return "{\"name\": " + json_text(one.name) + ", \"password_hash\": " + json_text(one.password_hash) +
+           ", \"hashing_algorithm\": " + json_text(to_string(one.algorithm)) + ", \"tags\": [" + tags +
            "], \"limits\": {}}";
 }
 
 std::string to_json(const permission_definition& one) {
-    return "{\"user\": " + quoted(one.user) + ", \"vhost\": " + quoted(one.vhost) +
-           ", \"configure\": " + quoted(one.rules.configure) + ", \"write\": " + quoted(one.rules.write) +
-           ", \"read\": " + quoted(one.rules.read) + "}";
+    return "{\"user\": " + json_text(one.user) + ", \"vhost\": " + json_text(one.vhost) +
+           ", \"configure\": " + json_text(one.rules.configure) + ", \"write\": " + json_text(one.rules.write) +
+           ", \"read\": " + json_text(one.rules.read) + "}";
 }
 
 std::string to_json(const policy& one) {
-    return "{\"vhost\": " + quoted(one.vhost) + ", \"name\": " + quoted(one.name) +
-           ", \"pattern\": " + quoted(one.pattern) + ", \"apply-to\": " + quoted(to_string(one.apply_to)) +
+    return "{\"vhost\": " + json_text(one.vhost) + ", \"name\": " + json_text(one.name) +
+           ", \"pattern\": " + json_text(one.pattern) + ", \"apply-to\": " + json_text(to_string(one.apply_to)) +
            ", \"priority\": " + std::to_string(one.priority) + ", \"definition\": " + to_json(one.definition) + "}";
 }
 
 std::string to_json(const exchange_definition& one) {
-    return "{\"name\": " + quoted(one.is.name) + ", \"vhost\": " + quoted(one.vhost) +
-           ", \"type\": " + quoted(one.is.type) + ", \"durable\": " + word(one.is.durable) +
+    return "{\"name\": " + json_text(one.is.name) + ", \"vhost\": " + json_text(one.vhost) +
+           ", \"type\": " + json_text(one.is.type) + ", \"durable\": " + word(one.is.durable) +
            ", \"auto_delete\": " + word(one.is.auto_delete) + ", \"internal\": " + word(one.is.internal) +
            ", \"arguments\": " + to_json(one.is.arguments) + "}";
 }
 
 std::string to_json(const queue_definition& one) {
     const auto type = amqp::as_string(one.is.arguments.find("x-queue-type")).value_or("classic");
-    return "{\"name\": " + quoted(one.is.name) + ", \"vhost\": " + quoted(one.vhost) + ", \"type\": " + quoted(type) +
-           ", \"durable\": " + word(one.is.flags.durable) + ", \"auto_delete\": " + word(one.is.flags.auto_delete) +
-           ", \"arguments\": " + to_json(one.is.arguments) + "}";
+    return "{\"name\": " + json_text(one.is.name) + ", \"vhost\": " + json_text(one.vhost) +
+           ", \"type\": " + json_text(type) + ", \"durable\": " + word(one.is.flags.durable) +
+           ", \"auto_delete\": " + word(one.is.flags.auto_delete) + ", \"arguments\": " + to_json(one.is.arguments) +
+           "}";
 }
 
 std::string to_json(const binding_definition& one) {
-    return "{\"source\": " + quoted(one.is.source) + ", \"vhost\": " + quoted(one.vhost) +
-           ", \"destination\": " + quoted(one.is.destination) + ", \"destination_type\": \"" +
-           (one.is.to_exchange ? "exchange" : "queue") + "\", \"routing_key\": " + quoted(one.is.routing_key) +
+    return "{\"source\": " + json_text(one.is.source) + ", \"vhost\": " + json_text(one.vhost) +
+           ", \"destination\": " + json_text(one.is.destination) + ", \"destination_type\": \"" +
+           (one.is.to_exchange ? "exchange" : "queue") + "\", \"routing_key\": " + json_text(one.is.routing_key) +
            ", \"arguments\": " + to_json(one.is.arguments) + "}";
 }
 
@@ -123,7 +124,7 @@ std::string section(const char* name, const std::vector<T>& all) {
     std::vector<std::string> lines;
     for (const T& one : all) {
         if constexpr (std::is_same_v<T, std::string>)
-            lines.push_back("{\"name\": " + quoted(one) + "}");
+            lines.push_back("{\"name\": " + json_text(one) + "}");
         else
             lines.push_back(to_json(one));
     }
