@@ -83,25 +83,24 @@ std::optional<interest> audience::find(member who) const {
     if (!here) return std::nullopt;
     interest sum{.broadcast = here->broadcast, .direct = here->direct, .own_name = here->own_name};
     sum.all_topics = here->all_topics;
-    if (here->has)
-        for (const link& each : *here->has)
-            (kind_of(each.to) == kind::group ? sum.groups : sum.topics).emplace(list_of(each.to).name.view());
+    for (const link& each : here->has)
+        (kind_of(each.to) == kind::group ? sum.groups : sum.topics).emplace(list_of(each.to).name.view());
     return sum;
 }
 
 bool audience::in_group(member who, std::string_view group) const {
     const seat* const here = find_seat(who);
-    return here && here->has && find_link(*here, find_list(kind::group, group));
+    return here && find_link(*here, find_list(kind::group, group));
 }
 
 std::size_t audience::names_of(member who) const noexcept {
     const seat* const here = find_seat(who);
-    return here && here->has ? here->has->size() : 0;
+    return here ? here->has.size() : 0;
 }
 
 std::size_t audience::shared_with(member who, const interest& what) const {
     const seat* const here = find_seat(who);
-    if (!here || !here->has) return 0;
+    if (!here) return 0;
     std::size_t sum = 0;
     for (const auto& group : what.groups) sum += find_link(*here, find_list(kind::group, group)) != nullptr;
     for (const auto& topic : what.topics) sum += find_link(*here, find_list(topic_kind(topic), topic)) != nullptr;
@@ -120,7 +119,7 @@ bool audience::is_reached(const seat& who, const entry_route& route, std::string
     const auto named = [&](std::string_view receiver) { return names_.is_addressed(who.who, receiver); };
     const auto grouped = [&](std::string_view group) {
         if (who.own_name && group == names_.client_of(who.who)) return true;
-        return who.has && find_link(who, find_list(kind::group, group));
+        return find_link(who, find_list(kind::group, group)) != nullptr;
     };
     switch (route.how) {
         case envelope::via::direct:
@@ -135,19 +134,17 @@ bool audience::is_reached(const seat& who, const entry_route& route, std::string
 
 bool audience::hears_topic(const seat& who, std::string_view topic) const {
     if (who.all_topics) return true;
-    if (!who.has) return false;
     if (find_link(who, find_list(kind::topic, topic))) return true;
-    return std::ranges::any_of(*who.has, [&](const link& each) {
+    return std::ranges::any_of(who.has, [&](const link& each) {
         return kind_of(each.to) == kind::pattern && envelope::matches(list_of(each.to).name.view(), topic);
     });
 }
 
 // The same by index.
 bool audience::hears_matched(const seat& who, std::string_view topic) const {
-    if (!who.has || matching(topic).empty()) return false;
-    return std::any_of(who.has->rbegin(), who.has->rend(), [&](const link& each) {
-        return kind_of(each.to) != kind::group && list_of(each.to).round == round_;
-    });
+    if (who.has.empty() || matching(topic).empty()) return false;
+    return std::ranges::any_of(
+        who.has, [&](const link& each) { return kind_of(each.to) != kind::group && list_of(each.to).round == round_; });
 }
 
 const std::vector<std::uint32_t>& audience::matching(std::string_view topic) const {
@@ -204,8 +201,8 @@ void audience::free_seat(std::uint32_t at) {
     seat& gone = seats_[at];
     gone.broadcast = false;
     settle(at);
-    if (const auto has = std::move(gone.has))
-        for (const link& each : *has) quit_place(each);
+    const links left = std::move(gone.has);
+    for (const link& each : left) quit_place(each);
     by_slot_[gone.who.slot] = none;
     gone = {};
     gone.place = free_seat_;
@@ -248,7 +245,7 @@ std::uint32_t audience::make_list(kind what, std::string_view name) {
         free_list_ = lists_[index].next_free;
     }
     lists_[index].name = packed_name(name);
-    const std::uint32_t to = static_cast<std::uint32_t>(what) << kind_shift | index;
+    const std::uint32_t to = first_of(what) | index;
     if (what == kind::pattern) {
         patterns_.insert(name, to);
     } else {
@@ -271,48 +268,40 @@ void audience::drop_list(std::uint32_t to) {
 }
 
 const audience::link* audience::find_link(const seat& who, std::uint32_t to) noexcept {
-    const auto at = std::lower_bound(who.has->begin(), who.has->end(), to, before);
-    return at != who.has->end() && at->to == to ? &*at : nullptr;
+    const link* const at = std::lower_bound(who.has.begin(), who.has.end(), to, before);
+    return at != who.has.end() && at->to == to ? at : nullptr;
 }
 
 bool audience::has_any(const seat& who, kind first, kind last) noexcept {
-    if (!who.has) return false;
-    const auto at =
-        std::lower_bound(who.has->begin(), who.has->end(), static_cast<std::uint32_t>(first) << kind_shift, before);
-    return at != who.has->end() && kind_of(at->to) <= last;
+    const link* const at = std::lower_bound(who.has.begin(), who.has.end(), first_of(first), before);
+    return at != who.has.end() && kind_of(at->to) <= last;
 }
 
 void audience::join(std::uint32_t at, kind what, std::string_view name) {
-    seat& here = seats_[at];
+    links& has = seats_[at].has;
     std::uint32_t to = find_list(what, name);
     if (to == none) to = make_list(what, name);
-    if (!here.has) here.has = std::make_unique<links>();
-    const auto before_it = std::lower_bound(here.has->begin(), here.has->end(), to, before);
-    if (before_it != here.has->end() && before_it->to == to) return;
+    const link* const next = std::lower_bound(has.begin(), has.end(), to, before);
+    if (next != has.end() && next->to == to) return;
     auto& seats = list_of(to).seats;
-    here.has->insert(before_it, {to, static_cast<std::uint32_t>(seats.size())});
+    has.insert(static_cast<std::size_t>(next - has.begin()), {to, static_cast<std::uint32_t>(seats.size())});
     seats.push_back(at);
 }
 
 void audience::quit(std::uint32_t at, kind what, std::string_view name) {
     seat& here = seats_[at];
-    if (!here.has) return;
     const link* const found = find_link(here, find_list(what, name));
     if (!found) return;
     const link left = *found;
-    here.has->erase(here.has->begin() + (found - here.has->data()));
-    if (here.has->empty()) here.has.reset();
+    here.has.erase(static_cast<std::size_t>(found - here.has.begin()));
     quit_place(left);
 }
 
 void audience::quit_topics(std::uint32_t at) {
-    seat& here = seats_[at];
-    if (!here.has) return;
-    const std::uint32_t first = static_cast<std::uint32_t>(kind::topic) << kind_shift;
-    const auto from = std::lower_bound(here.has->begin(), here.has->end(), first, before);
-    const links left(from, here.has->end());
-    here.has->erase(from, here.has->end());
-    if (here.has->empty()) here.has.reset();
+    links& has = seats_[at].has;
+    const link* const first = std::lower_bound(has.begin(), has.end(), first_of(kind::topic), before);
+    const std::vector<link> left(first, std::as_const(has).end());
+    has.truncate(has.size() - left.size());
     for (const link& each : left) quit_place(each);
 }
 
@@ -320,16 +309,15 @@ void audience::quit_topics(std::uint32_t at) {
 void audience::quit_place(const link& left) {
     auto& seats = list_of(left.to).seats;
     const std::uint32_t last = seats.back();
-    seats.pop_back();
+    seats.truncate(seats.size() - 1);
     if (seats.empty()) return drop_list(left.to);
     if (left.place < seats.size()) {
         seats[left.place] = last;
-        links& moved = *seats_[last].has;
+        links& moved = seats_[last].has;
         const auto at = std::lower_bound(moved.begin(), moved.end(), left.to, before);
         assert(at != moved.end() && at->to == left.to && at->place == seats.size());
         at->place = left.place;
     }
-    give_back_excess(seats);
 }
 
 void audience::settle(std::uint32_t at) {

@@ -6,12 +6,12 @@
 #include "aggregator/channel/interest.hpp"
 #include "aggregator/channel/member.hpp"
 #include "aggregator/channel/pattern_trie.hpp"
+#include "aggregator/channel/short_list.hpp"
 #include "contract/names.hpp"
 
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -24,7 +24,7 @@ namespace foz::aggregator {
 //
 // Changing an interest costs time in its own size, whoever else shares it. An entry costs time in its routes, in the
 // members that they name and in the words of its topic, not in the number of topics, patterns, groups or other members.
-// A member that hears everything costs 44 octets, apart from the growth of the tables.
+// A member that hears everything costs 52 octets, apart from the growth of the tables.
 //
 // Lives on one shard, as does the directory, which outlives it. The order in which members are reached depends on the
 // calls alone, never on addresses or on the hash seed.
@@ -81,8 +81,8 @@ private:
     // Those who have one group or topic. Only topics with wildcards stand in the trie.
     struct list {
         packed_name name;
-        std::vector<std::uint32_t> seats;  // in no order
-        mutable std::uint32_t round = 0;   // the entry whose topic has matched it
+        short_list<std::uint32_t> seats;  // in no order
+        mutable std::uint32_t round = 0;  // the entry whose topic has matched it
         std::uint32_t next_free = none;
     };
     // A member is in this list, at this place.
@@ -90,7 +90,7 @@ private:
         std::uint32_t to = 0;
         std::uint32_t place = 0;
     };
-    using links = std::vector<link>;
+    using links = short_list<link>;
 
     struct seat {
         member who;
@@ -102,7 +102,7 @@ private:
         bool direct : 1 = false;
         bool own_name : 1 = false;
         bool all_topics : 1 = false;
-        std::unique_ptr<links> has;  // sorted by list; null for who has neither groups nor topics
+        links has;  // sorted by list
     };
 
     // While it lives, nothing may change.
@@ -124,6 +124,7 @@ private:
     void clear();
 
     static kind kind_of(std::uint32_t to) noexcept { return static_cast<kind>(to >> kind_shift); }
+    static std::uint32_t first_of(kind what) noexcept { return static_cast<std::uint32_t>(what) << kind_shift; }
     list& list_of(std::uint32_t to) { return lists_[to & index_mask]; }
     const list& list_of(std::uint32_t to) const { return lists_[to & index_mask]; }
     std::uint32_t find_list(kind what, std::string_view name) const;

@@ -12,7 +12,7 @@ std::size_t entry::bytes() const noexcept {
     return sum;
 }
 
-std::span<const frame_ref> entry_frames::of(const entry_route& route) {
+std::span<const frame_ref> entry_frames::of(const entry_route& route) & {
     if (route_ != &route) {
         route_ = &route;
         pieces_[0] = frame_ref::of(route.head);

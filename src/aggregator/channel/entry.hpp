@@ -85,7 +85,7 @@ public:
     explicit entry_frames(const entry& of) noexcept : entry_(of) {}
 
     // One piece or two, to be sent one behind the other with nothing between; valid until the next call.
-    std::span<const frame_ref> of(const entry_route& route);
+    std::span<const frame_ref> of(const entry_route& route) &;
 
 private:
     const entry& entry_;

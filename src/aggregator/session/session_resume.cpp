@@ -141,7 +141,8 @@ void session::replay(std::size_t channel, const entry_ref& item) {
     if (!route) return;
     if (item->question) shared_.asked_of_clients.ask(channel, *item->question, self_, shared_.time.wall_now());
     ++shared_.counters.deliveries;
-    send(entry_frames(*item).of(*route));
+    entry_frames frames(*item);
+    send(frames.of(*route));
 }
 
 // Everything has been delivered up to here: live entries follow.
