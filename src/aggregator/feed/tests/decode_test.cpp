@@ -1,6 +1,5 @@
 #include "aggregator/feed/decode.hpp"
 
-#include "aggregator/channel/recent.hpp"
 #include "contract/correlation.hpp"
 #include "contract/receivers.hpp"
 #include "ws/codec/writer.hpp"
@@ -270,22 +269,6 @@ TEST(decode, a_question_goes_to_one_client_and_has_an_end) {
     two.properties.headers = amqp::table{{"foz-direct", "[\"c\",\"d\"]"}};
     everyone.properties.headers = amqp::table{{"foz-broadcast", true}};
     for (sample* wrong : {&endless, &two, &everyone}) EXPECT_EQ(wrong->make().dropped, drop_reason::bad_header);
-}
-
-TEST(recent_entries, keeps_the_newest_within_its_bytes) {
-    const auto at = [](std::uint64_t offset) {
-        auto made = std::make_shared<entry>();
-        made->where = envelope::position{.offset = offset};
-        return made;
-    };
-    recent_entries recent(3 * at(0)->bytes());
-    for (const std::uint64_t offset : {1, 2, 5, 6}) recent.push(at(offset));
-    EXPECT_EQ(recent.front().where->offset, 2u);
-    EXPECT_EQ((*recent.from(3))->where->offset, 5u) << "offsets have holes";
-    EXPECT_EQ(recent.from(7), recent.end());
-    recent_entries tiny(1);
-    tiny.push(at(1));
-    EXPECT_FALSE(tiny.empty()) << "the newest stays";
 }
 
 }  // namespace foz::aggregator

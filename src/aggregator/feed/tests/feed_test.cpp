@@ -98,7 +98,7 @@ struct feed final : feed_sink {
     }
     static reading_id id(std::uint64_t session) { return {.channel = 0, .shard = 0, .session = session, .ticket = 1}; }
     static int number(const entry& one) {
-        const std::string& frame = *one.routes.at(0).frame;
+        const std::string& frame = *one.routes.at(0).head;
         return std::stoi(frame.substr(frame.find("\"message\":[") + 11));
     }
 
