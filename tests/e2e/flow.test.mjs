@@ -75,8 +75,8 @@ test('one client that floods leaves the others their answers', async () => {
   const bystander = await connect(foz.url);
   flooder.send({ packet_action: 'consume', channel: 'chat' });
   const consuming = await flooder.next('consume');
-  for (let i = 0; i < 3000; i += 1)
-    channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ i, fill: 'x'.repeat(500) })), { headers: { 'foz-direct': '["nobody"]' } });
+  for (let i = 0; i < 12000; i += 1)
+    channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ i, fill: 'x'.repeat(100) })), { headers: { 'foz-direct': '["nobody"]' } });
   await channel.waitForConfirms();
   // Frames that are dear to take: each goes through everything since then again. All of them in one write.
   const one = frame(JSON.stringify({ packet_action: 'consume', channel: 'chat', from: consuming.channels.chat.position }));
@@ -88,8 +88,8 @@ test('one client that floods leaves the others their answers', async () => {
     waits.push(performance.now() - began);
   }
   flooder.socket.terminate();
-  // The old wait was seconds. Figures are measured elsewhere.
-  assert.ok(Math.max(...waits) < 500, 'the bystander waited ' + waits.map((ms) => ms.toFixed(0)).join(' '));
+  // It was a third of a second before frames were taken in turns; the figures are measured elsewhere.
+  assert.ok(Math.max(...waits) < 150, 'the bystander waited ' + waits.map((ms) => ms.toFixed(0)).join(' '));
   await foz.stop();
 });
 

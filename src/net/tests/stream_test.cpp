@@ -88,7 +88,8 @@ TEST(stream, a_large_transfer_comes_back_whole_across_two_shards) {
     runtime cores(2);
     std::unique_ptr<echo> server;
     auto accepting = listener::open(cores.at(1), {}, [&](tcp::socket socket) {
-        server = std::make_unique<echo>(stream::plain(cores.at(1), std::move(socket)));
+        const stream_options small{.high_watermark_bytes = 16 * 1024, .low_watermark_bytes = 4 * 1024};
+        server = std::make_unique<echo>(stream::plain(cores.at(1), std::move(socket), small));
     });
     ASSERT_TRUE(accepting);
     const std::string sent = pattern(8 * 1024 * 1024);
