@@ -222,12 +222,19 @@ test('what workers get wrong is dropped, counted and logged, and the channel goe
   const channel = await connection.createChannel();
   poison(connection.connection.stream);
   const heard = bystander.events('message').length;
+  // Of each reason the first one is logged at once, and the last one after a while, with a count of those in between.
+  const reason = (said) => said.replace('a question to a client', 'a foz-* header has the wrong type');
+  const last = new Map();
   for (const [i, [name, body, { topic, ...options }, said]] of outbound.entries()) {
     const messageId = 'bad-' + i;
     channel.publish('OUTBOUND', topic ? 'chat.' + topic : 'chat', Buffer.from(body), { ...options, messageId });
-    await foz.until('message id ' + messageId);
-    assert.ok(foz.output.split('\n').find((line) => line.endsWith('message id ' + messageId)).includes(said), name);
+    if (!last.has(reason(said))) {
+      await foz.until('message id ' + messageId);
+      assert.ok(foz.output.split('\n').find((line) => line.includes('message id ' + messageId)).includes(said), name);
+    }
+    last.set(reason(said), messageId);
   }
+  for (const messageId of last.values()) await foz.until('message id ' + messageId, 25);
   assert.equal(bystander.events('message').length, heard);
   await undisturbed('workers');
   await connection.close();
@@ -262,9 +269,8 @@ test('who asked is told that an answer is wrong, and so is the log', async () =>
       assert.deepEqual([event, error.code, error.retryable, error.id], ['error', 'bad_answer', false, ask.id], name);
       assert.ok(error.message.includes(said), name + ': ' + error.message);
     }
-    await foz.until('message id bad-answer-' + i);
-    await foz.until('message id bad-foz.extend' + i);
   }
+  await foz.until('message id bad-foz.extend' + (answers.length - 1), 25);
   assert.ok(!bystander.events('progress').some(({ state }) => state === 'dead_lettered'));
   await undisturbed('answers');
   await connection.close();

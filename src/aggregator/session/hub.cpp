@@ -1,6 +1,7 @@
 #include "aggregator/session/hub.hpp"
 
 #include "aggregator/session/event_frame.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -95,7 +96,13 @@ member hub::opened(session_options options) {
 }
 
 void hub::begin(member who) {
-    if (session* const one = find(who)) one->on_open();
+    if (session* const one = find(who)) {
+        // The client's other sockets are asked for a sign of life.
+        shared_.names.each_of(one->client().view(), [&](member other) {
+            if (session* const older = find(other); older && older != one) older->ping();
+        });
+        one->on_open();
+    }
     settle_joins();
 }
 
@@ -244,6 +251,7 @@ bool hub::tell_positions(std::size_t budget) {
 }
 
 void hub::on_position_interval() {
+    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     if (tell_positions(sessions_per_portion)) shared_.out.want_work();
     position_timer_.start(shared_.wheel, position_look);
 }
@@ -254,7 +262,18 @@ bool hub::is_open(member who) const {
 }
 
 void hub::respond(member who, const reply_context& context, std::string_view json) {
-    if (session* const one = find(who)) one->respond(context, json);
+    session* const one = find(who);
+    if (!one) return;
+    one->respond(context, json);
+    if (context.request_id.empty() && context.id.empty()) return;
+    // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
+    // has changed networks: the newest one is told, too, and ignores what it does not know.
+    session* newest = nullptr;
+    shared_.names.each_of(one->client().view(), [&](member other) { newest = find(other); });
+    if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
+        return;
+    if (shared_.out.silent(who, std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at())))
+        newest->respond(context, json);
 }
 
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {

@@ -29,12 +29,11 @@ void hub::dispatch(const entry_ref& item) {
     // A gap is told before what comes behind it.
     if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     remember(item);
-    // What is live is delivered whatever its publisher's clock says; but nobody awaits the answer to an old question.
-    const bool nobody_waits =
-        item->question && has_expired(*item, shared_.time.wall_now(), shared_.config.clock_tolerance);
+    // Nobody is told a position behind it before.
+    if (item->too_large) gap(item->channel, envelope::gap_cause::too_large, item->where);
     if (item->answer) {
         deliver_answer(*item);
-    } else if (!nobody_waits) {
+    } else {
         entry_frames frames(*item);
         shared_.channels[item->channel].heard.each(*item, [&](member who, const entry_route& route) {
             if (session* const one = find(who)) one->deliver(frames.of(route), *item);

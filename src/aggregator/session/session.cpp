@@ -15,7 +15,7 @@ constexpr std::size_t passed_max = 1000;
 }  // namespace
 
 session::session(session_context& shared, member self, session_options options)
-    : shared_(shared), self_(self), options_(std::move(options)) {}
+    : shared_(shared), self_(self), options_(std::move(options)), opened_at_(shared.time.now()) {}
 
 void session::on_open() {
     ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
@@ -56,10 +56,15 @@ void session::on_ping_interval() {
         closing_ = true;
         return shared_.out.abort(self_);
     }
+    ping();
+    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
+}
+
+void session::ping() {
+    if (closing_) return;
     std::string json;
     primus::append_ping(json, static_cast<std::uint64_t>(now_ms()));
     send_control(json);
-    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
 }
 
 void session::on_text(std::string_view text) {

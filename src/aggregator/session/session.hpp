@@ -40,9 +40,11 @@ public:
     member self() const noexcept { return self_; }
     const client_id& client() const noexcept { return options_.client; }
     const session_id& id() const noexcept { return options_.id; }
+    steady_time opened_at() const noexcept { return opened_at_; }
 
     // From the socket.
     void on_open();
+    void ping();
     void on_text(std::string_view text);
     void on_closed();
     // The peer broke the protocol: the last words before the close frame.
@@ -159,6 +161,7 @@ private:
     session_context& shared_;
     const member self_;
     const session_options options_;
+    const steady_time opened_at_;
     std::uint64_t frames_ = 0;
     std::uint64_t tickets_ = 0;  // of resumes, consumes and presence
     bool heard_since_ping_ = true;

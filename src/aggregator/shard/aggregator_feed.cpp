@@ -42,6 +42,8 @@ void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
         default:
             events_.on_notice("gap: the stream of channel " + name + " has lost entries");
     }
+    // The entry itself tells the sessions, in its place.
+    if (cause == envelope::gap_cause::too_large) return;
     dispatcher_->tell([channel, cause, where](hub& home) { home.gap(channel, cause, where); });
 }
 

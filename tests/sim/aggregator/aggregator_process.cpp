@@ -328,6 +328,7 @@ void aggregator_process::on_gap(std::size_t channel, envelope::gap_cause cause,
                                 const std::optional<envelope::position>& where) {
     ++counters_.gaps;
     around_.log.say(name(), "channel {} has a gap: {}", settings_.channels[channel].name, envelope::to_string(cause));
+    if (cause == envelope::gap_cause::too_large) return;  // the entry itself tells the sessions
     run_->hub.gap(channel, cause, where);
 }
 

@@ -244,13 +244,41 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     hub_fixture f;
     const member a = f.come("a", {0});
     f.all.dispatch(numbered(1));
-    f.all.gap(0, envelope::gap_cause::too_large, place_of(2));
+    auto skipped = std::make_shared<entry>();
+    skipped->where = place_of(2);
+    skipped->too_large = true;
+    f.take(a);
+    f.all.dispatch(skipped);
+    f.advance(seconds(31));
+    f.work();
+    const auto first = [&](std::string_view part) {
+        return std::ranges::find_if(f.out.sent[a], [&](const auto& text) { return text.contains(part); });
+    };
+    EXPECT_LT(first(R"("event":"gap")"), first(R"("event":"position")")) << "before any position behind it";
+    EXPECT_EQ(f.count(a, R"("event":"position")"), 1u);
     f.all.dispatch(numbered(3));
     EXPECT_EQ(f.count(a, R"("cause":"too_large")"), 1u);
     const member b = f.come("b");
     f.all.on_text(b, from_position(1));
     f.work();
     EXPECT_THAT(f.heard(b), ElementsAre("3")) << "the ring was kept";
+}
+
+// A phone that has changed networks: its old socket says nothing, its new one waits.
+TEST(hub, an_answer_comes_on_the_newest_socket_too_when_the_one_that_asked_is_silent) {
+    hub_fixture f;
+    const member old = f.come("a");
+    f.all.on_text(old, request_1);
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    f.take(old);
+    f.advance(seconds(1));
+    const member fresh = f.come("a");
+    EXPECT_EQ(f.count(old, "primus::ping"), 1u) << "it is asked for a sign of life";
+    f.out.silent_ones = {old};
+    f.advance(seconds(5));
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    EXPECT_EQ(f.count(old, R"("responseId":"1")"), 1u);
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
 }
 
 // It was away when the entry came: the gap stands where the entry does.
