@@ -45,7 +45,7 @@ resume_cursor::step resume_cursor::next(const recent_entries& recent, const plac
 
 resume_cursor::step resume_cursor::start(const recent_entries& recent) {
     state_ = state::wants_page;
-    if (recent.empty()) return {.what = action::pause};
+    if (recent.empty() && from_.what != kind::at) return {.what = action::pause};
     if (from_.what == kind::at) {
         const recent_entries::block* const in = recent.find(from_.where.offset);
         const std::size_t at = in ? recent_entries::place_in(*in, from_.where.offset) : 0;
@@ -54,11 +54,9 @@ resume_cursor::step resume_cursor::start(const recent_entries& recent) {
         // its reader, may be behind another aggregator's. The stream is asked.
         if (known && *in->entries[at]->where != from_.where)
             return end(envelope::gap_cause::recreated, *recent.back().where);
-        if (known) {
-            state_ = state::in_ring;
-            next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
-            last_ = from_.where;
-        }
+        if (known) state_ = state::in_ring;
+        next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
+        last_ = from_.where;
         return {.what = action::pause};
     }
     const std::uint64_t oldest_s = recent.front().timestamp_s;

@@ -151,11 +151,10 @@ TEST(resume_cursor, a_client_that_is_ahead_waits_for_the_channel) {
     ASSERT_EQ(w.ring({3, 4}).run().what, action::read);
     w.page_of({21}, true);
     EXPECT_EQ(w.run().what, action::page_done);
-    EXPECT_EQ(w.take(), (offsets{21}));
     EXPECT_EQ(w.run().what, action::wait);
-    EXPECT_EQ(w.ring({5, 20}).run().what, action::wait);
-    EXPECT_EQ(w.ring({21, 22}).run().what, action::live);
-    EXPECT_EQ(w.take(), (offsets{22}));
+    EXPECT_EQ(w.ring({5}).run().what, action::wait);
+    EXPECT_EQ(w.ring({20, 21, 22}).run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{21, 22}));
 }
 
 TEST(resume_cursor, what_lies_between_the_last_page_and_the_ring_is_asked_for) {

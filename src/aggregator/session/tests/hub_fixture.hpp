@@ -113,6 +113,7 @@ struct hub_fixture {
     explicit hub_fixture(session_settings c = two_channels()) : config(std::move(c)) {
         all.set_reply_queue(0, "OUT_CHAT");
         all.set_reply_queue(1, "OUT_VOICE.x");
+        all.start();
     }
 
     member come(const std::string& client, std::vector<std::size_t> consume = {}) {

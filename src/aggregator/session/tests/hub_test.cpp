@@ -249,7 +249,7 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     skipped->too_large = true;
     f.take(a);
     f.all.dispatch(skipped);
-    f.advance(seconds(31));
+    f.advance(seconds(33));
     f.work();
     const auto first = [&](std::string_view part) {
         return std::ranges::find_if(f.out.sent[a], [&](const auto& text) { return text.contains(part); });
