@@ -1,11 +1,11 @@
-"""Runs clang-tidy over the sources, and compiles whatever else has to compile: without precompiled headers, so that a file
-which includes too little is found.
+"""Runs clang-tidy over the sources, and compiles every header alone: without precompiled headers, so that a file which
+includes too little is found.
 
     tidy.py [PATTERN]      only files whose path contains PATTERN
 
 The release build's compile_commands.json says how; build/lint/compile_commands.json is that without precompiled headers.
-clang-tidy reads the sources that ship (.clang-tidy). Of tests, and of each header that is not the first include of some
-source that is read, clang checks the syntax: every header compiles alone.
+clang-tidy reads the sources that ship (.clang-tidy). Of each header that is not the first include of one of them, clang
+checks the syntax: every header compiles alone.
 """
 import concurrent.futures
 import json
@@ -76,9 +76,9 @@ def main(pattern):
     commands = database()
     headers = set(tracked("*.hpp"))
     sources = [path for path in tracked("*.cpp") if path in commands]
-    covered = {first_header(path, headers) for path in sources}
     tidied = [path for path in sources if path.startswith(("src/", "examples/")) and not is_test(path)]
-    compiled = sorted(set(sources) - set(tidied)) + sorted(headers - covered)
+    covered = {first_header(path, headers) for path in tidied}
+    compiled = sorted(path for path in headers - covered if path.startswith(("src/", "examples/")) and not is_test(path))
 
     def tidy(path):
         words = ["clang-tidy-19", "--quiet", "-p", "build/lint", "--extra-arg=-Wno-unknown-warning-option",
@@ -95,10 +95,10 @@ def main(pattern):
                 for check, paths in ((tidy, tidied), (compile_alone, compiled)) for path in paths if pattern in path}
         for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
             print(f"[{done}/{len(jobs)}] {jobs[job]}", flush=True)
-            if job.result().returncode != 0:
-                failed.append((jobs[job], job.result()))
-    for path, result in failed:
-        print(f"{path}:\n{result.stdout}{result.stderr}")
+            result = job.result()
+            if result.returncode != 0:
+                failed.append(jobs[job])
+                print(f"{jobs[job]}:\n{result.stdout}{result.stderr}", flush=True)
     return 1 if failed else 0
 
 
