@@ -1,6 +1,7 @@
 // How the rooms name a session without holding it. No I/O.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace foz::aggregator {

@@ -74,13 +74,14 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t here = sizeof(T*) / sizeof(T);
+    static constexpr std::size_t pointer_bytes = sizeof(std::uintptr_t);
+    static constexpr std::uint32_t here = pointer_bytes / sizeof(T);
 
     T* data() noexcept { return const_cast<T*>(std::as_const(*this).data()); }
     const T* data() const noexcept {
         if (capacity_ == here) return std::launder(reinterpret_cast<const T*>(memory_));
         const T* far = nullptr;
-        std::memcpy(&far, memory_, sizeof far);
+        std::memcpy(&far, memory_, pointer_bytes);
         return far;
     }
     void release() noexcept {
@@ -98,12 +99,12 @@ private:
             T* const made = static_cast<T*>(std::realloc(far ? before : nullptr, capacity * sizeof(T)));
             if (!made) throw std::bad_alloc();
             if (!far) std::memcpy(made, before, size_ * sizeof(T));
-            std::memcpy(memory_, &made, sizeof made);
+            std::memcpy(memory_, &made, pointer_bytes);
         }
         capacity_ = capacity;
     }
 
-    alignas(T*) unsigned char memory_[sizeof(T*)] = {};  // the elements, or where they are
+    alignas(T*) unsigned char memory_[pointer_bytes] = {};  // the elements, or where they are
     std::uint32_t size_ = 0;
     std::uint32_t capacity_ = here;
 };

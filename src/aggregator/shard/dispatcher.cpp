@@ -6,7 +6,7 @@
 namespace foz::aggregator {
 
 dispatcher::dispatcher(net::runtime& cores, std::vector<gateway*> shards, const settings& all, settled all_have)
-    : cores_(cores), settings_(all), all_have_(std::move(all_have)), settled_(all.channels.size(), 0) {
+    : cores_(cores), all_have_(std::move(all_have)), settled_(all.channels.size(), 0) {
     for (gateway* const to : shards) {
         auto& made = shards_.emplace_back(std::make_unique<shard_state>());
         made->to = to;

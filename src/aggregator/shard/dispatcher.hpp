@@ -57,7 +57,6 @@ private:
     void settle();
 
     net::runtime& cores_;
-    const settings& settings_;
     const settled all_have_;
     std::vector<std::unique_ptr<shard_state>> shards_;
     std::vector<std::uint64_t> settled_;  // by channel
