@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::milliseconds drain_pace{10};
 // How often those are looked for that are to be told their position.
 constexpr std::chrono::milliseconds position_look{1000};
+// A socket that is asked for a sign of life has so long for it.
+constexpr std::chrono::milliseconds sign_of_life_within{1000};
 // What one portion of work over many sessions may do, so that nobody waits long for it.
 constexpr std::size_t sessions_per_portion = 256;
 constexpr std::size_t entries_per_portion = 1'024;
@@ -272,8 +274,8 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     shared_.names.each_of(one->client().view(), [&](member other) { newest = find(other); });
     if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
         return;
-    if (shared_.out.silent(who, std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at())))
-        newest->respond(context, json);
+    const auto since = std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at());
+    if (since >= sign_of_life_within && shared_.out.silent(who, since)) newest->respond(context, json);
 }
 
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
