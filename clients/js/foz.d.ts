@@ -61,7 +61,7 @@ export interface ConsumingEvent {
 }
 
 export interface ReceiptEvent { event: 'receipt'; id: string; warnings?: string[] }
-export interface GapEvent { event: 'gap'; channel: string; cause: 'retention' | 'recreated' | 'too_far' | 'slow'; position?: Position }
+export interface GapEvent { event: 'gap'; channel: string; cause: 'retention' | 'recreated' | 'too_far' | 'slow' | 'too_large' | 'lost'; position?: Position }
 export interface ProgressEvent { event: 'progress'; id: string; state: 'confirmed' | 'taken' | 'retrying' | 'done' | 'dead_lettered'; attempt?: number }
 export interface DrainEvent { event: 'drain'; retry_after_ms: number }
 export interface WelcomeEvent { event: 'welcome'; client: string; session: string; limits: Record<string, number> }
