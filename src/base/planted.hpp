@@ -26,9 +26,10 @@ enum class bug : std::uint8_t {
     order_ignored,           // a client's messages overtake each other
     room_not_noticed,        // a client that was read more slowly is never read again
     queue_without_bound,     // a socket that takes nothing is never slow
+    hole_not_asked,          // retention overtakes a reader that is attached, and nobody is told
 };
 
-inline constexpr std::array<std::string_view, 17> bug_names{"none",
+inline constexpr std::array<std::string_view, 18> bug_names{"none",
                                                             "judged_within_turn",
                                                             "silence_is_recreation",
                                                             "position_never_told",
@@ -44,7 +45,8 @@ inline constexpr std::array<std::string_view, 17> bug_names{"none",
                                                             "repetition_not_known",
                                                             "order_ignored",
                                                             "room_not_noticed",
-                                                            "queue_without_bound"};
+                                                            "queue_without_bound",
+                                                            "hole_not_asked"};
 
 #ifdef FOZ_PLANTED_BUGS
 inline bug planted_bug = bug::none;  // one at a time

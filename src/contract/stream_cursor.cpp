@@ -100,6 +100,10 @@ void stream_cursor::delivered(const delivery_view& view, steady_time now, std::v
                 out.push_back({.what = kind::repeated});
                 return;
             }
+            if (last_ && view.at.offset > last_->offset + 1 && !is_kept_ && !planted(bug::hole_not_asked)) {
+                out.push_back({.what = kind::repeated});
+                return ask_again(out);
+            }
             return accept(view, now, out);
     }
 }
@@ -156,6 +160,7 @@ void stream_cursor::prove(const delivery_view& view, steady_time now, std::vecto
     if (view.at.offset == last_->offset) {
         if (view.at != *last_) return recreate(view.at.offset, out);
         out.push_back({.what = kind::repeated});
+        is_kept_ = true;
         return believe(now, out);
     }
     if (!planted(bug::retention_not_told)) out.push_back({.what = kind::gap, .why = cause::retention});
@@ -179,6 +184,7 @@ void stream_cursor::accept(const delivery_view& view, steady_time now, std::vect
         out.push_back({.what = kind::caught_up});
     };
     last_ = view.at;
+    is_kept_ = false;
     silences_ = 0;
     pause_ = options_.silence_min;
     // The marker itself may have gone by now.

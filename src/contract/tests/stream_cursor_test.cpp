@@ -150,6 +150,31 @@ TEST(stream_cursor, offsets_have_holes) {
     r.run();
     EXPECT_EQ(r.heard, (offsets{1, 3, 6}));
     EXPECT_EQ(r.gaps, causes{});
+    EXPECT_EQ(r.attached_at, (std::vector{next, at(1), at(3)})) << "each hole is asked about once";
+}
+
+TEST(stream_cursor, what_retention_takes_from_under_a_reader_is_told) {
+    for (const bool live_already : {true, false}) {
+        reading r(live_already ? live() : stream_cursor_options{.begin = at(0), .marker_prefix = "marker.a"});
+        if (live_already) {
+            r.start();
+        } else {
+            r.takes_markers = false;
+            r.start();
+        }
+        r.from.say_many(4);
+        r.run();
+        const offsets before = r.heard;
+        r.from.say_many(10);
+        r.from.retain_from(9);
+        r.run();
+        EXPECT_EQ(r.gaps, causes{cause::retention});
+        EXPECT_EQ(r.heard.size(), before.size() + (r.from.end - 9));
+        EXPECT_EQ(r.heard[before.size()], 9u);
+        r.from.say_many(1);
+        r.run();
+        EXPECT_EQ(r.gaps.size(), 1u);
+    }
 }
 
 TEST(stream_cursor, what_retention_kept_is_not_skipped) {
