@@ -28,8 +28,7 @@ resume_cursor::step resume_cursor::next(const recent_entries& recent, const plac
             return read_ring(recent, head, who, budget);
         case state::wants_page:
             state_ = state::awaits_page;
-            return {.what = action::read,
-                    .from = last_ ? envelope::resume_from{.what = kind::at, .where = *last_} : from_};
+            return {.what = action::read, .from = from_here()};
         case state::awaits_page:
             return {.what = action::wait};
         case state::in_page:
@@ -41,6 +40,10 @@ resume_cursor::step resume_cursor::next(const recent_entries& recent, const plac
             return {.what = action::ended};
     }
     return {.what = action::wait};
+}
+
+envelope::resume_from resume_cursor::from_here() const {
+    return last_ ? envelope::resume_from{.what = kind::at, .where = *last_} : from_;
 }
 
 resume_cursor::step resume_cursor::start(const recent_entries& recent) {

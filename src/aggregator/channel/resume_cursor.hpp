@@ -81,6 +81,8 @@ public:
     bool reads_the_stream() const noexcept { return state_ == state::awaits_page || page_owed_; }
     // The last entry that it has passed: a client that comes back there has missed nothing.
     const std::optional<envelope::position>& last() const noexcept { return last_; }
+    // What another cursor has to begin with to go on from here.
+    envelope::resume_from from_here() const;
 
 private:
     using place = std::optional<envelope::position>;

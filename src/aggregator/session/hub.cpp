@@ -184,7 +184,6 @@ void hub::drain() {
 
 bool hub::work() {
     bool more = tell_drain(sessions_per_portion);
-    more |= tell_gaps(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
     settle_joins();
@@ -200,20 +199,6 @@ bool hub::tell_drain(std::size_t budget) {
         one->drain(drain_->spread * drain_->told++ / drain_->of);
     }
     drain_.reset();
-    return false;
-}
-
-bool hub::tell_gaps(std::size_t budget) {
-    while (!gaps_.empty()) {
-        gap_round& round = gaps_.front();
-        for (; round.next_slot < slots_.size(); ++round.next_slot) {
-            session* const one = slots_[round.next_slot].who.get();
-            if (!one || !shared_.channels[round.channel].heard.contains(one->self())) continue;
-            if (budget-- == 0) return true;
-            one->tell_gap(round.channel, round.frame, round.cause);
-        }
-        gaps_.pop_front();
-    }
     return false;
 }
 
@@ -253,7 +238,6 @@ bool hub::tell_positions(std::size_t budget) {
 }
 
 void hub::on_position_interval() {
-    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     if (tell_positions(sessions_per_portion)) shared_.out.want_work();
     position_timer_.start(shared_.wheel, position_look);
 }

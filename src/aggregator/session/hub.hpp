@@ -89,13 +89,6 @@ private:
         std::unique_ptr<session> who;
         std::uint32_t generation = 0;
     };
-    // A gap that is being told, session by session.
-    struct gap_round {
-        std::size_t channel;
-        frame_ref frame;
-        envelope::gap_cause cause;
-        std::uint32_t next_slot = 0;
-    };
     struct drain_round {
         std::uint32_t next_slot = 0;
         std::size_t told = 0;
@@ -114,7 +107,6 @@ private:
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
-    bool tell_gaps(std::size_t budget);
     bool tell_drain(std::size_t budget);
     bool go_on_resuming(std::size_t budget);
     void settle_joins();
@@ -134,7 +126,6 @@ private:
     session_context shared_;
     std::deque<settled_join> joins_;
     bool settling_ = false;
-    std::deque<gap_round> gaps_;
     std::optional<drain_round> drain_;
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };

@@ -26,8 +26,6 @@ void hub::wake_ahead(std::size_t channel) {
 }
 
 void hub::dispatch(const entry_ref& item) {
-    // A gap is told before what comes behind it.
-    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     remember(item);
     // Nobody is told a position behind it before.
     if (item->too_large) gap(item->channel, envelope::gap_cause::too_large, item->where);
@@ -61,16 +59,17 @@ void hub::deliver_answer(const entry& item) {
     if (any) ++shared_.counters.answers;
 }
 
-// Sessions are told in portions; until its turn comes each hears what it hears.
+// At once, as an entry for all is: nobody is told a place behind it before.
 void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
     auto& on = shared_.channels[channel];
     if (cause != envelope::gap_cause::too_large) {
         on.recent.clear();
         on.where.reset();
     }
-    const envelope::gap_event told{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where};
-    gaps_.push_back({.channel = channel, .frame = event_frame(told), .cause = cause});
-    shared_.out.want_work();
+    const frame_ref told = event_frame(
+        envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});
+    for (const slot& one : slots_)
+        if (one.who && on.heard.contains(one.who->self())) one.who->tell_gap(channel, told, cause);
 }
 
 void hub::forget_history(std::size_t channel) {

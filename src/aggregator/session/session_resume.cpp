@@ -182,11 +182,14 @@ void session::tell_position(std::size_t channel, const frame_ref& frame) {
 
 void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause) {
     if (closing_) return;
-    // A session that resumes meets an entry that is too large among the others.
-    if (cause == envelope::gap_cause::too_large && resuming_.contains(channel)) return;
+    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) {
+        // It meets an entry that is too large among the others. What has gone is no loss to who has it already, or is
+        // in the new stream: the stream is asked.
+        if (cause != envelope::gap_cause::too_large) resume(channel, behind->second.cursor.from_here());
+        return;
+    }
     ++shared_.counters.gaps;
     shared_.out.send(self_, frame);
-    if (cause == envelope::gap_cause::recreated) end_resume(channel);
 }
 
 void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
