@@ -256,7 +256,8 @@ export function client(primus, options) {
       case 'progress': return onProgress(event);
       case 'position': return remember(event);
       case 'gap':
-        remember(event);
+        // After `retention` it goes on with the entry at this position, which is still to come.
+        if (event.cause !== 'retention') remember(event);
         return emit('gap', event);
       case 'drain':
         held = true;
