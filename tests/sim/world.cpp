@@ -62,7 +62,7 @@ void world::make() {
     around_.broker = broker.get();
     std::vector<aggregator_process*> all;
     for (unsigned i = 0; i < with.aggregators; ++i) {
-        aggregators.push_back(std::make_unique<aggregator_process>(around_, found_, i));
+        aggregators.push_back(std::make_unique<aggregator_process>(around_, oracle_, i));
         all.push_back(aggregators.back().get());
     }
     services.resize(with.channels.size());
@@ -124,6 +124,7 @@ void world::arrange_faults() {
 }
 
 void world::strike() {
+    if (no_more_strikes_) return;
     for (unsigned tries = 0; tries < 8; ++tries) {
         const auto which = static_cast<fault>(around_.random.faults.pick(faults_count));
         std::vector<std::size_t> states(resume_states);
@@ -199,6 +200,7 @@ run_result world::run() {
     while (operations_ < around_.with.operations && run_for(milliseconds(500))) {
     }
     around_.with.service_crash_permille = 0;
+    no_more_strikes_ = true;
     // Faults have their span, and end by themselves.
     run_for(around_.with.fault_span_max);
     const steady_time quiet = around_.time.now();

@@ -69,6 +69,7 @@ private:
     std::vector<client*> all_clients() const;
 
     std::uint64_t operations_ = 0;
+    bool no_more_strikes_ = false;
     std::uint64_t strikes_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include "aggregator/socket.hpp"
 #include "broker/broker_process.hpp"
 #include "contract/names.hpp"
+#include "oracle/oracle.hpp"
 #include "ws/codec/writer.hpp"
 
 #include <algorithm>
@@ -65,10 +66,11 @@ aggregator_process::life::life(aggregator_process& h)
 // The sockets are the hub's way out: they go after it, and it after what calls it.
 aggregator_process::life::~life() = default;
 
-aggregator_process::aggregator_process(environment& around, findings& found, unsigned number)
+aggregator_process::aggregator_process(environment& around, oracle& judge, unsigned number)
     : process(around.time, "agg" + std::to_string(number)),
       around_(around),
-      found_(found),
+      oracle_(judge),
+      found_(judge.found()),
       settings_(make_settings(around.with)) {}
 
 aggregator_process::~aggregator_process() = default;
@@ -301,6 +303,7 @@ void aggregator_process::settle_id(const std::string& id, amqp::outcome result) 
         run_->known[id] = run_->outcomes;
     } else {
         run_->known.erase(id);  // it may be tried again
+        oracle_.given_up(id);
     }
 }
 

@@ -22,6 +22,8 @@ struct handshake {
     bool hello = false;
 };
 
+class oracle;
+
 // What a client hears of its handshake.
 class handshake_listener {
 public:
@@ -38,7 +40,7 @@ struct aggregator_counters {
 
 class aggregator_process final : public process, private aggregator::hub_output, private feed_listener {
 public:
-    aggregator_process(environment& around, findings& found, unsigned number);
+    aggregator_process(environment& around, oracle& judge, unsigned number);
     ~aggregator_process() override;
 
     // A connection that a client has begun; the handshake arrives with it.
@@ -125,6 +127,7 @@ private:
     socket* socket_of(aggregator::member who) const;
 
     environment& around_;
+    oracle& oracle_;
     findings& found_;
     aggregator::session_settings settings_;
     aggregator_counters counters_;

@@ -199,7 +199,8 @@ void stream_feed::arm() {
 
 // --- A volatile channel's queue.
 
-volatile_feed::volatile_feed(feed_tools tools) : with_(std::move(tools)) {
+volatile_feed::volatile_feed(feed_tools tools)
+    : with_(std::move(tools)), recent_(with_.around.with.ids_max) {
     with_.client.add(*this);
 }
 
@@ -236,6 +237,9 @@ void volatile_feed::on_closed(std::uint32_t channel) {
 void volatile_feed::on_delivery(std::uint32_t channel, const delivered& one) {
     if (channel != number_) return;
     with_.client.live()->ack(number_, one.tag, false);
+    const auto properties = amqp::decode_properties(one.what->properties());
+    const auto& id = properties.message_id;
+    if (id && !one.what->exchange().empty() && !recent_.insert(*id)) return;
     if (const auto made = make_entry(with_, one, std::nullopt)) with_.listener.on_entry(made, false);
 }
 

@@ -5,6 +5,7 @@
 #include "aggregator/channel/page.hpp"
 #include "broker/client.hpp"
 #include "broker/publisher.hpp"
+#include "contract/id_window.hpp"
 #include "contract/stream_cursor.hpp"
 #include "envelope/events.hpp"
 
@@ -85,6 +86,7 @@ private:
     void on_delivery(std::uint32_t channel, const delivered& one) override;
 
     feed_tools with_;
+    contract::id_window recent_;
     std::uint32_t number_ = 0;
     std::string queue_;
 };

@@ -101,7 +101,7 @@ void plugin_client::consume_again() {
 void plugin_client::leave(std::size_t channel) {
     if (std::erase_if(channels_, [channel](const auto& one) { return one.first == channel; }) == 0) return;
     note("leave", "{\"channel\":" + json_string(channel_name(channel)) + "}");
-    oracle_.leaves(*this, channel);
+    oracle_.leaves(*this, channel, connected());
     if (connected()) write(R"({"packet_action":"leave","channel":)" + json_string(channel_name(channel)) + "}");
 }
 
@@ -131,7 +131,7 @@ void plugin_client::on_heard(const heard& frame) {
         remember(frame);
         oracle_.gets_position(*this, frame);
     } else if (frame.event == "gap") {
-        remember(frame);
+        if (frame.cause != "retention") remember(frame);
         oracle_.gets_gap(*this, frame);
     } else if (frame.event == "drain") {
         held_ = true;

@@ -3,25 +3,28 @@
 #include "base/json.hpp"
 #include "oracle/oracle.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace foz::sim {
 
 handshake stock_client::greeting() {
-    handshake made{.client = identity(), .consume_at_open = {}, .hello = false};
+    greeted_.clear();
     if (in_query_)
         for (const auto& [channel, what] : wanted_)
-            if (what == aggregator::interest::everything()) made.consume_at_open.push_back(channel);
-    return made;
+            if (what == aggregator::interest::everything()) greeted_.push_back(channel);
+    return {.client = identity(), .consume_at_open = greeted_, .hello = false};
 }
 
+// What its page has changed since the handshake began is said now.
 void stock_client::on_opened() {
+    for (const std::size_t channel : greeted_)
+        oracle_.asks_to_hear(*this, channel, aggregator::interest::everything(), true, "");
+    for (const std::size_t channel : greeted_)
+        if (!wanted_.contains(channel)) say_leave(channel);
     for (const auto& [channel, what] : wanted_) {
-        if (in_query_ && what == aggregator::interest::everything()) {
-            oracle_.asks_to_hear(*this, channel, what, true, "");
-        } else {
-            say_consume(channel);
-        }
+        const bool greeted = std::ranges::find(greeted_, channel) != greeted_.end();
+        if (!greeted || what != aggregator::interest::everything()) say_consume(channel);
     }
 }
 
@@ -38,8 +41,11 @@ void stock_client::consume(std::size_t channel, const aggregator::interest& what
 }
 
 void stock_client::leave(std::size_t channel) {
-    if (wanted_.erase(channel) == 0 || !open()) return;
-    oracle_.leaves(*this, channel);
+    if (wanted_.erase(channel) > 0 && open()) say_leave(channel);
+}
+
+void stock_client::say_leave(std::size_t channel) {
+    oracle_.leaves(*this, channel, true);
     write(R"({"packet_action":"leave","channel":)" + json_string(channel_name(channel)) + "}");
 }
 

@@ -4,7 +4,8 @@
 #include "clients/client.hpp"
 
 #include <map>
-#include <set>
+#include <string>
+#include <vector>
 
 namespace foz::sim {
 
@@ -29,8 +30,10 @@ private:
     void on_heard(const heard& frame) override;
     duration first_pause() override { return std::chrono::milliseconds(200); }
     void say_consume(std::size_t channel);
+    void say_leave(std::size_t channel);
 
     const bool in_query_;
+    std::vector<std::size_t> greeted_;  // channels in the handshake
     std::uint64_t consumes_ = 0;
     std::map<std::size_t, aggregator::interest> wanted_;
     std::map<std::string, std::int64_t> callbacks_;  // by requestId

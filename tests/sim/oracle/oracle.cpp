@@ -23,7 +23,7 @@ void oracle::on_published(const amqp::publication& what, const process& by) {
     around_.log.mix(id);
     around_.log.say("broker", "takes {} for {}{} from {}", id, what.exchange.empty() ? "queue " : what.exchange + " ",
                     what.routing_key, by.name());
-    if (what.exchange == contract::outbound_exchange) volatile_order_[id] = ++volatile_count_;
+    if (what.exchange == contract::outbound_exchange) volatile_order_[id].push_back(++volatile_count_);
 }
 
 void oracle::on_dead(const broker::message_ref& what) {
@@ -116,6 +116,13 @@ void oracle::must_try_again(client&, std::int64_t number) {
     ++errors["again"];
     at->second.retried = true;
     disordered_.insert({at->second.identity, at->second.channel});
+}
+
+void oracle::given_up(const std::string& message_id) {
+    const auto at = numbers_by_id_.find(message_id);
+    if (at == numbers_by_id_.end()) return;
+    const inbound& one = inbound_[at->second];
+    disordered_.insert({one.identity, one.channel});
 }
 
 void oracle::answer_appears(std::string_view body) {

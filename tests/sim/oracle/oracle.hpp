@@ -8,6 +8,8 @@
 #include "envelope/position.hpp"
 #include "oracle/findings.hpp"
 
+#include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -66,7 +68,8 @@ public:
     // `fresh`: it does not say where to go on. `id`: of the frame; empty: it is in the handshake.
     void asks_to_hear(client& who, std::size_t channel, const aggregator::interest& what, bool fresh,
                       const std::string& id);
-    void leaves(client& who, std::size_t channel);
+    // `told`: the aggregator is told, and answers.
+    void leaves(client& who, std::size_t channel, bool told);
     bool hears(const client& who, std::size_t channel) const;
     // Any frame at all.
     void hears_something(client& who) { listeners_[who_index(who)].heard_at = around_.time.now(); }
@@ -80,6 +83,8 @@ public:
     void gets_answer(client& who, std::int64_t number, const heard& frame);
     void fails(client& who, std::int64_t number, const heard& frame);
     void must_try_again(client& who, std::int64_t number);
+    // An aggregator says so, whether or not its client hears it: what is sent again comes later.
+    void given_up(const std::string& message_id);
     std::int64_t number_of(const client& who, const std::string& id) const;
 
     // Whether all that was promised has come true, by now; the first thing that has not.
@@ -99,14 +104,17 @@ private:
         std::uint64_t offset = 0;
         friend auto operator<=>(const place&, const place&) = default;
     };
+    // What it has asked for and has no answer about yet.
+    struct ask {
+        std::string id;
+        aggregator::interest what;
+        bool resumes = false;  // it says where to go on
+    };
     // What a client hears on a channel.
     struct listening {
-        aggregator::interest wanted;
-        aggregator::interest asked;  // with what it has asked for and has no answer about yet
-        bool is_asked = false;
-        std::string asked_id;
+        aggregator::interest wanted;  // all that was granted
+        std::vector<ask> asks;
         bool active = false;
-        bool resumes = false;      // what is asked says where to go on
         bool may_go_back = false;  // it has said where to go on while it was hearing
         std::optional<place> at;   // everything up to here has been heard, or is excused
         std::optional<place> resumed_from;
@@ -114,9 +122,14 @@ private:
         bool was_live = false;       // when its last session ended
         bool gap_open = false;       // a gap was told: what comes next may leave something out
         std::uint64_t sequence = 0;  // volatile: the last one
+
+        bool is_there() const { return active || !asks.empty(); }
+        bool asks_to_go_back() const { return std::ranges::any_of(asks, &ask::resumes); }
     };
     struct listener {
         std::vector<listening> channels;
+        std::deque<std::size_t> leaving;  // channels that it has left, when the aggregator has not answered yet
+        bool handshake_awaited = false;   // the answer to what is consumed in the handshake
         std::unordered_map<std::string, std::size_t> page_ids;  // what its page has heard: the entry
         steady_time heard_at{};                                 // anything
         steady_time left_at{};                                  // the same, of the session before
@@ -153,6 +166,8 @@ private:
     void check_position_was_told(client& who, std::size_t channel, const listening& state);
     void check_repetition(client& who, std::size_t channel, std::size_t index, const heard& frame, bool to_page);
     std::optional<finding> still_to_hear(client& who, std::size_t channel);
+    // What comes now was sent before the aggregator knew that it has left.
+    bool is_leaving(const client& who, std::size_t channel) const;
     void refuse_consume(client& who, const heard& frame);
     void refresh_bounds(std::size_t channel);
 
@@ -169,7 +184,7 @@ private:
     findings& found_;
     std::vector<listener> listeners_;
     std::vector<stream_state> streams_;                              // by channel
-    std::unordered_map<std::string, std::uint64_t> volatile_order_;  // by message id
+    std::unordered_map<std::string, std::vector<std::uint64_t>> volatile_order_;  // by message id: each publish
     std::uint64_t volatile_count_ = 0;
     std::unordered_set<std::string> confirmed_;
     std::map<std::int64_t, inbound> inbound_;

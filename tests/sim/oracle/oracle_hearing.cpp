@@ -9,6 +9,19 @@
 #include <algorithm>
 
 namespace foz::sim {
+namespace {
+
+// Repeated consumes are a union.
+void add(aggregator::interest& to, const aggregator::interest& what) {
+    to.broadcast |= what.broadcast;
+    to.direct |= what.direct;
+    to.own_name |= what.own_name;
+    to.all_topics |= what.all_topics;
+    to.groups.insert(what.groups.begin(), what.groups.end());
+    to.topics.insert(what.topics.begin(), what.topics.end());
+}
+
+}  // namespace
 
 void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_t offset,
                       const broker::message_ref& what) {
@@ -16,8 +29,8 @@ void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_
     while (around_.with.channels[channel].out_queue() != name) ++channel;
     stream_state& stream = streams_[channel];
     while (stream.generations.size() <= generation) {
+        // What was said in the stream before, and is said again in this one, is known to those who read both.
         stream.generations.push_back(stream.entries.size());
-        stream.first_by_id.clear();
         stream.first_kept = 0;
     }
     const auto properties = amqp::decode_properties(what->properties());
@@ -109,9 +122,12 @@ void oracle::session_begins(client& who) {
     listener& one = listeners_[who.index()];
     one.channels.resize(around_.with.channels.size());
     one.heard_at = around_.time.now();
+    one.leaving.clear();
+    one.handshake_awaited = false;
     for (listening& state : one.channels) {
-        state.active = state.is_asked = state.may_go_back = false;
-        state.asked = {};
+        state.active = state.may_go_back = false;
+        state.asks.clear();
+        state.wanted = {};
         state.sequence = 0;
     }
 }
@@ -121,21 +137,20 @@ void oracle::session_ends(client& who) {
     one.left_at = one.heard_at;
     for (listening& state : one.channels) {
         state.was_live = state.active && state.live;
-        state.active = state.is_asked = state.live = false;
+        state.active = state.live = false;
+        state.asks.clear();
     }
 }
 
 void oracle::asks_to_hear(client& who, std::size_t channel, const aggregator::interest& what, bool fresh,
                           const std::string& id) {
     listening& state = listeners_[who.index()].channels[channel];
-    const bool asked_before = state.is_asked;
-    state.asked = what;
-    state.asked_id = id;
-    state.is_asked = true;
-    state.resumes = !fresh;
+    const bool there = state.is_there();
+    state.asks.push_back({.id = id, .what = what, .resumes = !fresh});
+    if (id.empty()) listeners_[who.index()].handshake_awaited = true;
     if (!fresh) state.live = false;
     // What is asked twice before it is answered may begin twice, each time where it says.
-    if (state.active || asked_before) {
+    if (there) {
         state.may_go_back = state.may_go_back || !fresh;
     } else if (fresh) {
         state.at.reset();
@@ -143,9 +158,14 @@ void oracle::asks_to_hear(client& who, std::size_t channel, const aggregator::in
     }
 }
 
-void oracle::leaves(client& who, std::size_t channel) {
+void oracle::leaves(client& who, std::size_t channel, bool told) {
     if (listeners_.size() <= who.index() || listeners_[who.index()].channels.empty()) return;
     listeners_[who.index()].channels[channel] = {};
+    if (told) listeners_[who.index()].leaving.push_back(channel);
+}
+
+bool oracle::is_leaving(const client& who, std::size_t channel) const {
+    return std::ranges::find(listeners_[who.index()].leaving, channel) != listeners_[who.index()].leaving.end();
 }
 
 bool oracle::hears(const client& who, std::size_t channel) const {
@@ -154,29 +174,38 @@ bool oracle::hears(const client& who, std::size_t channel) const {
 }
 
 void oracle::gets_consuming(client& who, const heard& frame) {
+    listener& self = listeners_[who.index()];
+    if (frame.id.empty() && !std::exchange(self.handshake_awaited, false)) {
+        if (!self.leaving.empty()) self.leaving.pop_front();
+        return;
+    }
     for (const heard::consumed& one : frame.consuming) {
         std::size_t channel = 0;
         listening* const state = listening_of(who, one.channel, channel);
-        if (!state || !state->is_asked || state->asked_id != frame.id) continue;
+        if (!state) continue;
+        const auto answered = std::ranges::find(state->asks, frame.id, &ask::id);
+        if (answered == state->asks.end()) continue;
+        const ask asked = std::move(*answered);
+        state->asks.erase(answered);
         const auto said = resolve(channel, one.position);
         if (!one.position.empty() && !said)
             found_.add(invariant::protocol, "{} is told the position {} on {}, which is nowhere", who.name(),
                        one.position, one.channel);
         if (state->active && state->at && said && *said > *state->at) check_hole(who, channel, *state, *said, true);
         if (said && (!state->at || state->may_go_back || *said > *state->at)) state->at = *said;
-        state->wanted = state->asked;
-        if (state->resumes) state->resumed_from = state->at;
-        if (!state->active && !state->resumes) state->live = true;
+        add(state->wanted, asked.what);
+        if (asked.resumes) state->resumed_from = state->at;
+        if (!state->active && !asked.resumes) state->live = true;
         state->active = true;
-        state->is_asked = false;
-        state->may_go_back = false;
+        state->may_go_back = state->asks_to_go_back();
     }
 }
 
 void oracle::refuse_consume(client& who, const heard& frame) {
     if (frame.id.empty() || listeners_.size() <= who.index()) return;
     for (listening& state : listeners_[who.index()].channels)
-        if (state.is_asked && state.asked_id == frame.id) state.is_asked = state.may_go_back = false;
+        if (std::erase_if(state.asks, [&](const ask& one) { return one.id == frame.id; }) > 0)
+            state.may_go_back = state.asks_to_go_back();
 }
 
 void oracle::check_hole(client& who, std::size_t channel, listening& state, const place& to, bool inclusive) {
@@ -201,15 +230,18 @@ void oracle::check_hole(client& who, std::size_t channel, listening& state, cons
 void oracle::gets_message(client& who, const heard& frame, bool to_page) {
     std::size_t channel = 0;
     listening* const state = listening_of(who, frame.channel, channel);
-    if (!state || (!state->active && !state->is_asked)) return;  // it has left
+    if (!state || !state->is_there()) return;  // it has left
     ++messages_;
     if (!durable(channel)) {
         const auto order = volatile_order_.find(frame.id);
         found_.compared(invariant::out_of_order);
         if (order == volatile_order_.end()) return;
-        if (order->second <= state->sequence)
-            found_.add(invariant::out_of_order, "{} hears {} on {} too late", who.name(), frame.id, frame.channel);
-        state->sequence = order->second;
+        // What was published again may have reached this aggregator's queue the second time only.
+        const auto at = std::ranges::upper_bound(order->second, state->sequence);
+        if (at == order->second.end())
+            return found_.add(invariant::out_of_order, "{} hears {} on {} too late", who.name(), frame.id,
+                              frame.channel);
+        state->sequence = *at;
         return;
     }
     std::size_t index = 0;
@@ -217,9 +249,12 @@ void oracle::gets_message(client& who, const heard& frame, bool to_page) {
     if (!at)
         return found_.add(invariant::protocol, "{} hears {} at {}, which is nowhere", who.name(), frame.id,
                           frame.position);
+    if (is_leaving(who, channel)) return check_repetition(who, channel, index, frame, to_page);
     const stream_entry& entry = streams_[channel].entries[index];
     found_.compared(invariant::out_of_order);
-    if (!wants(who, state->wanted, entry) && !wants(who, state->asked, entry))
+    const bool asked =
+        std::ranges::any_of(state->asks, [&](const ask& one) { return wants(who, one.what, entry); });
+    if (!asked && !wants(who, state->wanted, entry))
         found_.add(invariant::protocol, "{} hears {} on {}, which is not for it", who.name(), frame.id, frame.channel);
     if (state->at && *at <= *state->at && !state->may_go_back && !state->gap_open)
         found_.add(invariant::out_of_order, "{} hears {} at {}.{} of {} when it has heard everything up to {}.{}",
@@ -245,10 +280,12 @@ void oracle::check_repetition(client& who, std::size_t channel, std::size_t inde
         return;
     }
     // A stock page may hear an entry again from an aggregator that is behind the one before. What was published again
-    // it hears once, as far as the aggregators' windows reach.
+    // it hears once, as far as the aggregators' windows reach: one that has started since knows what was kept.
+    refresh_bounds(channel);
     const auto& entries = streams_[channel].entries;
     const bool same_stream = entries[before].generation == entries[index].generation;
-    if (before != index && same_stream && index - before < around_.with.ids_max / 2)
+    const bool kept = entries[before].offset >= streams_[channel].first_kept;
+    if (before != index && same_stream && kept && index - before < around_.with.ids_max / 2)
         found_.add(invariant::repeated, "{} hears {} again, which was published again {} entries later", who.name(),
                    frame.id, index - before);
 }
@@ -256,11 +293,12 @@ void oracle::check_repetition(client& who, std::size_t channel, std::size_t inde
 void oracle::gets_position(client& who, const heard& frame) {
     std::size_t channel = 0;
     listening* const state = listening_of(who, frame.channel, channel);
-    if (!state || (!state->active && !state->is_asked)) return;
+    if (!state || !state->is_there()) return;
     const auto at = resolve(channel, frame.position);
     if (!at)
         return found_.add(invariant::protocol, "{} is told the position {}, which is nowhere", who.name(),
                           frame.position);
+    if (is_leaving(who, channel)) return;
     found_.compared(invariant::out_of_order);
     if (state->at && *at < *state->at && !state->may_go_back && !state->gap_open)
         return found_.add(invariant::out_of_order, "{} is told the position {} of {} when it is at {}.{}", who.name(),
@@ -268,7 +306,7 @@ void oracle::gets_position(client& who, const heard& frame) {
     if (state->at && *at > *state->at) check_hole(who, channel, *state, *at, true);
     if (!state->may_go_back || !state->at || *at > *state->at) state->at = *at;
     state->gap_open = false;
-    if (!state->is_asked) state->live = true;
+    if (state->asks.empty()) state->live = true;
 }
 
 void oracle::refresh_bounds(std::size_t channel) {
@@ -282,7 +320,7 @@ void oracle::gets_gap(client& who, const heard& frame) {
     ++gaps[frame.cause];
     std::size_t channel = 0;
     listening* const state = listening_of(who, frame.channel, channel);
-    if (!state || (!state->active && !state->is_asked)) return;
+    if (!state || !state->is_there() || is_leaving(who, channel)) return;
     check_gap(who, channel, *state, frame);
     state->gap_open = true;
     state->sequence = 0;
@@ -327,7 +365,7 @@ void oracle::check_position_was_told(client& who, std::size_t channel, const lis
 std::optional<finding> oracle::still_to_hear(client& who, std::size_t channel) {
     const listening& state = listeners_[who.index()].channels[channel];
     const auto& name = around_.with.channels[channel].name;
-    if (state.is_asked)
+    if (!state.asks.empty())
         return finding{invariant::silence, fmt::format("{} waits for its consume of {}", who.name(), name)};
     if (!state.active || !state.at || !durable(channel)) return std::nullopt;
     const stream_state& stream = streams_[channel];
