@@ -74,6 +74,7 @@ void hub::start() {
 
 void hub::stop() {
     position_timer_.cancel();
+    life_timer_.cancel();
 }
 
 session* hub::find(member who) const {
@@ -100,12 +101,49 @@ member hub::opened(session_options options) {
 void hub::begin(member who) {
     if (session* const one = find(who)) {
         // The client's other sockets are asked for a sign of life.
+        bool others = false;
         shared_.names.each_of(one->client().view(), [&](member other) {
-            if (session* const older = find(other); older && older != one) older->ping();
+            session* const older = find(other);
+            if (!older || older == one) return;
+            older->ping();
+            others = true;
         });
         one->on_open();
+        tell_again(*one, unheard_.take(one->client()));
+        if (others) {
+            newcomers_.push_back({who, shared_.time.now() + sign_of_life_within});
+            if (!life_timer_.active()) life_timer_.start(shared_.wheel, sign_of_life_within);
+        }
     }
     settle_joins();
+}
+
+void hub::tell_again(session& to, std::deque<told_answer> answers) {
+    for (const told_answer& one : answers) {
+        ++shared_.counters.answers_again;
+        to.tell_again(one);
+    }
+}
+
+// Older sockets that have shown no life: what they were told may have gone into nothing, as with a phone that has
+// changed networks.
+void hub::on_signs_of_life_due() {
+    const steady_time now = shared_.time.now();
+    for (std::size_t budget = sessions_per_portion; budget > 0 && !newcomers_.empty(); --budget) {
+        if (newcomers_.front().due > now) break;
+        session* const newest = find(newcomers_.front().who);
+        newcomers_.pop_front();
+        if (!newest || newest->closing()) continue;
+        const auto since = std::chrono::floor<std::chrono::milliseconds>(now - newest->opened_at());
+        shared_.names.each_of(newest->client().view(), [&](member other) {
+            session* const older = find(other);
+            if (older && older != newest && shared_.out.silent(other, since))
+                tell_again(*newest, older->take_unheard());
+        });
+    }
+    if (newcomers_.empty()) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(newcomers_.front().due - now);
+    life_timer_.start(shared_.wheel, std::max(left, std::chrono::milliseconds(1)));
 }
 
 void hub::on_text(member who, std::string_view text) {
@@ -130,6 +168,13 @@ void hub::closed(member who) {
     if (!one) return;
     one->on_closed();
     shared_.names.remove(who);
+    if (auto unheard = one->take_unheard(); !unheard.empty() && !planted(bug::answer_to_gone_socket)) {
+        session* const newest = newest_of(one->client());
+        if (newest)
+            tell_again(*newest, std::move(unheard));
+        else
+            for (told_answer& answer : unheard) unheard_.add(one->client(), std::move(answer), shared_.time.now());
+    }
     slots_[who.slot].who.reset();
     ++slots_[who.slot].generation;
     free_slots_.push_back(who.slot);
@@ -238,6 +283,7 @@ bool hub::tell_positions(std::size_t budget) {
 }
 
 void hub::on_position_interval() {
+    unheard_.expire(shared_.time.now());
     if (tell_positions(sessions_per_portion)) shared_.out.want_work();
     position_timer_.start(shared_.wheel, position_look);
 }
@@ -251,11 +297,10 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     session* const one = find(who);
     if (!one) return;
     one->respond(context, json);
-    if (context.request_id.empty() && context.id.empty()) return;
+    if (!names_its_request(context)) return;
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
     // has changed networks: the newest one is told, too, and ignores what it does not know.
-    session* newest = nullptr;
-    shared_.names.each_of(one->client().view(), [&](member other) { newest = find(other); });
+    session* const newest = newest_of(one->client());
     if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
         return;
     const auto since = std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at());
@@ -263,7 +308,19 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
 }
 
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
-    shared_.names.each_of(client.view(), [&](member who) { respond(who, context, json); });
+    bool any = false;
+    shared_.names.each_of(client.view(), [&](member who) {
+        respond(who, context, json);
+        any = true;
+    });
+    if (!any && names_its_request(context))
+        unheard_.add(client, {.request_id = context.request_id, .json = std::string(json)}, shared_.time.now());
+}
+
+session* hub::newest_of(const client_id& client) const {
+    session* newest = nullptr;
+    shared_.names.each_of(client.view(), [&](member who) { newest = find(who); });
+    return newest;
 }
 
 // What follows may begin a resume, or make a channel be heard: not while an entry is being dispatched or replayed.

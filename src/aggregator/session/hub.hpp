@@ -3,6 +3,7 @@
 
 #include "aggregator/session/session.hpp"
 #include "aggregator/session/session_context.hpp"
+#include "aggregator/session/unheard_answers.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -89,6 +90,11 @@ private:
         std::unique_ptr<session> who;
         std::uint32_t generation = 0;
     };
+    // A socket that has come when its client had others, which were asked for a sign of life.
+    struct newcomer {
+        member who;
+        steady_time due;
+    };
     struct drain_round {
         std::uint32_t next_slot = 0;
         std::size_t told = 0;
@@ -104,6 +110,10 @@ private:
     void on_refused() override { ++shared_.counters.frames_refused; }
 
     session* find(member who) const;
+    session* newest_of(const client_id& client) const;
+    // Tells what a socket, or its client, may not have heard.
+    void tell_again(session& to, std::deque<told_answer> answers);
+    void on_signs_of_life_due();
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
@@ -127,6 +137,9 @@ private:
     std::deque<settled_join> joins_;
     bool settling_ = false;
     std::optional<drain_round> drain_;
+    std::deque<newcomer> newcomers_;
+    left_behind unheard_;
+    net::wheel_timer life_timer_{this, [](hub& self) { self.on_signs_of_life_due(); }};
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };
 

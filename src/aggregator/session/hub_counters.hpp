@@ -12,7 +12,8 @@ struct hub_counters {
     std::uint64_t deliveries = 0;          // messages to sockets
     std::uint64_t deliveries_dropped = 0;  // of volatile channels, to slow sockets
     std::uint64_t answers = 0;
-    std::uint64_t resends = 0;  // messages whose id was known
+    std::uint64_t answers_again = 0;  // told on another socket, since the one before may not have heard them
+    std::uint64_t resends = 0;        // messages whose id was known
     std::uint64_t resumes = 0;
     std::uint64_t expired = 0;    // messages that a replay passed over
     std::uint64_t gaps = 0;       // told to sessions

@@ -69,6 +69,7 @@ void session::ping() {
 
 void session::on_text(std::string_view text) {
     heard_since_ping_ = true;
+    unheard_.reset();
     const auto packet = shared_.packets.parse(text);
     if (!packet) {
         ++shared_.counters.frames_in;
@@ -220,13 +221,32 @@ void session::send_error(const client_error& error, const reply_context& context
 }
 
 void session::respond(const reply_context& context, std::string_view json) {
-    if (closing_) return;
     // A client that asks and does not read the answers is slow, too.
-    if (shared_.out.slow(self_)) return close_slow();
-    if (context.request_id.empty()) return send_control(json);
+    if (!closing_ && shared_.out.slow(self_)) close_slow();
+    if (!closing_) send_response(context.request_id, json);
+    if (names_its_request(context)) keep_unheard({.request_id = context.request_id, .json = std::string(json)});
+}
+
+void session::tell_again(const told_answer& what) {
+    if (!closing_) send_response(what.request_id, what.json);
+    keep_unheard(what);
+}
+
+void session::keep_unheard(told_answer what) {
+    if (!unheard_) unheard_ = std::make_unique<unheard_answers>();
+    unheard_->add(std::move(what));
+}
+
+void session::send_response(std::string_view request_id, std::string_view json) {
+    if (request_id.empty()) return send_control(json);
     std::string framed;
-    primus::append_response(framed, context.request_id, json);
+    primus::append_response(framed, request_id, json);
     send_control(framed);
+}
+
+std::deque<told_answer> session::take_unheard() {
+    const auto unheard = std::move(unheard_);
+    return unheard ? unheard->take() : std::deque<told_answer>();
 }
 
 }  // namespace foz::aggregator

@@ -7,9 +7,11 @@
 #include "aggregator/session/client_error.hpp"
 #include "aggregator/session/pending_consume.hpp"
 #include "aggregator/session/session_context.hpp"
+#include "aggregator/session/unheard_answers.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -75,6 +77,10 @@ public:
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
     void respond(const reply_context& context, std::string_view json);
+    // What it was told and has shown no sign of life since.
+    std::deque<told_answer> take_unheard();
+    // What another socket of this client was told, and has not heard.
+    void tell_again(const told_answer& what);
 
 private:
     // A channel on which older entries are being delivered.
@@ -96,6 +102,8 @@ private:
     void on_response(std::string_view id, std::string_view data);
     void on_ping_interval();
     void close_slow();
+    void keep_unheard(told_answer what);
+    void send_response(std::string_view request_id, std::string_view json);
     void send_error(const client_error& error, const reply_context& context);
     void send_control(std::string_view json) { shared_.out.send_text(self_, json); }
     std::int64_t now_ms() const { return unix_ms(shared_.time.wall_now()).count(); }
@@ -170,6 +178,7 @@ private:
     std::map<std::size_t, resuming> resuming_;                // by channel
     std::set<std::pair<std::size_t, std::uint64_t>> passed_;  // answers, by channel and offset
     std::vector<std::unique_ptr<pending_consume>> pending_;
+    std::unique_ptr<unheard_answers> unheard_;
     std::vector<std::size_t> lossy_;  // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
     net::wheel_timer drain_timer_{this, [](session& self) {

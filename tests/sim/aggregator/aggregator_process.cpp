@@ -274,12 +274,12 @@ void aggregator_process::publish(std::size_t channel, const client_id& client, a
     // What waits for an answer may be asked again when it has timed out.
     const bool plain = message.exchange == contract::inbound_exchange && !message.properties.reply_to;
     if (plain) check_not_done_again(id);
-    amqp::on_outcome done;
-    if (ticket != 0)
-        done = [this, ticket, id, plain](amqp::outcome result) {
-            if (plain) settle_id(id, result);
-            run_->hub.on_outcome(ticket, result);
-        };
+    amqp::on_outcome done = [this, ticket, id, plain, number = oracle::number_in(message.body)](amqp::outcome result) {
+        if (result != amqp::outcome::confirmed) oracle_.given_up(number);
+        if (ticket == 0) return;
+        if (plain) settle_id(id, result);
+        run_->hub.on_outcome(ticket, result);
+    };
     const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
     around_.log.say(name(), "publishes {} to {}", message.properties.message_id.value_or("-"), message.routing_key);
     run_->publishers[channel]->submit(std::move(message),
@@ -303,7 +303,6 @@ void aggregator_process::settle_id(const std::string& id, amqp::outcome result) 
         run_->known[id] = run_->outcomes;
     } else {
         run_->known.erase(id);  // it may be tried again
-        oracle_.given_up(id);
     }
 }
 

@@ -199,8 +199,7 @@ void stream_feed::arm() {
 
 // --- A volatile channel's queue.
 
-volatile_feed::volatile_feed(feed_tools tools)
-    : with_(std::move(tools)), recent_(with_.around.with.ids_max) {
+volatile_feed::volatile_feed(feed_tools tools) : with_(std::move(tools)), recent_(with_.around.with.ids_max) {
     with_.client.add(*this);
 }
 

@@ -27,10 +27,7 @@ void oracle::on_published(const amqp::publication& what, const process& by) {
 }
 
 void oracle::on_dead(const broker::message_ref& what) {
-    constexpr std::string_view begin = "{\"n\":";
-    const std::string_view body = what->body();
-    std::int64_t number = 0;
-    if (body.starts_with(begin)) std::from_chars(body.data() + begin.size(), body.data() + body.size(), number);
+    const std::int64_t number = number_in(what->body());
     around_.log.say("broker", "has given message {} up", number);
     excuse(number);
 }
@@ -58,7 +55,7 @@ void oracle::handled(std::int64_t number, std::size_t channel, const std::string
     if (at == inbound_.end()) return;
     inbound& one = at->second;
     // A request that has timed out may be asked again, and comes later then.
-    if (one.handled++ > 0 || one.answer) return;
+    if (one.handled++ > 0 || one.answer || one.unknown) return;
     if (around_.with.channels[channel].order != contract::order_kind::client) return;
     const std::pair key(by, channel);
     // What was told to try again comes later, and two pages of one name know nothing of each other.
@@ -118,19 +115,20 @@ void oracle::must_try_again(client&, std::int64_t number) {
     disordered_.insert({at->second.identity, at->second.channel});
 }
 
-void oracle::given_up(const std::string& message_id) {
-    const auto at = numbers_by_id_.find(message_id);
-    if (at == numbers_by_id_.end()) return;
-    const inbound& one = inbound_[at->second];
-    disordered_.insert({one.identity, one.channel});
+void oracle::given_up(std::int64_t number) {
+    const auto at = inbound_.find(number);
+    if (at != inbound_.end()) disordered_.insert({at->second.identity, at->second.channel});
+}
+
+std::int64_t oracle::number_in(std::string_view body) {
+    constexpr std::string_view begin = "{\"n\":";
+    std::int64_t number = 0;
+    if (body.starts_with(begin)) std::from_chars(body.data() + begin.size(), body.data() + body.size(), number);
+    return number;
 }
 
 void oracle::answer_appears(std::string_view body) {
-    constexpr std::string_view begin = "{\"n\":";
-    if (!body.starts_with(begin)) return;
-    std::int64_t number = 0;
-    std::from_chars(body.data() + begin.size(), body.data() + body.size(), number);
-    const auto at = inbound_.find(number);
+    const auto at = inbound_.find(number_in(body));
     if (at != inbound_.end() && !at->second.answer_in_stream) at->second.answer_in_stream = around_.time.now();
 }
 

@@ -46,6 +46,8 @@ public:
 
     findings& found() noexcept { return found_; }
     std::int64_t next_number() { return ++numbers_; }
+    // Of a message that a client has sent; 0: it is none.
+    static std::int64_t number_in(std::string_view body);
 
     // From the broker.
     void on_confirmed(const std::string& message_id) override { confirmed_.insert(message_id); }
@@ -84,7 +86,7 @@ public:
     void fails(client& who, std::int64_t number, const heard& frame);
     void must_try_again(client& who, std::int64_t number);
     // An aggregator says so, whether or not its client hears it: what is sent again comes later.
-    void given_up(const std::string& message_id);
+    void given_up(std::int64_t number);
     std::int64_t number_of(const client& who, const std::string& id) const;
 
     // Whether all that was promised has come true, by now; the first thing that has not.
@@ -143,6 +145,7 @@ private:
         bool plugin = false;
         std::uint32_t session = 0;
         bool receipt = false, answered = false, failed = false, excused = false, retried = false;
+        bool unknown = false;  // its socket has gone, and it is not sent again
         unsigned handled = 0;
         std::optional<steady_time> answer_in_stream;
     };
@@ -175,7 +178,6 @@ private:
     bool durable(std::size_t channel) const {
         return around_.with.channels[channel].delivery == contract::delivery_kind::durable;
     }
-    // {"n":…}
     void answer_appears(std::string_view body);
     std::optional<finding> still_to_answer(const client& who) const;
     std::optional<finding> still_to_handle() const;
@@ -183,7 +185,7 @@ private:
     environment& around_;
     findings& found_;
     std::vector<listener> listeners_;
-    std::vector<stream_state> streams_;                              // by channel
+    std::vector<stream_state> streams_;                                           // by channel
     std::unordered_map<std::string, std::vector<std::uint64_t>> volatile_order_;  // by message id: each publish
     std::uint64_t volatile_count_ = 0;
     std::unordered_set<std::string> confirmed_;

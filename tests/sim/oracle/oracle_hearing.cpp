@@ -140,6 +140,10 @@ void oracle::session_ends(client& who) {
         state.active = state.live = false;
         state.asks.clear();
     }
+    if (who.plugin()) return;
+    // It may be on its way through the aggregator that was left, and come after what is sent on the next one.
+    for (auto& [number, sent] : inbound_)
+        if (sent.client == who.index() && !sent.receipt && !sent.answered && !sent.failed) sent.unknown = true;
 }
 
 void oracle::asks_to_hear(client& who, std::size_t channel, const aggregator::interest& what, bool fresh,
@@ -191,8 +195,10 @@ void oracle::gets_consuming(client& who, const heard& frame) {
         if (!one.position.empty() && !said)
             found_.add(invariant::protocol, "{} is told the position {} on {}, which is nowhere", who.name(),
                        one.position, one.channel);
-        if (state->active && state->at && said && *said > *state->at) check_hole(who, channel, *state, *said, true);
-        if (said && (!state->at || state->may_go_back || *said > *state->at)) state->at = *said;
+        // Who says where to go on has heard everything up to there, and it is for him to say so if it was less.
+        if ((state->active || asked.resumes) && state->at && said && *said > *state->at)
+            check_hole(who, channel, *state, *said, true);
+        if (said && (!state->at || state->may_go_back || asked.resumes || *said > *state->at)) state->at = *said;
         add(state->wanted, asked.what);
         if (asked.resumes) state->resumed_from = state->at;
         if (!state->active && !asked.resumes) state->live = true;
@@ -252,8 +258,7 @@ void oracle::gets_message(client& who, const heard& frame, bool to_page) {
     if (is_leaving(who, channel)) return check_repetition(who, channel, index, frame, to_page);
     const stream_entry& entry = streams_[channel].entries[index];
     found_.compared(invariant::out_of_order);
-    const bool asked =
-        std::ranges::any_of(state->asks, [&](const ask& one) { return wants(who, one.what, entry); });
+    const bool asked = std::ranges::any_of(state->asks, [&](const ask& one) { return wants(who, one.what, entry); });
     if (!asked && !wants(who, state->wanted, entry))
         found_.add(invariant::protocol, "{} hears {} on {}, which is not for it", who.name(), frame.id, frame.channel);
     if (state->at && *at <= *state->at && !state->may_go_back && !state->gap_open)

@@ -281,6 +281,95 @@ TEST(hub, an_answer_comes_on_the_newest_socket_too_when_the_one_that_asked_is_si
     EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
 }
 
+// It went into the old socket before the client had another one.
+TEST(hub, what_a_silent_socket_was_told_is_told_on_the_newest_one) {
+    hub_fixture f;
+    const member old = f.come("a");
+    f.all.on_text(old, request_1);
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    const member fresh = f.come("a");
+    f.out.silent_ones = {old};
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 0u) << "it may show life yet";
+    f.advance(seconds(2));
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
+    // That one is silent, too.
+    const member last = f.come("a");
+    f.out.silent_ones = {old, fresh};
+    f.advance(seconds(2));
+    EXPECT_EQ(f.count(last, R"("responseId":"1")"), 1u);
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
+}
+
+TEST(hub, what_a_socket_has_heard_is_not_told_again) {
+    hub_fixture f;
+    const member old = f.come("a");
+    f.all.on_text(old, request_1);
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    f.all.on_text(old, R"("primus::pong::1")");
+    f.out.silent_ones = {old};
+    const member fresh = f.come("a");
+    f.advance(seconds(2));
+    f.all.closed(old);
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 0u);
+}
+
+TEST(hub, what_comes_while_a_client_is_away_is_told_when_it_is_back) {
+    hub_fixture f;
+    const member old = f.come("a");
+    f.all.on_text(old, request_1);
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    f.all.closed(old);
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    const member fresh = f.come("a");
+    EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
+    EXPECT_EQ(f.count(f.come("b"), R"("responseId":"1")"), 0u);
+    // Unheard by a socket that dies, it is told on the next one; after a minute nobody waits any more.
+    f.all.closed(fresh);
+    f.advance(seconds(59));
+    const member third = f.come("a");
+    EXPECT_EQ(f.count(third, R"("responseId":"1")"), 1u);
+    f.all.closed(third);
+    f.advance(seconds(62));
+    EXPECT_EQ(f.count(f.come("a"), R"("responseId":"1")"), 0u);
+}
+
+TEST(hub, what_is_kept_for_those_who_are_away_is_bounded) {
+    left_behind kept;
+    const steady_time now{seconds(1)};
+    for (std::size_t i = 0; i < 3 * left_behind::clients_max; ++i)
+        kept.add(client_id("c" + std::to_string(i)), {.request_id = "1", .json = "{}"}, now);
+    EXPECT_EQ(kept.clients(), left_behind::clients_max);
+    EXPECT_TRUE(kept.take(client_id("c0")).empty()) << "who has been away for longest";
+    EXPECT_EQ(kept.take(client_id("c" + std::to_string(3 * left_behind::clients_max - 1))).size(), 1u);
+    for (int i = 0; i < 1'000; ++i)
+        kept.add(client_id("much"), {.request_id = std::to_string(i), .json = std::string(1'000, 'x')}, now);
+    const auto last = kept.take(client_id("much"));
+    EXPECT_LE(last.size(), unheard_answers::answers_max);
+    EXPECT_EQ(last.back().request_id, "999");
+    kept.expire(now + left_behind::kept);
+    EXPECT_EQ(kept.clients(), 0u);
+}
+
+// Which stream its place is in, the stream itself says.
+TEST(hub, who_resumes_when_the_stream_is_made_anew_asks_the_new_one) {
+    for (const auto cause : {envelope::gap_cause::recreated, envelope::gap_cause::retention}) {
+        hub_fixture f;
+        for (std::uint64_t i = 1; i <= 4; ++i) f.all.remember(numbered(i));
+        const member a = f.come("a");
+        f.all.on_text(a, from_position(9));  // it was at an aggregator that is ahead
+        f.work();
+        ASSERT_EQ(f.out.reads.size(), 1u);
+        f.take(a);
+        f.all.gap(0, cause);
+        f.work();
+        EXPECT_EQ(f.count(a, R"("event":"gap")"), 0u);
+        ASSERT_EQ(f.out.reads.size(), 2u);
+        EXPECT_EQ(f.out.reads[1].from.where, place_of(9));
+    }
+}
+
 // It was away when the entry came: the gap stands where the entry does.
 TEST(hub, a_session_that_resumes_over_an_entry_that_was_too_large_is_told) {
     hub_fixture f;
