@@ -195,10 +195,11 @@ void oracle::gets_consuming(client& who, const heard& frame) {
         if (!one.position.empty() && !said)
             found_.add(invariant::protocol, "{} is told the position {} on {}, which is nowhere", who.name(),
                        one.position, one.channel);
-        // Who says where to go on has heard everything up to there, and it is for him to say so if it was less.
-        if ((state->active || asked.resumes) && state->at && said && *said > *state->at)
-            check_hole(who, channel, *state, *said, true);
-        if (said && (!state->at || state->may_go_back || asked.resumes || *said > *state->at)) state->at = *said;
+        // Who says where to go on has heard everything up to there. While it hears, it is for it to say: it may have
+        // asked twice before the first one was answered, and the last one counts.
+        const bool ahead = state->at && said && *said > *state->at;
+        if (ahead && state->active != asked.resumes) check_hole(who, channel, *state, *said, true);
+        if (said && (ahead || !state->at || state->may_go_back || asked.resumes)) state->at = *said;
         add(state->wanted, asked.what);
         if (asked.resumes) state->resumed_from = state->at;
         if (!state->active && !asked.resumes) state->live = true;
