@@ -109,7 +109,7 @@ void hub::begin(member who) {
             others = true;
         });
         one->on_open();
-        tell_again(*one, unheard_.take(one->client()));
+        tell_again(*one, unheard_.find(one->client()));
         if (others) {
             newcomers_.push_back({who, shared_.time.now() + sign_of_life_within});
             if (!life_timer_.active()) life_timer_.start(shared_.wheel, sign_of_life_within);
@@ -118,11 +118,19 @@ void hub::begin(member who) {
     settle_joins();
 }
 
-void hub::tell_again(session& to, std::deque<told_answer> answers) {
-    for (const told_answer& one : answers) {
+void hub::tell_again(session& to, const unheard_answers* unheard) {
+    if (!unheard) return;
+    for (const told_answer& one : unheard->all()) {
         ++shared_.counters.answers_again;
         to.tell_again(one);
     }
+}
+
+void hub::pass_unheard(const session& from) {
+    if (!from.unheard() || planted(bug::answer_to_gone_socket)) return;
+    session* const newest = newest_of(from.client());
+    if (newest && newest != &from) tell_again(*newest, from.unheard());
+    for (const told_answer& one : from.unheard()->all()) unheard_.add(from.client(), one, shared_.time.now());
 }
 
 // Older sockets that have shown no life: what they were told may have gone into nothing, as with a phone that has
@@ -137,8 +145,7 @@ void hub::on_signs_of_life_due() {
         const auto since = std::chrono::floor<std::chrono::milliseconds>(now - newest->opened_at());
         shared_.names.each_of(newest->client().view(), [&](member other) {
             session* const older = find(other);
-            if (older && older != newest && shared_.out.silent(other, since))
-                tell_again(*newest, older->take_unheard());
+            if (older && older != newest && shared_.out.silent(other, since)) pass_unheard(*older);
         });
     }
     if (newcomers_.empty()) return;
@@ -168,13 +175,7 @@ void hub::closed(member who) {
     if (!one) return;
     one->on_closed();
     shared_.names.remove(who);
-    if (auto unheard = one->take_unheard(); !unheard.empty() && !planted(bug::answer_to_gone_socket)) {
-        session* const newest = newest_of(one->client());
-        if (newest)
-            tell_again(*newest, std::move(unheard));
-        else
-            for (told_answer& answer : unheard) unheard_.add(one->client(), std::move(answer), shared_.time.now());
-    }
+    pass_unheard(*one);
     slots_[who.slot].who.reset();
     ++slots_[who.slot].generation;
     free_slots_.push_back(who.slot);
@@ -313,7 +314,7 @@ void hub::respond_to_all(const client_id& client, const reply_context& context, 
         respond(who, context, json);
         any = true;
     });
-    if (!any && names_its_request(context))
+    if (!any && names_its_request(context) && !planted(bug::answer_to_gone_socket))
         unheard_.add(client, {.request_id = context.request_id, .json = std::string(json)}, shared_.time.now());
 }
 

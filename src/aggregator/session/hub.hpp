@@ -111,8 +111,10 @@ private:
 
     session* find(member who) const;
     session* newest_of(const client_id& client) const;
-    // Tells what a socket, or its client, may not have heard.
-    void tell_again(session& to, std::deque<told_answer> answers);
+    // Tells what this socket's client may not have heard, if anything.
+    void tell_again(session& to, const unheard_answers* unheard);
+    // What a socket was told that may be dead: to the newest one, and to those that come.
+    void pass_unheard(const session& from);
     void on_signs_of_life_due();
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);

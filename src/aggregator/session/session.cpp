@@ -228,6 +228,7 @@ void session::respond(const reply_context& context, std::string_view json) {
 }
 
 void session::tell_again(const told_answer& what) {
+    if (unheard_ && unheard_->has(what)) return;
     if (!closing_) send_response(what.request_id, what.json);
     keep_unheard(what);
 }
@@ -242,11 +243,6 @@ void session::send_response(std::string_view request_id, std::string_view json) 
     std::string framed;
     primus::append_response(framed, request_id, json);
     send_control(framed);
-}
-
-std::deque<told_answer> session::take_unheard() {
-    const auto unheard = std::move(unheard_);
-    return unheard ? unheard->take() : std::deque<told_answer>();
 }
 
 }  // namespace foz::aggregator

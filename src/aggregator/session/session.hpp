@@ -77,8 +77,8 @@ public:
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
     void respond(const reply_context& context, std::string_view json);
-    // What it was told and has shown no sign of life since.
-    std::deque<told_answer> take_unheard();
+    // What it was told and has shown no sign of life since; null: nothing.
+    const unheard_answers* unheard() const noexcept { return unheard_.get(); }
     // What another socket of this client was told, and has not heard.
     void tell_again(const told_answer& what);
 

@@ -6,9 +6,9 @@
 #include "base/clock.hpp"
 #include "base/strong.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -22,6 +22,7 @@ namespace foz::aggregator {
 struct told_answer {
     std::string request_id;  // primus-responder's; empty: a plain event, which carries the message's id
     std::string json;
+    friend bool operator==(const told_answer&, const told_answer&) = default;
 };
 
 inline bool names_its_request(const reply_context& context) {
@@ -35,6 +36,7 @@ public:
     static constexpr std::size_t octets_max = 64 * 1024;
 
     void add(told_answer one) {
+        if (has(one)) return;
         octets_ += one.json.size();
         answers_.push_back(std::move(one));
         while (answers_.size() > answers_max || (octets_ > octets_max && answers_.size() > 1)) {
@@ -42,21 +44,18 @@ public:
             answers_.pop_front();
         }
     }
-    bool empty() const noexcept { return answers_.empty(); }
+    bool has(const told_answer& one) const { return std::ranges::find(answers_, one) != answers_.end(); }
     std::size_t octets() const noexcept { return octets_; }
     // In the order in which they were told.
-    std::deque<told_answer> take() {
-        octets_ = 0;
-        return std::exchange(answers_, {});
-    }
+    const std::deque<told_answer>& all() const noexcept { return answers_; }
 
 private:
     std::deque<told_answer> answers_;
     std::size_t octets_ = 0;
 };
 
-// What clients without a socket have not heard, until they come back, or for a minute. Who has been away for longest is
-// forgotten first when there are too many.
+// What clients may not have heard, for a minute: each socket with which they come back is told, since another one may
+// be another page's. Who was added first is forgotten first when there are too many.
 class left_behind {
 public:
     static constexpr std::size_t clients_max = 10'000;
@@ -65,22 +64,15 @@ public:
 
     void add(const client_id& client, told_answer one, steady_time now) {
         const auto [at, fresh] = clients_.try_emplace(client);
-        if (fresh) {
-            at->second.number = ++numbers_;
-            order_.push_back({client, at->second.number, now});
-        }
-        octets_ -= at->second.what.octets();
-        at->second.what.add(std::move(one));
-        octets_ += at->second.what.octets();
+        if (fresh) order_.push_back({client, now});
+        octets_ -= at->second.octets();
+        at->second.add(std::move(one));
+        octets_ += at->second.octets();
         while (clients_.size() > clients_max || (octets_ > octets_max && clients_.size() > 1)) forget_oldest();
     }
-    std::deque<told_answer> take(const client_id& client) {
+    const unheard_answers* find(const client_id& client) const {
         const auto at = clients_.find(client);
-        if (at == clients_.end()) return {};
-        octets_ -= at->second.what.octets();
-        auto all = at->second.what.take();
-        clients_.erase(at);
-        return all;
+        return at == clients_.end() ? nullptr : &at->second;
     }
     void expire(steady_time now) {
         while (!order_.empty() && now - order_.front().since >= kept) forget_oldest();
@@ -88,29 +80,21 @@ public:
     std::size_t clients() const noexcept { return clients_.size(); }
 
 private:
-    struct absent {
-        unheard_answers what;
-        std::uint64_t number = 0;
-    };
     struct place {
         client_id client;
-        std::uint64_t number;  // one that was taken has another one when it is there again
         steady_time since;
     };
 
     void forget_oldest() {
         const auto at = clients_.find(order_.front().client);
-        if (at != clients_.end() && at->second.number == order_.front().number) {
-            octets_ -= at->second.what.octets();
-            clients_.erase(at);
-        }
+        octets_ -= at->second.octets();
+        clients_.erase(at);
         order_.pop_front();
     }
 
-    std::unordered_map<client_id, absent> clients_;
+    std::unordered_map<client_id, unheard_answers> clients_;
     std::deque<place> order_;
     std::size_t octets_ = 0;
-    std::uint64_t numbers_ = 0;
 };
 
 }  // namespace foz::aggregator

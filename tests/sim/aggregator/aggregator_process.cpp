@@ -225,7 +225,10 @@ void aggregator_process::send(aggregator::member to, const frame_ref& frames) {
 void aggregator_process::send_text(aggregator::member to, std::string_view text) {
     std::string frame;
     ws::append_frame(frame, ws::opcode::text, text);
-    if (socket* const one = socket_of(to)) one->queue(frame);
+    socket* const one = socket_of(to);
+    if (!one) return;
+    one->queue(frame);
+    if (const std::int64_t number = oracle::number_answered(text)) one->told(number);
 }
 
 std::size_t aggregator_process::queued_bytes(aggregator::member to) const {
@@ -236,6 +239,10 @@ std::size_t aggregator_process::queued_bytes(aggregator::member to) const {
 bool aggregator_process::slow(aggregator::member to) {
     socket* const one = socket_of(to);
     return one && one->slow();
+}
+
+void aggregator_process::shows_life(const std::vector<std::int64_t>& told) {
+    for (const std::int64_t number : told) oracle_.may_have_heard(number);
 }
 
 bool aggregator_process::silent(aggregator::member on, std::chrono::milliseconds span) const {

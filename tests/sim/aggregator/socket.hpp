@@ -27,6 +27,8 @@ public:
         link_->pause(ws_link::side::server, is);
     }
 
+    // The answer to this request was written.
+    void told(std::int64_t number) { told_.push_back(number); }
     std::size_t queued() const noexcept { return out_.size(); }
     // A write was tried, and the kernel takes no more.
     bool would_block() const noexcept { return blocked_; }
@@ -40,7 +42,10 @@ private:
     void on_octets(std::string& octets) override;
     void on_end() override;
     void on_room() override;
-    void on_message(ws::opcode, std::string_view payload) override { home_.run_->hub.on_text(self_, payload); }
+    void on_message(ws::opcode, std::string_view payload) override {
+        home_.shows_life(std::exchange(told_, {}));
+        home_.run_->hub.on_text(self_, payload);
+    }
     void on_ping(std::string_view) override {}
     void on_pong(std::string_view) override {}
     void on_close(ws::close_code, std::string_view) override { closing_ = true; }
@@ -51,8 +56,9 @@ private:
     ws::parser parser_;
     aggregator::member self_;
     std::string out_;
-    steady_time took_at_{};   // the kernel has taken something of what waited
-    steady_time heard_at_{};  // octets have come
+    std::vector<std::int64_t> told_;  // requests, since it last showed life
+    steady_time took_at_{};           // the kernel has taken something of what waited
+    steady_time heard_at_{};          // octets have come
     bool blocked_ = false;
     bool above_high_ = false;
     bool dirty_ = false;

@@ -120,6 +120,18 @@ void oracle::given_up(std::int64_t number) {
     if (at != inbound_.end()) disordered_.insert({at->second.identity, at->second.channel});
 }
 
+std::int64_t oracle::number_answered(std::string_view text) {
+    constexpr std::string_view key = "\"responseId\":\"r";
+    const std::size_t at = text.find(key);
+    std::int64_t number = 0;
+    if (at != std::string_view::npos) std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
+    return number;
+}
+
+void oracle::may_have_heard(std::int64_t number) {
+    if (const auto at = inbound_.find(number); at != inbound_.end()) at->second.told = true;
+}
+
 std::int64_t oracle::number_in(std::string_view body) {
     constexpr std::string_view begin = "{\"n\":";
     std::int64_t number = 0;
@@ -133,14 +145,15 @@ void oracle::answer_appears(std::string_view body) {
 }
 
 // Who waits: the plugin for everything; a stock page for what it has asked on the socket that it still has, and for
-// answers that have come since it has had this one: primus-responder's callbacks survive a reconnect.
+// answers that have come since it has had this one: primus-responder's callbacks survive a reconnect. What went into a
+// socket that showed life afterwards, and died all the same, nobody tells again.
 std::optional<finding> oracle::still_to_answer(const client& who) const {
     for (const auto& [number, one] : inbound_) {
         if (one.identity.empty() || one.client != who.index() || one.answered || one.failed || one.receipt) continue;
         const bool same_socket = one.session != 0 && one.session == who.session();
         const bool came_since =
             one.answer_in_stream && *one.answer_in_stream > who.open_since() + std::chrono::seconds(1);
-        if (!one.plugin && !(one.answer && (same_socket || came_since))) continue;
+        if (!one.plugin && (one.told || !one.answer || !(same_socket || came_since))) continue;
         return finding{invariant::answered,
                        fmt::format("{} ({}) waits for what became of message {} on {}", who.name(),
                                    one.plugin ? "plugin" : "stock", number, around_.with.channels[one.channel].name)};

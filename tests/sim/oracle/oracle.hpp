@@ -46,6 +46,10 @@ public:
 
     findings& found() noexcept { return found_; }
     std::int64_t next_number() { return ++numbers_; }
+    // Of the request that primus-responder's frame answers; 0: it is none.
+    static std::int64_t number_answered(std::string_view text);
+    // The socket on which a request was answered has shown life since: it may die before its page has read that.
+    void may_have_heard(std::int64_t number);
     // Of a message that a client has sent; 0: it is none.
     static std::int64_t number_in(std::string_view body);
 
@@ -145,6 +149,7 @@ private:
         bool plugin = false;
         std::uint32_t session = 0;
         bool receipt = false, answered = false, failed = false, excused = false, retried = false;
+        bool told = false;     // on a socket that has shown life since
         bool unknown = false;  // its socket has gone, and it is not sent again
         unsigned handled = 0;
         std::optional<steady_time> answer_in_stream;
