@@ -53,11 +53,11 @@ resume_cursor::step resume_cursor::start(const recent_entries& recent) {
         const recent_entries::block* const in = recent.find(from_.where.offset);
         const std::size_t at = in ? recent_entries::place_in(*in, from_.where.offset) : 0;
         const bool known = in && in->entries[at]->where->offset == from_.where.offset;
-        // Evidence: another entry stands at that place. A place behind our newest entry is no evidence: this shard, or
-        // its reader, may be behind another aggregator's. The stream is asked.
-        if (known && *in->entries[at]->where != from_.where)
-            return end(envelope::gap_cause::recreated, *recent.back().where);
-        if (known) state_ = state::in_ring;
+        // Another entry stands at that place: it is of another stream, or this shard still has the one before. The
+        // stream is asked. So it is about a place behind our newest entry: this shard, or its reader, may be behind
+        // another aggregator's.
+        ring_differs_ = known && *in->entries[at]->where != from_.where;
+        if (known && !ring_differs_) state_ = state::in_ring;
         next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
         last_ = from_.where;
         return {.what = action::pause};
@@ -101,7 +101,8 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
         if (*cause == envelope::gap_cause::recreated) return end(*cause, where);
         return {.what = action::gap, .cause = *cause, .where = where};
     }
-    std::size_t meets = entries.size();  // the first one that the ring has
+    if (ring_differs_) return finish_page(false, state::in_ring);  // the stream has its place
+    std::size_t meets = entries.size();                            // the first one that the ring has
     if (!recent.empty()) {
         const std::uint64_t ring = recent.front().where->offset;
         const auto at = std::ranges::partition_point(entries, [&](const auto& e) { return e->where->offset < ring; });
@@ -124,6 +125,8 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
 
 resume_cursor::step resume_cursor::read_ring(const recent_entries& recent, const place& head, const listener& who,
                                              std::size_t& budget) {
+    // These entries are of the stream before. When this shard notices, another cursor begins from here.
+    if (ring_differs_) return {.what = action::wait};
     if (!recent.empty() && recent.front().where->offset > next_offset_) {
         if (!nothing_before_ring_) {
             // The session is so slow that the recent entries have moved on: the stream has what is missing.

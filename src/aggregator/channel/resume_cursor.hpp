@@ -44,7 +44,7 @@ public:
         read,       // ask the stream, from `from` on
         page_done,  // the page is finished: answer it, with `more`
         gap,        // tell the session, and that it goes on at `where`
-        wait,       // for a page; in_ring: for the channel to come as far as the client is
+        wait,       // for a page; in_ring: for the channel to come as far, or to the same stream, as the client
         pause,      // the budget is used up: call again
         live,       // go over to live entries
         ended,      // the same, and something was missed for good
@@ -110,6 +110,7 @@ private:
     std::optional<page> page_;          // in_page
     std::size_t at_ = 0;                // in it
     bool page_owed_ = false;            // a page has come and was not answered yet
+    bool ring_differs_ = false;         // another entry stood at its place there
     bool nothing_before_ring_ = false;  // the stream had nothing at all for it
     std::uint64_t next_offset_ = 0;     // everything before it has been passed
     std::optional<envelope::position> last_;

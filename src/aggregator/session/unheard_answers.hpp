@@ -32,7 +32,7 @@ inline bool names_its_request(const reply_context& context) {
 // What one socket was told since it last showed life. The oldest are forgotten first.
 class unheard_answers {
 public:
-    static constexpr std::size_t answers_max = 64;
+    static constexpr std::size_t answers_max = 256;
     static constexpr std::size_t octets_max = 64 * 1024;
 
     void add(told_answer one) {

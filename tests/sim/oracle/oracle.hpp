@@ -159,6 +159,8 @@ private:
         std::vector<std::size_t> generations;  // where each begins
         std::unordered_map<std::string, std::size_t> first_by_id;
         std::uint64_t first_kept = 0;  // retention has removed what is before
+        // The same entry stands at the same place in two streams: nobody can tell them apart there.
+        bool alike = false;
     };
 
     // oracle_hearing.cpp

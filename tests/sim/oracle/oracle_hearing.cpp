@@ -58,6 +58,11 @@ void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_
     if (made.id.ends_with("/reply")) answer_appears(what->body());
     around_.log.mix(made.check);
     around_.log.say("stream", "{} {}.{} is {} (check {:08x})", name, generation, offset, made.id, made.check);
+    for (const std::size_t begin : stream.generations) {
+        const std::size_t at = begin + offset;
+        if (at >= stream.entries.size() || stream.entries[at].generation == generation) continue;
+        if (stream.entries[at].offset == offset && stream.entries[at].check == made.check) stream.alike = true;
+    }
     stream.entries.push_back(std::move(made));
 }
 
@@ -216,8 +221,8 @@ void oracle::refuse_consume(client& who, const heard& frame) {
 }
 
 void oracle::check_hole(client& who, std::size_t channel, listening& state, const place& to, bool inclusive) {
-    if (state.gap_open || !state.at) return;
     const stream_state& stream = streams_[channel];
+    if (state.gap_open || !state.at || stream.alike) return;
     if (to.generation != state.at->generation)
         return found_.add(invariant::gap_not_told, "{} goes from one stream of {} to another and is not told",
                           who.name(), around_.with.channels[channel].name);
@@ -256,6 +261,7 @@ void oracle::gets_message(client& who, const heard& frame, bool to_page) {
     if (!at)
         return found_.add(invariant::protocol, "{} hears {} at {}, which is nowhere", who.name(), frame.id,
                           frame.position);
+    if (streams_[channel].alike) return;
     if (is_leaving(who, channel)) return check_repetition(who, channel, index, frame, to_page);
     const stream_entry& entry = streams_[channel].entries[index];
     found_.compared(invariant::out_of_order);
@@ -304,7 +310,7 @@ void oracle::gets_position(client& who, const heard& frame) {
     if (!at)
         return found_.add(invariant::protocol, "{} is told the position {}, which is nowhere", who.name(),
                           frame.position);
-    if (is_leaving(who, channel)) return;
+    if (is_leaving(who, channel) || streams_[channel].alike) return;
     found_.compared(invariant::out_of_order);
     if (state->at && *at < *state->at && !state->may_go_back && !state->gap_open)
         return found_.add(invariant::out_of_order, "{} is told the position {} of {} when it is at {}.{}", who.name(),
@@ -333,7 +339,7 @@ void oracle::gets_gap(client& who, const heard& frame) {
 }
 
 void oracle::check_gap(client& who, std::size_t channel, const listening& state, const heard& frame) {
-    if (!durable(channel) || !state.at) return;
+    if (!durable(channel) || !state.at || streams_[channel].alike) return;
     found_.compared(invariant::false_gap);
     refresh_bounds(channel);
     const stream_state& stream = streams_[channel];
@@ -375,7 +381,7 @@ std::optional<finding> oracle::still_to_hear(client& who, std::size_t channel) {
         return finding{invariant::silence, fmt::format("{} waits for its consume of {}", who.name(), name)};
     if (!state.active || !state.at || !durable(channel)) return std::nullopt;
     const stream_state& stream = streams_[channel];
-    if (stream.entries.empty()) return std::nullopt;
+    if (stream.entries.empty() || stream.alike) return std::nullopt;
     if (stream.entries.back().generation != state.at->generation) {
         if (state.gap_open) return std::nullopt;
         const std::size_t begin = stream.generations[stream.entries.back().generation];

@@ -77,14 +77,28 @@ TEST(resume_cursor, at_the_newest_entry_nothing_is_missing) {
     EXPECT_TRUE(w.take().empty());
 }
 
-TEST(resume_cursor, another_entry_at_its_place_is_evidence_of_another_stream) {
+// One of the two is of the stream before: the stream says which.
+TEST(resume_cursor, another_entry_at_its_place_is_asked_of_the_stream) {
     walk w(from(4, 8));
-    const auto told = w.ring({3, 4, 6}).run();
+    const auto asked = w.ring({3, 4, 6}).run();
+    EXPECT_EQ(asked.what, action::read);
+    EXPECT_EQ(asked.from.where, from(4, 8).where);
+    w.page_of({3, 4, 6}, false, envelope::gap_cause::recreated);
+    const auto told = w.run();
     EXPECT_EQ(told.what, action::gap);
     EXPECT_EQ(told.cause, envelope::gap_cause::recreated);
-    EXPECT_EQ(told.where, place(6));
+    EXPECT_EQ(w.run().what, action::page_done);
     EXPECT_EQ(w.run().what, action::ended);
     EXPECT_TRUE(w.take().empty());
+}
+
+TEST(resume_cursor, who_is_in_a_newer_stream_than_the_ring_waits_for_it) {
+    walk w(from(4, 8));
+    ASSERT_EQ(w.ring({3, 4, 6}).run().what, action::read);
+    w.page_of({5, 6, 7}, true);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.run().what, action::wait);
+    EXPECT_TRUE(w.take().empty()) << "nothing of the stream before";
 }
 
 // This shard's reader may be behind the aggregator where the client was.
