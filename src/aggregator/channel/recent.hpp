@@ -75,6 +75,13 @@ public:
             in.entries, [&](const entry_ref& item) { return item->where->offset < offset; });
         return static_cast<std::size_t>(at - in.entries.begin());
     }
+    // The entry at this offset, or null.
+    const entry* at(std::uint64_t offset) const {
+        const block* const in = find(offset);
+        if (!in) return nullptr;
+        const entry& there = *in->entries[place_in(*in, offset)];
+        return there.where->offset == offset ? &there : nullptr;
+    }
     // Null while the block is not full.
     const page_index* index_of(const block& of) const {
         if (!of.full) return nullptr;

@@ -50,13 +50,11 @@ resume_cursor::step resume_cursor::start(const recent_entries& recent) {
     state_ = state::wants_page;
     if (recent.empty() && from_.what != kind::at) return {.what = action::pause};
     if (from_.what == kind::at) {
-        const recent_entries::block* const in = recent.find(from_.where.offset);
-        const std::size_t at = in ? recent_entries::place_in(*in, from_.where.offset) : 0;
-        const bool known = in && in->entries[at]->where->offset == from_.where.offset;
+        const entry* const known = recent.at(from_.where.offset);
         // Another entry stands at that place: it is of another stream, or this shard still has the one before. The
         // stream is asked. So it is about a place behind our newest entry: this shard, or its reader, may be behind
         // another aggregator's.
-        ring_differs_ = known && *in->entries[at]->where != from_.where;
+        ring_differs_ = known && *known->where != from_.where;
         if (known && !ring_differs_) state_ = state::in_ring;
         next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
         last_ = from_.where;
@@ -101,13 +99,7 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
         if (*cause == envelope::gap_cause::recreated) return end(*cause, where);
         return {.what = action::gap, .cause = *cause, .where = where};
     }
-    if (ring_differs_) return finish_page(false, state::in_ring);  // the stream has its place
-    std::size_t meets = entries.size();                            // the first one that the ring has
-    if (!recent.empty()) {
-        const std::uint64_t ring = recent.front().where->offset;
-        const auto at = std::ranges::partition_point(entries, [&](const auto& e) { return e->where->offset < ring; });
-        meets = std::max(at_, static_cast<std::size_t>(at - entries.begin()));
-    }
+    const std::size_t meets = ring_differs_ ? entries.size() : meeting(recent, entries);
     const run of{.number = UINT64_MAX - pages_,  // blocks count up from 1
                  .entries = entries,
                  .index = page_->index.get(),
@@ -121,6 +113,22 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
     if (!page_->last) return finish_page(true, state::awaits_page);
     nothing_before_ring_ = !last_;
     return finish_page(false, state::in_ring);
+}
+
+// The first entry of a page that the ring has, too.
+std::size_t resume_cursor::meeting(const recent_entries& recent, std::span<const entry_ref> entries) {
+    if (recent.empty()) return entries.size();
+    const std::uint64_t ring = recent.front().where->offset;
+    const auto behind = std::ranges::partition_point(entries, [&](const auto& e) { return e->where->offset < ring; });
+    auto at = std::max(at_, static_cast<std::size_t>(behind - entries.begin()));
+    for (; at < entries.size(); ++at) {
+        const entry* const there = recent.at(entries[at]->where->offset);
+        if (!there) continue;  // a hole, or the reader is behind the page
+        if (*there->where == *entries[at]->where) return at;
+        ring_differs_ = true;  // this shard still has the stream before: the pages lead to the end
+        break;
+    }
+    return entries.size();
 }
 
 resume_cursor::step resume_cursor::read_ring(const recent_entries& recent, const place& head, const listener& who,

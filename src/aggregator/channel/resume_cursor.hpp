@@ -97,6 +97,7 @@ private:
     step start(const recent_entries& recent);
     step read_page(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
     step read_ring(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
+    std::size_t meeting(const recent_entries& recent, std::span<const entry_ref> entries);
     std::optional<step> read(const run& of, std::size_t& at, const place& head, const listener& who,
                              std::size_t& budget);
     std::size_t next_pick(const run& of, std::size_t at, const listener& who, std::size_t& budget);

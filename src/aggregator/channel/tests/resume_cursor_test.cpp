@@ -47,9 +47,9 @@ struct walk {
         }
     }
     void page_of(std::initializer_list<std::uint64_t> offsets, bool last = false,
-                 std::optional<envelope::gap_cause> gap = {}) {
+                 std::optional<envelope::gap_cause> gap = {}, std::uint32_t check = 7) {
         auto entries = std::make_shared<std::vector<entry_ref>>();
-        for (const auto offset : offsets) entries->push_back(at(offset));
+        for (const auto offset : offsets) entries->push_back(at(offset, 0, check));
         cursor.take({.entries = std::move(entries), .begin = 0, .gap = gap, .last = last});
     }
     std::vector<std::uint64_t> take() { return std::exchange(heard, {}); }
@@ -92,13 +92,24 @@ TEST(resume_cursor, another_entry_at_its_place_is_asked_of_the_stream) {
     EXPECT_TRUE(w.take().empty());
 }
 
-TEST(resume_cursor, who_is_in_a_newer_stream_than_the_ring_waits_for_it) {
+TEST(resume_cursor, who_is_in_a_newer_stream_than_the_ring_reads_the_stream_to_its_end_and_waits) {
     walk w(from(4, 8));
     ASSERT_EQ(w.ring({3, 4, 6}).run().what, action::read);
     w.page_of({5, 6, 7}, true);
     EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.take(), (offsets{5, 6, 7}));
     EXPECT_EQ(w.run().what, action::wait);
     EXPECT_TRUE(w.take().empty()) << "nothing of the stream before";
+}
+
+TEST(resume_cursor, a_page_of_another_stream_does_not_meet_the_ring) {
+    walk w(from(1));
+    ASSERT_EQ(w.ring({5, 6, 7, 8}).run().what, action::read);
+    w.page_of({2, 3, 5, 6}, true, {}, 100);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.take(), (offsets{2, 3, 5, 6}));
+    EXPECT_EQ(w.run().what, action::wait);
+    EXPECT_TRUE(w.take().empty());
 }
 
 // This shard's reader may be behind the aggregator where the client was.
