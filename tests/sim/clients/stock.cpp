@@ -29,7 +29,8 @@ void stock_client::on_opened() {
 }
 
 void stock_client::say_consume(std::size_t channel) {
-    const std::string id = "k" + std::to_string(++consumes_);
+    // Unlike that of another page of this client.
+    const std::string id = "k" + std::to_string(index()) + "." + std::to_string(++consumes_);
     oracle_.asks_to_hear(*this, channel, wanted_.at(channel), true, id);
     write(consume_frame(channel_name(channel), id, wanted_.at(channel), identity(), ""));
 }

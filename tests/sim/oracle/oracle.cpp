@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 namespace foz::sim {
 
@@ -35,6 +36,7 @@ void oracle::on_dead(const broker::message_ref& what) {
 void oracle::submits(client& who, const publish_wish& what, const std::string& id) {
     inbound& made = inbound_[what.number];
     made.client = who.index();
+    made.order = ++said_;
     made.identity = who.identity();
     made.channel = what.channel;
     made.id = id;
@@ -61,11 +63,11 @@ void oracle::handled(std::int64_t number, std::size_t channel, const std::string
     // What was told to try again comes later, and two pages of one name know nothing of each other.
     if (disordered_.contains(key) || sharing_[by].size() > 1) return;
     found_.compared(invariant::out_of_order);
-    std::int64_t& last = last_handled_[key];
-    if (number < last)
+    auto& [order, last] = last_handled_[key];
+    if (one.order < order)
         found_.add(invariant::out_of_order, "message {} of {} on {} is handled after {}", number, by,
                    around_.with.channels[channel].name, last);
-    last = std::max(last, number);
+    if (one.order > order) std::tie(order, last) = std::pair(one.order, number);
 }
 
 void oracle::excuse(std::int64_t number) {
@@ -139,20 +141,23 @@ std::int64_t oracle::number_in(std::string_view body) {
     return number;
 }
 
-void oracle::answer_appears(std::string_view body) {
+void oracle::answer_appears(std::string_view body, std::size_t index) {
     const auto at = inbound_.find(number_in(body));
-    if (at != inbound_.end() && !at->second.answer_in_stream) at->second.answer_in_stream = around_.time.now();
+    if (at == inbound_.end() || at->second.answer_in_stream) return;
+    at->second.answer_in_stream = around_.time.now();
+    at->second.answer_index = index;
 }
 
 // Who waits: the plugin for everything; a stock page for what it has asked on the socket that it still has, and for
 // answers that have come since it has had this one: primus-responder's callbacks survive a reconnect. What went into a
 // socket that showed life afterwards, and died all the same, nobody tells again.
-std::optional<finding> oracle::still_to_answer(const client& who) const {
+std::optional<finding> oracle::still_to_answer(const client& who) {
     for (const auto& [number, one] : inbound_) {
         if (one.identity.empty() || one.client != who.index() || one.answered || one.failed || one.receipt) continue;
         const bool same_socket = one.session != 0 && one.session == who.session();
-        const bool came_since =
-            one.answer_in_stream && *one.answer_in_stream > who.open_since() + std::chrono::seconds(1);
+        const bool came_since = one.answer_in_stream &&
+                                *one.answer_in_stream > who.open_since() + std::chrono::seconds(1) &&
+                                !is_gone(one.channel, one.answer_index);
         if (!one.plugin && (one.told || !one.answer || !(same_socket || came_since))) continue;
         return finding{invariant::answered,
                        fmt::format("{} ({}) waits for what became of message {} on {}", who.name(),

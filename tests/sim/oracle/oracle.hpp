@@ -121,14 +121,19 @@ private:
         aggregator::interest wanted;  // all that was granted
         std::vector<ask> asks;
         bool active = false;
-        bool may_go_back = false;  // it has said where to go on while it was hearing
-        std::optional<place> at;   // everything up to here has been heard, or is excused
+        bool may_go_back = false;       // it has said where to go on while it was hearing
+        std::optional<place> at;        // everything up to here has been heard, or is excused
+        std::optional<place> furthest;  // the same, before it went back
         std::optional<place> resumed_from;
         bool live = false;           // as far as it has been told: nothing is being resumed
         bool was_live = false;       // when its last session ended
         bool gap_open = false;       // a gap was told: what comes next may leave something out
         std::uint64_t sequence = 0;  // volatile: the last one
 
+        void is_at(const place& where) {
+            at = where;
+            if (!furthest || *furthest < where) furthest = where;
+        }
         bool is_there() const { return active || !asks.empty(); }
         bool asks_to_go_back() const { return std::ranges::any_of(asks, &ask::resumes); }
     };
@@ -148,11 +153,13 @@ private:
         bool answer = false;
         bool plugin = false;
         std::uint32_t session = 0;
+        std::int64_t order = 0;  // in which messages were said
         bool receipt = false, answered = false, failed = false, excused = false, retried = false;
         bool told = false;     // on a socket that has shown life since
         bool unknown = false;  // its socket has gone, and it is not sent again
         unsigned handled = 0;
         std::optional<steady_time> answer_in_stream;
+        std::size_t answer_index = 0;  // among the stream's entries
     };
     struct stream_state {
         std::vector<stream_entry> entries;
@@ -185,8 +192,10 @@ private:
     bool durable(std::size_t channel) const {
         return around_.with.channels[channel].delivery == contract::delivery_kind::durable;
     }
-    void answer_appears(std::string_view body);
-    std::optional<finding> still_to_answer(const client& who) const;
+    void answer_appears(std::string_view body, std::size_t index);
+    std::optional<finding> still_to_answer(const client& who);
+    // Retention has taken it, or it was in another stream.
+    bool is_gone(std::size_t channel, std::size_t index);
     std::optional<finding> still_to_handle() const;
 
     environment& around_;
@@ -198,11 +207,13 @@ private:
     std::unordered_set<std::string> confirmed_;
     std::map<std::int64_t, inbound> inbound_;
     std::unordered_map<std::string, std::int64_t> numbers_by_id_;               // "<identity>/<id>"
-    std::map<std::pair<std::string, std::size_t>, std::int64_t> last_handled_;  // by client and channel
+    // By client and channel: its place in the order, and its number.
+    std::map<std::pair<std::string, std::size_t>, std::pair<std::int64_t, std::int64_t>> last_handled_;
     std::set<std::pair<std::string, std::size_t>> disordered_;                  // clients that were told to try again
     std::map<std::string, std::set<unsigned>> sharing_;                         // who goes by that name
     std::optional<steady_time> disturbed_;
     std::int64_t numbers_ = 0;
+    std::int64_t said_ = 0;
     std::uint64_t answers_ = 0, receipts_ = 0, messages_ = 0;
 };
 

@@ -55,7 +55,7 @@ void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_
         const auto [at, fresh] = stream.first_by_id.emplace(made.id, stream.entries.size());
         if (!fresh) made.first = at->second;
     }
-    if (made.id.ends_with("/reply")) answer_appears(what->body());
+    if (made.id.ends_with("/reply")) answer_appears(what->body(), stream.entries.size());
     around_.log.mix(made.check);
     around_.log.say("stream", "{} {}.{} is {} (check {:08x})", name, generation, offset, made.id, made.check);
     for (const std::size_t begin : stream.generations) {
@@ -163,6 +163,7 @@ void oracle::asks_to_hear(client& who, std::size_t channel, const aggregator::in
         state.may_go_back = state.may_go_back || !fresh;
     } else if (fresh) {
         state.at.reset();
+        state.furthest.reset();
         state.gap_open = false;
     }
 }
@@ -202,9 +203,10 @@ void oracle::gets_consuming(client& who, const heard& frame) {
                        one.position, one.channel);
         // Who says where to go on has heard everything up to there. While it hears, it is for it to say: it may have
         // asked twice before the first one was answered, and the last one counts.
+        if (!state->active && asked.resumes) state->at = state->furthest;
         const bool ahead = state->at && said && *said > *state->at;
         if (ahead && state->active != asked.resumes) check_hole(who, channel, *state, *said, true);
-        if (said && (ahead || !state->at || state->may_go_back || asked.resumes)) state->at = *said;
+        if (said && (ahead || !state->at || state->may_go_back || asked.resumes)) state->is_at(*said);
         add(state->wanted, asked.what);
         if (asked.resumes) state->resumed_from = state->at;
         if (!state->active && !asked.resumes) state->live = true;
@@ -274,7 +276,7 @@ void oracle::gets_message(client& who, const heard& frame, bool to_page) {
                    state->at->offset);
     check_repetition(who, channel, index, frame, to_page);
     if (state->at && *at > *state->at) check_hole(who, channel, *state, *at, false);
-    if (!state->may_go_back || !state->at || *at > *state->at) state->at = *at;
+    if (!state->may_go_back || !state->at || *at > *state->at) state->is_at(*at);
     state->gap_open = false;
 }
 
@@ -316,7 +318,7 @@ void oracle::gets_position(client& who, const heard& frame) {
         return found_.add(invariant::out_of_order, "{} is told the position {} of {} when it is at {}.{}", who.name(),
                           frame.position, frame.channel, state->at->generation, state->at->offset);
     if (state->at && *at > *state->at) check_hole(who, channel, *state, *at, true);
-    if (!state->may_go_back || !state->at || *at > *state->at) state->at = *at;
+    if (!state->may_go_back || !state->at || *at > *state->at) state->is_at(*at);
     state->gap_open = false;
     if (state->asks.empty()) state->live = true;
 }
@@ -326,6 +328,13 @@ void oracle::refresh_bounds(std::size_t channel) {
     stream_state& stream = streams_[channel];
     const auto [first, end] = around_.broker->bounds(around_.with.channels[channel].out_queue());
     stream.first_kept = std::max(stream.first_kept, first);
+}
+
+bool oracle::is_gone(std::size_t channel, std::size_t index) {
+    refresh_bounds(channel);
+    const stream_state& stream = streams_[channel];
+    const stream_entry& entry = stream.entries[index];
+    return entry.generation != stream.entries.back().generation || entry.offset < stream.first_kept;
 }
 
 void oracle::gets_gap(client& who, const heard& frame) {
