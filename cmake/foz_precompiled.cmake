@@ -2,7 +2,6 @@
 #
 #   std       the standard library
 #   net       std and Asio
-#   cli       net and CLI11
 #   test      std and GoogleTest
 #   net_test  net and GoogleTest
 #
@@ -21,25 +20,23 @@ set(FOZ_PCH_net
     <boost/asio/detached.hpp> <boost/asio/io_context.hpp> <boost/asio/ip/tcp.hpp> <boost/asio/post.hpp>
     <boost/asio/ssl/context.hpp> <boost/asio/ssl/stream.hpp> <boost/asio/steady_timer.hpp>
     <boost/asio/use_awaitable.hpp>)
-set(FOZ_PCH_cli ${FOZ_PCH_net} <CLI/CLI.hpp>)
 set(FOZ_PCH_test ${FOZ_PCH_std} <gmock/gmock.h> <gtest/gtest.h>)
 set(FOZ_PCH_net_test ${FOZ_PCH_net} <gmock/gmock.h> <gtest/gtest.h>)
 
 # What the tests of a module of this kind use.
 set(FOZ_PCH_TESTS_OF_std test)
 set(FOZ_PCH_TESTS_OF_net net_test)
-set(FOZ_PCH_TESTS_OF_cli net_test)
 
 # Tests spend their time in what they test; at -O1 they compile in two thirds of the time.
 set(FOZ_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
 
 # A target for each kind holds them; its one source is empty.
 if(FOZ_PCH)
-  foreach(kind std net cli test net_test)
+  foreach(kind std net test net_test)
     set(source ${CMAKE_BINARY_DIR}/precompiled/${kind}.cpp)
     file(CONFIGURE OUTPUT ${source} CONTENT "// Precompiled headers need a target, and a target a source.\n")
     add_library(foz_pch_${kind} OBJECT ${source})
-    target_link_libraries(foz_pch_${kind} PRIVATE Boost::headers CLI11::CLI11)
+    target_link_libraries(foz_pch_${kind} PRIVATE Boost::headers)
     if(kind MATCHES "test$")
       target_link_libraries(foz_pch_${kind} PRIVATE GTest::gtest GTest::gmock)
       target_compile_options(foz_pch_${kind} PRIVATE ${FOZ_TEST_OPTIONS})

@@ -46,11 +46,12 @@ step_progress() {
     printf '\r\033[K'
 }
 
-# configure_and_build PRESET TARGET… [-- CMAKE_ARGUMENT…]
+# configure_and_build PRESET TARGET… [-- CMAKE_ARGUMENT…]. A tree that does not exist yet is made for a quick first build.
 configure_and_build() {
     local preset=$1 targets=()
     shift
     while [ $# -gt 0 ] && [ "$1" != -- ]; do targets+=("$1"); shift; done
     [ $# -gt 0 ] && shift
+    [ -e "build/$preset/CMakeCache.txt" ] || set -- -DFOZ_UNITY=ON "$@"
     cmake --preset "$preset" "$@" && NINJA_STATUS='[%f/%t] ' cmake --build --preset "$preset" --target "${targets[@]}"
 }

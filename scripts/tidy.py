@@ -3,9 +3,10 @@ includes too little is found.
 
     tidy.py [PATTERN]      only files whose path contains PATTERN
 
-The release build's compile_commands.json says how; build/lint/compile_commands.json is that without precompiled headers.
-clang-tidy reads the sources that ship (.clang-tidy). Of each header that is not the first include of one of them, clang
-checks the syntax: every header compiles alone.
+The tree build/lint says how: it is configured as the release build, with each source by itself and without precompiled
+headers, and of it only the generated headers are built. build/lint/by_source has one command for each source. clang-tidy
+reads the sources that ship (.clang-tidy). Of each header that is not the first include of one of them, clang checks the
+syntax: every header compiles alone.
 """
 import concurrent.futures
 import json
@@ -17,27 +18,23 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TREE = ROOT / "build/lint"
 FIRST_INCLUDE = re.compile(r'^#include (["<])([^">]+)[">]', re.M)
 
 
 def database():
-    """Compile commands by source, as in the release build, without precompiled headers."""
+    """Compile commands by source, each source by itself, without precompiled headers."""
+    subprocess.run(["cmake", "--preset", "release", "-B", TREE, "-DFOZ_PCH=OFF", "-DFOZ_UNITY=OFF"], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", TREE, "foz_spec_header", "foz_amqp_codec_generated"], check=True,
+                   stdout=subprocess.DEVNULL)
     commands = {}
-    for entry in json.loads((ROOT / "build/release/compile_commands.json").read_text()):
+    for entry in json.loads((TREE / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
-        if not path.is_relative_to(ROOT) or path.is_relative_to(ROOT / "build"):
-            continue
-        words = shlex.split(entry["command"])
-        kept = []
-        for word in words:
-            if word.endswith("/cmake_pch.hxx") and kept[-1] == "-include":
-                kept.pop()
-            elif word not in ("-Winvalid-pch", "-fpch-preprocess"):
-                kept.append(word)
-        commands.setdefault(path.relative_to(ROOT).as_posix(), {**entry, "command": shlex.join(kept)})
-    folder = ROOT / "build/lint"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compile_commands.json").write_text(json.dumps(list(commands.values()), indent=1))
+        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
+            commands.setdefault(path.relative_to(ROOT).as_posix(), entry)
+    (TREE / "by_source").mkdir(exist_ok=True)
+    (TREE / "by_source/compile_commands.json").write_text(json.dumps(list(commands.values()), indent=1))
     return commands
 
 
@@ -81,7 +78,7 @@ def main(pattern):
     compiled = sorted(path for path in headers - covered if path.startswith(("src/", "examples/")) and not is_test(path))
 
     def tidy(path):
-        words = ["clang-tidy-19", "--quiet", "-p", "build/lint", "--extra-arg=-Wno-unknown-warning-option",
+        words = ["clang-tidy-19", "--quiet", "-p", "build/lint/by_source", "--extra-arg=-Wno-unknown-warning-option",
                  "--extra-arg=-Wno-deprecated-declarations", path]
         return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
 

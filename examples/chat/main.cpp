@@ -6,7 +6,7 @@ int main(int argc, char** argv) {
         argc, argv,
         {.name = "chat",
          .about = "The chat service: takes messages of channel \"chat\" from a broker and answers them.",
-         .add_options = {},
+         .options = {},
          .configure = {},
          .add_handlers = chat::add_handlers});
 }

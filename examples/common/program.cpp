@@ -24,7 +24,7 @@ int run(int argc, char** argv, const program& what) {
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     app.add_flag("!--no-declare", options.declare, "Exchanges and queues are there already (foz topology apply)");
-    if (what.add_options) what.add_options(app);
+    for (const option& one : what.options) app.add_option(one.name, *one.value, one.about)->capture_default_str();
     try {
         app.parse(argc, argv);
         if (what.configure) what.configure(options);

@@ -6,18 +6,22 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-
-namespace CLI {
-class App;
-}
+#include <vector>
 
 namespace examples {
+
+// One of the program's own, whose value is a text.
+struct option {
+    std::string name;  // "--database"
+    std::string about;
+    std::string* value;  // also its default
+};
 
 struct program {
     std::string name;   // "chat" makes foz-chat
     std::string about;  // for --help
     std::uint16_t concurrency = 4;
-    std::function<void(CLI::App&)> add_options;                    // further ones; may be empty
+    std::vector<option> options;                                   // besides those that all have
     std::function<void(foz::service::worker_options&)> configure;  // after the command line was read; may be empty
     std::function<void(foz::service::worker&)> add_handlers;
 };

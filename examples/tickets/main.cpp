@@ -5,8 +5,6 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 int main(int argc, char** argv) {
     std::string file = "tickets.db";
     std::shared_ptr<foz::service::sqlite_store> store;
@@ -14,10 +12,7 @@ int main(int argc, char** argv) {
         argc, argv,
         {.name = "tickets",
          .about = "The ticket service: takes messages of channel \"tickets\" from a broker and keeps them in SQLite.",
-         .add_options =
-             [&](CLI::App& app) {
-                 app.add_option("--database", file, "SQLite file; several workers may share it")->capture_default_str();
-             },
+         .options = {{"--database", "SQLite file; several workers may share it", &file}},
          .configure =
              [&](foz::service::worker_options& options) {
                  store = std::make_shared<foz::service::sqlite_store>(file);

@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
                          {.name = "voice",
                           .about = "The voice service: rings, answers and hangs up calls of channel \"voice\".",
                           .concurrency = 1,
-                          .add_options = {},
+                          .options = {},
                           .configure = {},
                           .add_handlers = voice::add_handlers});
 }

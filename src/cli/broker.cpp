@@ -24,7 +24,7 @@
 namespace foz::cli {
 namespace {
 
-constexpr std::chrono::milliseconds look_interval{50};
+constexpr std::chrono::milliseconds clients_look_interval{50};
 
 // Ends once the clients have been told and are gone.
 class broker_process {
@@ -60,7 +60,7 @@ private:
     }
     void stop_when_empty() {
         if (broker_.connections() == 0) return cores_.stop();
-        timer_.start(cores_.at(0).wheel(), look_interval);
+        timer_.start(cores_.at(0).wheel(), clients_look_interval);
     }
 
     net::runtime& cores_;

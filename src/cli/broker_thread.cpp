@@ -8,7 +8,7 @@
 namespace foz::cli {
 namespace {
 
-constexpr std::chrono::milliseconds look_interval{20};
+constexpr std::chrono::milliseconds empty_look_interval{20};
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void broker_thread::look(net::shard& back, std::function<void(broker::snapshot)>
 
 void broker_thread::stop_when_empty() {
     if (broker_.connections() == 0) return core_.stop();
-    timer_.start(core_.at(0).wheel(), look_interval);
+    timer_.start(core_.at(0).wheel(), empty_look_interval);
 }
 
 }  // namespace foz::cli

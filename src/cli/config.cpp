@@ -1,6 +1,7 @@
 // foz config check | show | doc
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
+#include "cli/print.hpp"
 #include "ops/config/document.hpp"
 
 #include <cstdio>
@@ -11,10 +12,6 @@
 
 namespace foz::cli {
 namespace {
-
-void print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 // All problems, where `foz serve` names the first and ends.
 int check_configuration(const configured& from) {

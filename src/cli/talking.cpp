@@ -29,7 +29,7 @@ void tell(const std::string& line) {
     std::fprintf(stderr, "foz: %s\n", line.c_str());
 }
 
-void print(const std::string& line) {
+void print_line(const std::string& line) {
     std::fprintf(stdout, "%s\n", line.c_str());
     std::fflush(stdout);
 }
@@ -284,7 +284,7 @@ boost::asio::awaitable<int> ask_service(net::shard& home, talk_options& options)
             co_return 1;
         }
         if (event.event == "answer" && event.id == id) {
-            print(event.message);
+            print_line(event.message);
             co_return 0;
         }
     }
@@ -338,7 +338,7 @@ public:
             tell(event.line);
             return std::nullopt;
         }
-        print(options_.raw ? event.message : event.line);
+        print_line(options_.raw ? event.message : event.line);
         return ++messages_ == options_.count ? std::optional(0) : std::nullopt;
     }
 

@@ -1,6 +1,7 @@
 // foz topology show | apply | export
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
+#include "cli/print.hpp"
 #include "ops/broker/probe.hpp"
 #include "ops/broker/topology_text.hpp"
 
@@ -16,10 +17,6 @@ namespace foz::cli {
 namespace {
 
 const std::vector<std::string> sections{"broker"};
-
-void print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 // On the first broker that lets us in; a conflict is one line that names queue and argument.
 boost::asio::awaitable<int> apply(net::shard& home, const aggregator::settings& server) {

@@ -12,14 +12,14 @@
 namespace foz::service {
 namespace {
 
-constexpr std::uint16_t prefetch = 200;
+constexpr std::uint16_t follow_prefetch = 200;
 constexpr unsigned acknowledge_every = 50;
 constexpr std::chrono::milliseconds acknowledge_within{500};
 constexpr std::chrono::milliseconds marker_confirm_timeout{30'000};
 
 amqp::basic_qos qos() {
     amqp::basic_qos method;
-    method.prefetch_count = prefetch;
+    method.prefetch_count = follow_prefetch;
     return method;
 }
 

@@ -17,8 +17,8 @@ constexpr std::size_t body = 128;
 constexpr std::size_t others = 100;  // groups that nobody is in
 
 // What the clients that come back have heard.
-struct audit {
-    audit(std::size_t clients, std::int64_t shared_entries) : last(clients, -1), shared(shared_entries) {}
+struct resume_audit {
+    resume_audit(std::size_t clients, std::int64_t shared_entries) : last(clients, -1), shared(shared_entries) {}
 
     void hear(std::size_t index, std::string_view payload) {
         if (payload.starts_with(R"({"event":"gap")")) ++gaps;
@@ -86,7 +86,7 @@ private:
     crowd clients_;
     bystander asks_;
     bystander near_;
-    audit heard_;
+    resume_audit heard_;
     json_line out_;
 };
 

@@ -17,7 +17,7 @@ namespace foz::bench {
 namespace {
 
 constexpr std::uint32_t frame_max_wanted = 131'072;
-constexpr timeval patience{.tv_sec = 20, .tv_usec = 0};
+constexpr timeval reply_patience{.tv_sec = 20, .tv_usec = 0};
 
 [[noreturn]] void fail(const std::string& what) {
     throw std::runtime_error(what + ": " + std::generic_category().message(errno));
@@ -37,7 +37,7 @@ client::client(const endpoint& server) {
         if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) fail("connect");
         const int on = 1;
         setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &reply_patience, sizeof(reply_patience));
         log_in();
     } catch (...) {
         ::close(socket_);

@@ -6,11 +6,11 @@
 namespace foz::aggregator {
 namespace {
 
-constexpr std::uint16_t prefetch = 50;
+constexpr std::uint16_t notices_prefetch = 50;
 
 amqp::basic_qos qos() {
     amqp::basic_qos method;
-    method.prefetch_count = prefetch;
+    method.prefetch_count = notices_prefetch;
     return method;
 }
 

@@ -135,19 +135,19 @@ bool is_sign_of_life(std::string_view type) {
 
 std::expected<entry_answer, drop_reason> read_sign_of_life(contract::correlation to, std::string_view type,
                                                            const amqp::table& headers) {
-    using kind = entry_answer::kind;
-    entry_answer made{.to = std::move(to), .what = kind::done, .deadline = {}};
+    using what = entry_answer::kind;
+    entry_answer made{.to = std::move(to), .what = what::done, .deadline = {}};
     if (type == contract::type_taken) {
         const auto* const said = headers.find(contract::header_attempt);
         const auto attempt = said ? amqp::as_int64(said) : 1;
         if (!attempt) return std::unexpected(drop_reason::bad_header);
-        made.what = kind::taken;
+        made.what = what::taken;
         made.attempt = static_cast<std::uint64_t>(std::max<std::int64_t>(1, *attempt));
     }
     if (type == contract::type_extend) {
         const auto until = amqp::as_int64(headers.find(contract::header_deadline));
         if (!until) return std::unexpected(drop_reason::bad_header);
-        made.what = kind::extend;
+        made.what = what::extend;
         made.deadline =
             std::chrono::milliseconds(std::clamp<std::int64_t>(*until, 0, static_cast<std::int64_t>(latest_ms)));
     }
@@ -157,7 +157,7 @@ std::expected<entry_answer, drop_reason> read_sign_of_life(contract::correlation
 // `body`: nothing when it is no JSON and has to be.
 std::expected<entry_answer, drop_reason> read_answer(contract::correlation to, std::string_view type,
                                                      const amqp::table& headers, std::optional<std::string_view> body) {
-    using kind = entry_answer::kind;
+    using what = entry_answer::kind;
     if (!body) return std::unexpected(drop_reason::not_json);
     if (is_sign_of_life(type)) return read_sign_of_life(std::move(to), type, headers);
     entry_answer made{.to = std::move(to), .body = std::string(*body), .deadline = {}};
@@ -166,10 +166,10 @@ std::expected<entry_answer, drop_reason> read_answer(contract::correlation to, s
         const auto code = amqp::as_string(error);
         if (!code) return std::unexpected(drop_reason::bad_header);
         if (!is_utf8(*code)) return std::unexpected(drop_reason::not_utf8);
-        made.what = kind::service_error;
+        made.what = what::service_error;
         made.code = *code;
     }
-    if (type == contract::type_error) made.what = kind::error;
+    if (type == contract::type_error) made.what = what::error;
     return made;
 }
 

@@ -9,8 +9,8 @@
 namespace foz::broker {
 namespace {
 
-constexpr std::size_t page_count = 512;
-constexpr std::size_t page_bytes = 256 << 10;
+constexpr std::size_t stream_page_count = 512;
+constexpr std::size_t stream_page_bytes = 256 << 10;
 
 }  // namespace
 
@@ -95,7 +95,8 @@ accepted stream::publish(const message_ref& what) {
     }
     recent_bytes_ += what->bytes();
     recent_.push_back(std::move(made));
-    while (recent_bytes_ > page_bytes && recent_bytes_ > around_.memory_share() && recent_.front().at < visible_end_) {
+    while (recent_bytes_ > stream_page_bytes && recent_bytes_ > around_.memory_share() &&
+           recent_.front().at < visible_end_) {
         recent_bytes_ -= recent_.front().what->bytes();
         recent_.pop_front();
     }
@@ -148,7 +149,7 @@ std::optional<stored_entry> stream::next_of(reader& state) {
         return recent_[state.next - recent_.front().at];
     }
     if (state.page.empty() || state.page.front().at != state.next) {
-        log_page read = log_->read(state.next, page_count, page_bytes);
+        log_page read = log_->read(state.next, stream_page_count, stream_page_bytes);
         state.page.assign(std::make_move_iterator(read.entries.begin()), std::make_move_iterator(read.entries.end()));
         if (state.page.empty() || state.page.front().at >= visible_end_) return std::nullopt;
         state.next = state.page.front().at;

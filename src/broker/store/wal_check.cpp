@@ -15,7 +15,7 @@ namespace foz::broker {
 namespace {
 
 // https://www.sqlite.org/fileformat2.html#walformat
-constexpr std::size_t header_size = 32;
+constexpr std::size_t wal_header_size = 32;
 constexpr std::size_t frame_header_size = 24;
 constexpr std::uint32_t magic = 0x377f0682;  // or one more: its checksums are of big-endian numbers
 constexpr std::size_t page_min = 512;
@@ -78,17 +78,17 @@ std::string damage_at(const std::string& name, std::uint64_t octet) {
 std::string check_wal(const std::string& database) {
     const std::string name = database + "-wal";
     const file in(name);
-    std::array<char, header_size> header{};
-    if (!in.read(header.data(), header_size, 0)) return {};
+    std::array<char, wal_header_size> header{};
+    if (!in.read(header.data(), wal_header_size, 0)) return {};
     const std::size_t page = number(header.data(), 8);
     checksum sum((number(header.data(), 0) & 1U) != 0);
-    sum.add(header.data(), header_size - 8);
+    sum.add(header.data(), wal_header_size - 8);
     const bool whole = (number(header.data(), 0) & ~1U) == magic && page >= page_min && page <= page_max &&
                        sum.is(number(header.data(), 24), number(header.data(), 28));
     std::vector<char> frame(frame_header_size + (whole ? page : page_min));
-    if (!whole) return in.read(frame.data(), frame.size(), header_size) ? damage_at(name, 0) : std::string();
+    if (!whole) return in.read(frame.data(), frame.size(), wal_header_size) ? damage_at(name, 0) : std::string();
     std::uint64_t broken_at = 0;
-    for (std::uint64_t at = header_size;; at += frame.size()) {
+    for (std::uint64_t at = wal_header_size;; at += frame.size()) {
         // Behind the end it is enough to know whether something of ours was committed there.
         if (!in.read(frame.data(), broken_at == 0 ? frame.size() : frame_header_size, at)) return {};
         // Frames of before the log was begun anew have other salts.

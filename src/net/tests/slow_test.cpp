@@ -56,7 +56,7 @@ private:
     void close_socket() override {}
 };
 
-struct listener final : stream_handler {
+struct counting_listener final : stream_handler {
     void on_octets(std::span<char>) override { ++heard; }
     void on_closed(error_code error) override { why = error; }
     void on_drained() override {
@@ -76,7 +76,7 @@ struct rig {
 
     manual_clock time;
     shard home{0, time, system_random()};
-    listener peer;
+    counting_listener peer;
     std::shared_ptr<narrow_stream> wire = std::make_shared<narrow_stream>(home);
     slow_limits limits{
         .queued_bytes_max = 100'000, .patience = 5s, .hard_bytes_max = 1'000'000, .shard_bytes_max = 10'000'000};

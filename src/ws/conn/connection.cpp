@@ -25,7 +25,7 @@ std::expected<std::string, handshake_failure> judge(const http_request& request)
                           .key = key});
 }
 
-http_response refusal(const handshake_failure& failure) {
+http_response refusal_response(const handshake_failure& failure) {
     http_response response{.status = failure.status, .body = std::string(failure.text) + "\n"};
     if (failure.status == 426) {
         // RFC 9110 §15.5.22 and RFC 6455 §4.4 want to be told what is expected instead.
@@ -106,7 +106,7 @@ void connection::take_request(std::string_view head) {
     if (state_ == state::closed) return;
     if (auto* const response = std::get_if<http_response>(&decided)) return answer(*request, *response);
     if (const auto* const other = std::get_if<elsewhere>(&decided)) return move_to(other->shard, head);
-    if (!judged) return answer(*request, refusal(judged.error()));
+    if (!judged) return answer(*request, refusal_response(judged.error()));
     auto& taken = std::get<upgrade>(decided);
     stream_->write(upgrade_response(*judged, taken.headers));
     timer_.cancel();
