@@ -162,6 +162,7 @@ void session::send(std::span<const frame_ref> pieces) {
 }
 
 void session::close_slow() {
+    if (planted(bug::queue_without_bound)) return;
     ++shared_.counters.slow_closed;
     closing_ = true;
     shared_.out.close(self_, ws::close_code(spec::close_too_slow), "too slow");

@@ -241,6 +241,12 @@ bool aggregator_process::slow(aggregator::member to) {
     return one && one->slow();
 }
 
+bool aggregator_process::resumes() const {
+    bool any = false;
+    run_->hub.each_resume([&any](std::size_t, aggregator::resume_cursor::state) { any = true; });
+    return any;
+}
+
 void aggregator_process::shows_life(const std::vector<std::int64_t>& told) {
     for (const std::int64_t number : told) oracle_.may_have_heard(number);
 }
@@ -255,9 +261,8 @@ void aggregator_process::close(aggregator::member which, ws::close_code code, st
     if (!one) return;
     around_.log.say(name(), "closes the socket in slot {}: {} {}", which.slot, static_cast<int>(code), reason);
     if (code == ws::close_code(spec::close_too_slow)) {
-        one->write();
         found_.compared(invariant::fair);
-        if (!one->would_block() || one->queued() <= settings_.queue_bytes_max)
+        if (!one->is_slow_by_right())
             found_.add(invariant::fair, "{} closes slot {} as slow although its socket takes what it is given", name(),
                        which.slot);
     }

@@ -96,6 +96,7 @@ private:
     void settle_id(const std::string& id, amqp::outcome result);
     void work();
     void check_bounds();
+    bool resumes() const;
     void shows_life(const std::vector<std::int64_t>& told);
     feed_tools tools(life& of, broker_client& client, std::size_t channel);
 

@@ -28,6 +28,7 @@ void aggregator_process::socket::open(aggregator::session_options options) {
 void aggregator_process::socket::queue(std::string_view octets) {
     if (closing_) return;
     out_ += octets;
+    check_bound();
     if (out_.size() > home_.settings_.queue_bytes_max / 2) above_high_ = true;
     if (std::exchange(dirty_, true)) return;
     home_.run_->dirty.push_back(shared_from_this());
@@ -65,7 +66,36 @@ bool aggregator_process::socket::slow() {
     if (out_.size() <= limit) return false;
     write();
     if (!blocked_ || out_.size() <= limit) return false;
-    return out_.size() > hard_bound * limit || home_.around_.time.now() - took_at_ >= takes_nothing;
+    const duration idle = home_.around_.time.now() - took_at_;
+    if (out_.size() > hard_bound * limit || idle >= takes_nothing) return true;
+    if (!std::exchange(patient_, true))
+        home_.after(takes_nothing - idle, [self = shared_from_this()] {
+            self->patient_ = false;
+            if (self->ended_ || !self->blocked_) return;
+            self->home_.run_->hub.on_still_blocked(self->self_);
+            self->home_.end_turn();
+        });
+    return false;
+}
+
+bool aggregator_process::socket::is_slow_by_right() {
+    write();
+    return blocked_ && (out_.size() > hard_bound * home_.settings_.queue_bytes_max ||
+                        home_.around_.time.now() - took_at_ >= takes_nothing);
+}
+
+// It has taken nothing for so long that it is slow: more of what is live is not queued for it.
+void aggregator_process::socket::check_bound() {
+    const std::size_t limit = home_.settings_.queue_bytes_max;
+    if (!blocked_ || home_.around_.time.now() - took_at_ < takes_nothing + std::chrono::seconds(1)) {
+        stuck_octets_ = 0;
+        return;
+    }
+    home_.found_.compared(invariant::bounded);
+    if (stuck_octets_ == 0) stuck_octets_ = std::max(limit, out_.size());
+    if (out_.size() > stuck_octets_ + limit && !home_.resumes())
+        home_.found_.add(invariant::bounded, "{} queues more and more for slot {}, which takes nothing", home_.name(),
+                         self_.slot);
 }
 
 void aggregator_process::socket::close(ws::close_code code, std::string_view reason) {

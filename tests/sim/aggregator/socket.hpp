@@ -33,8 +33,11 @@ public:
     // A write was tried, and the kernel takes no more.
     bool would_block() const noexcept { return blocked_; }
     bool slow();
+    // As the rule says it, apart from how the product comes to it.
+    bool is_slow_by_right();
     bool silent_for(duration span) const {
-        return !paused_ && home_.around_.time.now() - std::max(heard_at_, took_at_) >= span;
+        const steady_time life = blocked_ ? std::max(heard_at_, took_at_) : heard_at_;
+        return !paused_ && home_.around_.time.now() - life >= span;
     }
     const aggregator::member& self() const noexcept { return self_; }
 
@@ -49,6 +52,7 @@ private:
     void on_ping(std::string_view) override {}
     void on_pong(std::string_view) override {}
     void on_close(ws::close_code, std::string_view) override { closing_ = true; }
+    void check_bound();
     void end_soon();
 
     aggregator_process& home_;
@@ -59,7 +63,9 @@ private:
     std::vector<std::int64_t> told_;  // requests, since it last showed life
     steady_time took_at_{};           // the kernel has taken something of what waited
     steady_time heard_at_{};          // octets have come
+    std::size_t stuck_octets_ = 0;    // that waited when it had taken nothing for too long
     bool blocked_ = false;
+    bool patient_ = false;
     bool above_high_ = false;
     bool dirty_ = false;
     bool paused_ = false;

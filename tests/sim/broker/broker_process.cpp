@@ -57,6 +57,7 @@ void broker_process::on_start() {
     due_ms_ = 0;
     committing_ = false;
     blocked_ = false;
+    delivering_from_ = {};
     declare_topology();
     arrange_due();
     changed();
@@ -170,6 +171,15 @@ void broker_process::arrange_due() {
 void broker_process::hold_confirms(duration span) {
     holding_until_ = time_.now() + span;
     after(span + std::chrono::milliseconds(1), [this] { changed(); });
+}
+
+void broker_process::hold_deliveries(duration span) {
+    delivering_from_ = time_.now() + span;
+    after(span, [this] {
+        if (holds_deliveries()) return;
+        const auto all = connections_;
+        for (const auto& one : all) one->server_wake();
+    });
 }
 
 void broker_process::block(duration span) {

@@ -47,11 +47,14 @@ public:
     // Faults.
     void refuse_publishes(duration span) { refusing_until_ = time_.now() + span; }
     void hold_confirms(duration span);
+    // Nothing is delivered, though consumers may come.
+    void hold_deliveries(duration span);
     void block(duration span);
     void recreate_stream(const std::string& name);
     bool blocked() const noexcept { return blocked_; }
     bool refusing() const noexcept { return time_.now() < refusing_until_; }
     bool holding() const noexcept { return time_.now() < holding_until_; }
+    bool holds_deliveries() const noexcept { return time_.now() < delivering_from_; }
 
     // For connections.
     void attach(const std::shared_ptr<connection>& one);
@@ -88,6 +91,7 @@ private:
     std::vector<std::unique_ptr<tap>> taps_;
     steady_time refusing_until_{};
     steady_time holding_until_{};
+    steady_time delivering_from_{};
     bool blocked_ = false;
     bool committing_ = false;
     std::int64_t due_ms_ = 0;

@@ -20,7 +20,8 @@ struct connection::channel_end final : broker::consumer {
     ~channel_end() = default;
 
     bool can_take() const noexcept override {
-        return !closed && unsettled.size() < prefetch && home.down_->has_room() && home.server_open_;
+        return !closed && unsettled.size() < prefetch && home.down_->has_room() && home.server_open_ &&
+               !home.broker_.holds_deliveries();
     }
     void take(const std::shared_ptr<broker::queue>& queue, broker::entry taken) override {
         home.server_deliver(*this, queue, std::move(taken));

@@ -79,6 +79,8 @@ public:
     // From the broker.
     void broker_died();
     void tell_blocked(bool is);
+    // There is room again, or the broker delivers again.
+    void server_wake();
     void flush_confirms(broker::commit_number committed);
     bool publishes() const noexcept { return publishes_; }
     process& owner() noexcept { return owner_; }
@@ -106,7 +108,6 @@ private:
     void server_publish(std::uint32_t channel, const amqp::publication& what);
     void server_settle(std::uint32_t channel, std::uint64_t tag, bool multiple, bool ack, bool requeue);
     void server_deliver(channel_end& to, const std::shared_ptr<broker::queue>& from, broker::entry taken);
-    void server_wake();
     void owner_lost();
     channel_end* find(std::uint32_t channel);
 

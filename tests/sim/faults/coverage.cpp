@@ -42,6 +42,8 @@ std::string_view to_string(fault which) noexcept {
             return "nack publishes";
         case fault::hold_confirms:
             return "hold confirms";
+        case fault::hold_deliveries:
+            return "hold deliveries";
         case fault::block_publishers:
             return "block publishers";
         case fault::recreate_stream:

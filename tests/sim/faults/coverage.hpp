@@ -27,13 +27,14 @@ enum class fault : std::uint8_t {
     stall_broker_link,
     refuse_publishes,
     hold_confirms,
+    hold_deliveries,
     block_publishers,
     recreate_stream,
     pass_retention,
     large_entry,
     burst,
 };
-inline constexpr std::size_t faults_count = 22;
+inline constexpr std::size_t faults_count = 23;
 std::string_view to_string(fault which) noexcept;
 
 // Of resume_cursor, and one for "nobody resumes".

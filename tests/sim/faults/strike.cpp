@@ -196,6 +196,12 @@ bool strike(world& w, fault which) {
             if (!w.broker->running()) return false;
             w.broker->hold_confirms(span_of(w));
             return true;
+        // Those who come back hear nothing at first.
+        case fault::hold_deliveries:
+            if (!w.broker->running()) return false;
+            w.oracle_.disturb();
+            w.broker->hold_deliveries(span_of(w, milliseconds(2'000)));
+            return cut_broker(w, false);
         case fault::block_publishers:
             if (!w.broker->running() || w.broker->blocked()) return false;
             w.broker->block(span_of(w));

@@ -206,11 +206,11 @@ private:
     std::uint64_t volatile_count_ = 0;
     std::unordered_set<std::string> confirmed_;
     std::map<std::int64_t, inbound> inbound_;
-    std::unordered_map<std::string, std::int64_t> numbers_by_id_;               // "<identity>/<id>"
+    std::unordered_map<std::string, std::int64_t> numbers_by_id_;  // "<identity>/<id>"
     // By client and channel: its place in the order, and its number.
     std::map<std::pair<std::string, std::size_t>, std::pair<std::int64_t, std::int64_t>> last_handled_;
-    std::set<std::pair<std::string, std::size_t>> disordered_;                  // clients that were told to try again
-    std::map<std::string, std::set<unsigned>> sharing_;                         // who goes by that name
+    std::set<std::pair<std::string, std::size_t>> disordered_;  // clients that were told to try again
+    std::map<std::string, std::set<unsigned>> sharing_;         // who goes by that name
     std::optional<steady_time> disturbed_;
     std::int64_t numbers_ = 0;
     std::int64_t said_ = 0;
