@@ -348,7 +348,8 @@ void oracle::gets_gap(client& who, const heard& frame) {
 }
 
 void oracle::check_gap(client& who, std::size_t channel, const listening& state, const heard& frame) {
-    if (!durable(channel) || !state.at || streams_[channel].alike) return;
+    // A gap was told, and nothing since: where it is is not known.
+    if (!durable(channel) || !state.at || state.gap_open || streams_[channel].alike) return;
     found_.compared(invariant::false_gap);
     refresh_bounds(channel);
     const stream_state& stream = streams_[channel];

@@ -102,6 +102,16 @@ TEST(resume_cursor, who_is_in_a_newer_stream_than_the_ring_reads_the_stream_to_i
     EXPECT_TRUE(w.take().empty()) << "nothing of the stream before";
 }
 
+TEST(resume_cursor, whose_place_retention_has_passed_meets_the_ring_all_the_same) {
+    walk w(from(4, 8));
+    ASSERT_EQ(w.ring({3, 4, 6, 9}).run().what, action::read);
+    w.page_of({6, 9}, false, envelope::gap_cause::retention);
+    EXPECT_EQ(w.run().what, action::gap);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.run().what, action::live);
+    EXPECT_EQ(w.take(), (offsets{6, 9}));
+}
+
 TEST(resume_cursor, a_page_of_another_stream_does_not_meet_the_ring) {
     walk w(from(1));
     ASSERT_EQ(w.ring({5, 6, 7, 8}).run().what, action::read);
