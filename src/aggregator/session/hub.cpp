@@ -14,11 +14,15 @@ namespace {
 constexpr std::chrono::milliseconds drain_pace{10};
 // How often those are looked for that are to be told their position.
 constexpr std::chrono::milliseconds position_look{1000};
-// A socket that is asked for a sign of life has so long for it.
+// When a client has come again, its other sockets have so long to give a sign of life. They are asked a little later,
+// once for all its sockets that come meanwhile.
 constexpr std::chrono::milliseconds sign_of_life_within{1000};
+constexpr std::chrono::milliseconds ask_after{200};
 // What one portion of work over many sessions may do, so that nobody waits long for it.
 constexpr std::size_t sessions_per_portion = 256;
 constexpr std::size_t entries_per_portion = 1'024;
+constexpr std::size_t requests_per_portion = 256;
+constexpr std::size_t blocks_per_portion = 2;
 
 // A session is told its position before it is a fifth of what a resume may read behind.
 std::uint64_t position_entries(const session_settings& config) {
@@ -73,6 +77,7 @@ void hub::start() {
 }
 
 void hub::stop() {
+    life_timer_.cancel();
     position_timer_.cancel();
 }
 
@@ -99,17 +104,21 @@ member hub::opened(session_options options) {
 
 void hub::begin(member who) {
     if (session* const one = find(who)) {
-        // The client's other sockets are asked for a sign of life.
-        shared_.names.each_of(one->client().view(), [&](member other) {
-            if (session* const older = find(other); older && older != one) older->ping();
-        });
+        if (shared_.names.members_of(one->client().view()) > 1) {
+            has_come_again_.insert(one->client());
+            if (!life_timer_.active()) life_timer_.start(shared_.wheel, ask_after);
+        }
         one->on_open();
     }
     settle_joins();
 }
 
 void hub::on_text(member who, std::string_view text) {
-    if (session* const one = find(who)) one->on_text(text);
+    if (session* const one = find(who)) {
+        // What it is answered may tell a position.
+        if (!gaps_.empty()) tell_gaps_to(*one);
+        one->on_text(text);
+    }
     settle_joins();
 }
 
@@ -170,8 +179,7 @@ void hub::set_service(std::size_t channel, bool there) {
 
 void hub::interrupt(std::size_t channel) {
     shared_.channels[channel].reply_queue.clear();
-    shared_.asked.interrupt(channel);
-    settle_joins();
+    if (shared_.asked.interrupt(channel)) shared_.out.want_work();
 }
 
 void hub::drain() {
@@ -183,10 +191,13 @@ void hub::drain() {
 }
 
 bool hub::work() {
-    bool more = tell_drain(sessions_per_portion);
+    bool more = shared_.asked.fail_interrupted(requests_per_portion);
+    more |= tell_drain(sessions_per_portion);
     more |= tell_gaps(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
+    more |= ask_for_life(sessions_per_portion);
+    more |= discard(blocks_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
 }
@@ -210,11 +221,44 @@ bool hub::tell_gaps(std::size_t budget) {
             session* const one = slots_[round.next_slot].who.get();
             if (!one || !shared_.channels[round.channel].heard.contains(one->self())) continue;
             if (budget-- == 0) return true;
-            one->tell_gap(round.channel, round.frame, round.cause);
+            if (!round.told_before.contains(round.next_slot)) one->tell_gap(round.channel, round.frame, round.cause);
         }
         gaps_.pop_front();
     }
     return false;
+}
+
+// Something comes to it that stands behind the gap: it does not wait for its turn.
+void hub::tell_gaps_to(session& one) {
+    const member self = one.self();
+    for (gap_round& round : gaps_) {
+        if (self.slot < round.next_slot || !shared_.channels[round.channel].heard.contains(self)) continue;
+        if (round.told_before.insert(self.slot).second) one.tell_gap(round.channel, round.frame, round.cause);
+    }
+}
+
+void hub::on_life_timer() {
+    for (const client_id& client : std::exchange(has_come_again_, {})) {
+        const auto newest = shared_.names.newest_of(client.view());
+        shared_.names.each_of(client.view(), [&](member who) {
+            if (who != newest) to_be_asked_.push_back(who);
+        });
+    }
+    if (!to_be_asked_.empty()) shared_.out.want_work();
+}
+
+bool hub::ask_for_life(std::size_t budget) {
+    for (; !to_be_asked_.empty() && budget > 0; --budget) {
+        if (session* const one = find(to_be_asked_.front())) one->ping();
+        to_be_asked_.pop_front();
+    }
+    return !to_be_asked_.empty();
+}
+
+// Freeing what a large ring held takes its time.
+bool hub::discard(std::size_t budget) {
+    for (; !discarded_.empty() && budget > 0; --budget) discarded_.pop_front();
+    return !discarded_.empty();
 }
 
 // One session after the other, each for a part of the budget: nobody's past keeps anybody else waiting.
@@ -234,6 +278,8 @@ bool hub::go_on_resuming(std::size_t budget) {
 }
 
 bool hub::tell_positions(std::size_t budget) {
+    // A gap is told before a position behind it.
+    if (!gaps_.empty()) return true;
     bool more = false;
     const steady_time now = shared_.time.now();
     for (std::size_t i = 0; i < shared_.channels.size(); ++i) {
@@ -253,7 +299,6 @@ bool hub::tell_positions(std::size_t budget) {
 }
 
 void hub::on_position_interval() {
-    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     if (tell_positions(sessions_per_portion)) shared_.out.want_work();
     position_timer_.start(shared_.wheel, position_look);
 }
@@ -270,8 +315,7 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     if (context.request_id.empty() && context.id.empty()) return;
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
     // has changed networks: the newest one is told, too, and ignores what it does not know.
-    session* newest = nullptr;
-    shared_.names.each_of(one->client().view(), [&](member other) { newest = find(other); });
+    session* const newest = find(shared_.names.newest_of(one->client().view()).value_or(who));
     if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
         return;
     const auto since = std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at());

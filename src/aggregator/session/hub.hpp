@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace foz::aggregator {
@@ -63,7 +64,7 @@ public:
     void gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where = {});
     // What was remembered does not lead to what comes next.
     void forget_history(std::size_t channel);
-    // A volatile channel's answers can't come any more.
+    // A volatile channel's answers can't come any more: what waits for one fails, a portion at a time.
     void interrupt(std::size_t channel);
 
     // Asks every session to go elsewhere; they close in their own time.
@@ -95,6 +96,7 @@ private:
         frame_ref frame;
         envelope::gap_cause cause;
         std::uint32_t next_slot = 0;
+        std::unordered_set<std::uint32_t> told_before = {};  // slots whose turn did not come first
     };
     struct drain_round {
         std::uint32_t next_slot = 0;
@@ -115,10 +117,15 @@ private:
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
     bool tell_gaps(std::size_t budget);
+    void tell_gaps_to(session& one);
+    bool ask_for_life(std::size_t budget);
+    bool discard(std::size_t budget);
+    void void_history(channel& on);
     bool tell_drain(std::size_t budget);
     bool go_on_resuming(std::size_t budget);
     void settle_joins();
     void on_position_interval();
+    void on_life_timer();
 
     // An answer to a question whether a session may join: it is passed on when nobody is in the middle of anything.
     struct settled_join {
@@ -135,7 +142,11 @@ private:
     std::deque<settled_join> joins_;
     bool settling_ = false;
     std::deque<gap_round> gaps_;
+    std::unordered_set<client_id> has_come_again_;  // clients whose other sockets are to be asked for a sign of life
+    std::deque<member> to_be_asked_;
+    std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
+    net::wheel_timer life_timer_{this, [](hub& self) { self.on_life_timer(); }};
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };
 

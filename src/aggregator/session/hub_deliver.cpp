@@ -26,8 +26,6 @@ void hub::wake_ahead(std::size_t channel) {
 }
 
 void hub::dispatch(const entry_ref& item) {
-    // A gap is told before what comes behind it.
-    if (!gaps_.empty()) tell_gaps(SIZE_MAX);
     remember(item);
     // Nobody is told a position behind it before.
     if (item->too_large) gap(item->channel, envelope::gap_cause::too_large, item->where);
@@ -36,7 +34,11 @@ void hub::dispatch(const entry_ref& item) {
     } else {
         entry_frames frames(*item);
         shared_.channels[item->channel].heard.each(*item, [&](member who, const entry_route& route) {
-            if (session* const one = find(who)) one->deliver(frames.of(route), *item);
+            session* const one = find(who);
+            if (!one) return;
+            // A gap is told before what comes behind it.
+            if (!gaps_.empty()) tell_gaps_to(*one);
+            one->deliver(frames.of(route), *item);
         });
     }
     settle_joins();
@@ -64,19 +66,27 @@ void hub::deliver_answer(const entry& item) {
 // Sessions are told in portions; until its turn comes each hears what it hears.
 void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
     auto& on = shared_.channels[channel];
-    if (cause != envelope::gap_cause::too_large) {
-        on.recent.clear();
-        on.where.reset();
-    }
+    if (cause != envelope::gap_cause::too_large) void_history(on);
     const envelope::gap_event told{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where};
     gaps_.push_back({.channel = channel, .frame = event_frame(told), .cause = cause});
     shared_.out.want_work();
+    if (cause != envelope::gap_cause::recreated) return;
+    // Who resumes what is no more is live from here on: before anything else comes.
+    for (const slot& one : slots_) {
+        bool resumes = false;
+        if (one.who) one.who->each_resume([&](std::size_t which, const auto&) { resumes |= which == channel; });
+        if (resumes) tell_gaps_to(*one.who);
+    }
 }
 
 void hub::forget_history(std::size_t channel) {
-    auto& on = shared_.channels[channel];
-    on.recent.clear();
+    void_history(shared_.channels[channel]);
+}
+
+void hub::void_history(channel& on) {
+    for (recent_entries::block& one : on.recent.release()) discarded_.push_back(std::move(one));
     on.where.reset();
+    if (!discarded_.empty()) shared_.out.want_work();
 }
 
 }  // namespace foz::aggregator
