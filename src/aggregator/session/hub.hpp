@@ -79,6 +79,7 @@ public:
             if (one.who) one.who->each_resume(to);
     }
     std::size_t sessions() const noexcept { return open_; }
+    std::uint64_t questions_forgotten() const noexcept { return shared_.asked_of_clients.forgotten(); }
     std::size_t requests_waiting() const noexcept { return shared_.asked.waiting(); }
     const hub_counters& counters() const noexcept { return shared_.counters; }
     hub_counters& counters() noexcept { return shared_.counters; }
@@ -110,7 +111,7 @@ private:
     void respond(member who, const reply_context& context, std::string_view json) override;
     void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) override;
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error) override;
-    void on_refused() override { ++shared_.counters.frames_refused; }
+    void on_refused(error_code why) override { shared_.count_refused(why); }
 
     session* find(member who) const;
     void deliver_answer(const entry& item);

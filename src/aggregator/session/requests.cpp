@@ -54,6 +54,7 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     if (waiters.size() < waiters_max) {
         waiters.push_back(who);
     } else {
+        listener_.on_refused(error_code::overloaded);
         tell(who, to_json({error_code::overloaded, "too many requests wait for the outcome of this id"}, who.context));
     }
     return true;
@@ -232,7 +233,7 @@ void requests::end(const std::shared_ptr<request>& what) {
 void requests::fail(const std::shared_ptr<request>& what, const client_error& error) {
     end(what);
     if (what->join) return listener_.on_join(*what->join, nullptr, &error);
-    listener_.on_refused();
+    listener_.on_refused(error.code);
     for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
     if (what->id_key.empty() || !final(error.code)) return;
     remember(*what, to_json(error, {.id = what->waiters.front().context.id}));

@@ -65,7 +65,7 @@ public:
     virtual void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) = 0;
     // The answer, or why there is none.
     virtual void on_join(const join_question& join, const entry_answer* answer, const client_error* error) = 0;
-    virtual void on_refused() = 0;  // a request has failed: for the counters
+    virtual void on_refused(error_code why) = 0;  // a request has failed: for the counters
 
 protected:
     ~request_listener() = default;

@@ -218,7 +218,7 @@ void session::drain(std::chrono::milliseconds after) {
 }
 
 void session::send_error(const client_error& error, const reply_context& context) {
-    ++shared_.counters.frames_refused;
+    shared_.count_refused(error.code);
     respond(context, to_json(error, context));
 }
 

@@ -184,13 +184,13 @@ void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::ga
     if (closing_) return;
     // A session that resumes meets an entry that is too large among the others.
     if (cause == envelope::gap_cause::too_large && resuming_.contains(channel)) return;
-    ++shared_.counters.gaps;
+    shared_.counters.count_gap(cause);
     shared_.out.send(self_, frame);
     if (cause == envelope::gap_cause::recreated) end_resume(channel);
 }
 
 void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
-    ++shared_.counters.gaps;
+    shared_.counters.count_gap(cause);
     std::string json;
     envelope::append(
         json, envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});
