@@ -168,6 +168,7 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     skipped->too_large = true;
     f.take(a);
     f.all.dispatch(skipped);
+    f.work();
     f.advance(seconds(33));
     f.work();
     const auto first = [&](std::string_view part) {

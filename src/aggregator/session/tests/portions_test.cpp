@@ -76,7 +76,9 @@ TEST(portions, a_queue_that_is_lost_fails_what_waits_for_it_in_portions) {
     ask(all[0], "voice", 5'000);
     const auto& last = f.out.publishes[998];
     f.all.on_outcome(last.ticket, amqp::outcome::confirmed);
-    f.all.dispatch(answer_to(last.message));
+    entry answer = *answer_to(last.message);
+    answer.channel = 1;
+    f.all.dispatch(std::make_shared<const entry>(std::move(answer)));
     f.work();
     EXPECT_EQ(failed(), 899) << "of the volatile channel all but the one that was answered";
     EXPECT_EQ(f.count(all[0], "interrupted"), 1u);
