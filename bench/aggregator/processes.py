@@ -175,7 +175,7 @@ class Load:
     def __init__(self, program, core, scenario, server, **keys):
         keys = {"kind": server.kind, "port": server.port, "pid": server.process.pid, "core": server.core,
                 "amqp_port": server.amqp_port, **keys}
-        if scenario in ("resume_prepare", "resume_storm", "burst", "flood"):
+        if scenario in ("resume_prepare", "resume_storm", "burst", "flood", "noise"):
             del keys["kind"]  # of Foz alone
         self.process = subprocess.Popen([program, scenario, *pairs(keys)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, preexec_fn=pinned(core))

@@ -3,6 +3,7 @@
 
 #include "aggregator/session/session_settings.hpp"
 #include "amqp/codec/url.hpp"
+#include "amqp/conn/publish_window.hpp"
 #include "contract/topology_keeper.hpp"
 #include "net/tls.hpp"
 
@@ -38,6 +39,15 @@ struct settings : session_settings {
     std::uint64_t descriptors_max = 0;          // of these a client may have those below; 0: all
     std::size_t deduplication_window = 10'000;  // message ids remembered for each channel
     std::uint16_t stream_prefetch = 1'000;
+    std::size_t content_bytes_max = 16 * 1024 * 1024;  // of a message that the broker sends; larger ones are skipped
+    amqp::publisher_options publishing;                // of what clients publish, for each channel and shard
+    std::size_t catch_up_readers_max = 4;              // of each durable channel, for those who come back after long
+    // A socket that takes nothing for so long, with too much waiting for it, is slow; with more than this waiting for
+    // all sockets of a shard together there is no patience.
+    std::chrono::milliseconds queue_patience = std::chrono::seconds(5);
+    std::size_t shard_queue_bytes_max = 256 * 1024 * 1024;
+    // Octets a second at which a client's message, once it has begun, has to come; 0: at any rate.
+    std::size_t receive_rate_min = 100;
     // Read from a durable channel and not yet dispatched by every shard: more, and its reader stops until they have.
     std::size_t reader_bytes_max = 32 * 1024 * 1024;
     // An aggregator that starts begins so many entries before the end of a stream: clients that come back find them in

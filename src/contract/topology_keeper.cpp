@@ -84,16 +84,16 @@ private:
 
     void on_ready(amqp::channel&) override { end({}); }
 
-    void on_lost(amqp::channel&, const error& why) override {
+    void on_lost(amqp::channel& self, const error& why) override {
         if (why.code != amqp::errc::channel_closed) return end(std::unexpected(why));
         if (why.reply_code == access_refused && step_ == step::declare && !limited_) {
             limited_ = true;
-            return;
+            return self.forgive();
         }
         if (why.reply_code == not_found && step_ == step::look) {
             missing_ = true;
             not_found_ = why.text;
-            return;
+            return self.forgive();
         }
         error told = why;
         // What is missing is what people have to be told.

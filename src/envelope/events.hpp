@@ -83,6 +83,7 @@ struct position_event {
 void append(std::string& out, const position_event& event);
 
 enum class gap_cause : std::uint8_t { retention, recreated, too_far, slow, too_large, lost };
+inline constexpr std::size_t gap_causes = 6;
 std::string_view to_string(gap_cause cause) noexcept;
 
 struct gap_event {

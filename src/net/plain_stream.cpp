@@ -63,6 +63,8 @@ private:
         return detached_stream(descriptor, nullptr, remote());
     }
 
+    int descriptor() override { return socket_.native_handle(); }
+
     tcp::socket socket_;
     bool read_pending_ = false;
 };

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 
@@ -12,6 +15,16 @@ namespace foz::net {
 namespace {
 
 constexpr std::size_t write_bytes_max = 1024 * 1024;  // to one socket before the others have their turn
+
+// What Linux tells of a connection (TCP_INFO): the C library's structure and what has been added behind it since.
+struct tcp_state {
+    tcp_info known;
+    std::uint64_t pacing_rate, pacing_rate_max;
+    std::uint64_t octets_acknowledged, octets_received;
+    std::uint32_t segments_out, segments_in;
+    std::uint32_t octets_not_sent;
+};
+static_assert(sizeof(tcp_info) == 104, "tcpi_pacing_rate follows");
 
 }  // namespace
 
@@ -183,6 +196,17 @@ bool stream::silent_for(std::chrono::milliseconds span) const {
     // What a socket takes out of a queue shows that somebody reads at the other end.
     const steady_time heard = std::max(octets_at_, blocked_ ? progress_at_ : steady_time{});
     return home_.time().now() - std::max({heard, reading_since_, home_.awake_since()}) >= span;
+}
+
+bool stream::taking() {
+    const bool was_behind = std::exchange(was_behind_, false);
+    tcp_state now{};
+    socklen_t size = sizeof(now);
+    if (::getsockopt(descriptor(), IPPROTO_TCP, TCP_INFO, &now, &size) != 0) return false;
+    const auto acknowledged = static_cast<std::uint32_t>(now.octets_acknowledged);
+    const bool more = acknowledged != std::exchange(acknowledged_, acknowledged);
+    was_behind_ = queued_bytes_ > 0 || now.known.tcpi_unacked > 0 || now.octets_not_sent > 0;
+    return was_behind && more;
 }
 
 std::size_t stream::gather(std::span<asio::const_buffer> out) {

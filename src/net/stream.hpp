@@ -7,6 +7,7 @@
 #include "net/slots.hpp"
 #include "net/tls_socket.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -121,6 +122,11 @@ public:
     // Nothing has been heard of the peer for so long, though we were there to hear it: it was read from, the loop did
     // not stall, and the socket has taken nothing that waited for it.
     bool silent_for(std::chrono::milliseconds span) const;
+    // For who asks now and then: since it was last asked, the peer's system has acknowledged something, and octets had
+    // been on their way to it by then. What was sent behind them may not have reached it yet.
+    bool taking();
+    // Since when it is read from and our loop runs without a stall.
+    steady_time reading_since() const noexcept { return std::max(reading_since_, home_.awake_since()); }
 
     // While paused, no octets arrive and TCP slows the peer down.
     void pause_reading();
@@ -154,6 +160,7 @@ protected:
     virtual void shutdown_output() = 0;  // everything has been written: send TCP's FIN
     virtual void close_socket() = 0;     // after which pending operations end with an error
     virtual std::optional<detached_stream> take_out() { return std::nullopt; }  // then the socket is not used any more
+    virtual int descriptor() { return -1; }                                     // of the socket; -1: it has none
 
     std::shared_ptr<stream> self() { return shared_from_this(); }
     // While closing, octets are read to be thrown away.
@@ -196,7 +203,9 @@ private:
     std::string tail_;              // write()'s octets that are not a frame yet
     std::size_t front_offset_ = 0;  // octets of the first frame that are written already
     std::size_t queued_bytes_ = 0;
-    std::size_t tried_bytes_ = 0;  // of these: a write has been tried, and the socket did not take them
+    std::uint32_t acknowledged_ = 0;  // taking(): octets that the peer's system had acknowledged, modulo 2³²
+    bool was_behind_ = false;         // and others were on their way
+    std::size_t tried_bytes_ = 0;     // of these: a write has been tried, and the socket did not take them
     slot slot_;
     steady_time progress_at_{};
     steady_time octets_at_;

@@ -136,6 +136,8 @@ private:
         return taken;
     }
 
+    int descriptor() override { return socket_.socket.native_handle(); }
+
     tls_socket socket_;
     tls_wish wish_ = tls_wish::none;  // of the last write
     bool read_pending_ = false;

@@ -188,6 +188,11 @@ void notice(std::string_view text) {
     spdlog::warn("{}", text);
 }
 
+std::uint64_t notices_kept_back() {
+    const auto log = current();
+    return log ? log->limited.kept_back() : 0;
+}
+
 std::uint64_t log_lines_dropped() {
     const auto log = current();
     return log ? log->queue.dropped() : 0;

@@ -26,6 +26,8 @@ void notice(std::string_view text);
 
 // Lines that stderr did not take in time.
 std::uint64_t log_lines_dropped();
+// Notices that were said as a count alone.
+std::uint64_t notices_kept_back();
 
 // {"time":"2026-01-02T03:04:05.678Z","level":"info","msg":"…"} without a line's end. Octets that are no UTF-8 become
 // '?'.

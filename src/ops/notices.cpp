@@ -24,6 +24,7 @@ void notices::say(std::string_view text, steady_time now) {
     const auto kept_back = of.limit.count(now);
     if (!kept_back) {
         of.last = text;
+        ++kept_back_;
         return;
     }
     if (*kept_back > 0) tell(of, *kept_back);

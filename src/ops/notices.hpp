@@ -3,7 +3,9 @@
 
 #include "base/notice_limiter.hpp"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -30,6 +32,8 @@ public:
     void say(std::string_view text, steady_time now);
     // Says what has been kept back for an interval. To be called about once a second.
     void tick(steady_time now);
+    // Notices that were said as a count alone.
+    std::uint64_t kept_back() const noexcept { return kept_back_; }
 
 private:
     struct kind {
@@ -40,6 +44,7 @@ private:
 
     const sink sink_;
     const notices_options options_;
+    std::atomic<std::uint64_t> kept_back_ = 0;
     std::mutex mutex_;
     std::map<std::string, kind, std::less<>> kinds_;
 };

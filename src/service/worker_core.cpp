@@ -241,8 +241,8 @@ void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseco
 
 void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,
                                   std::chrono::milliseconds retry_in) {
-    notice("the broker closes the connection because of " + queue + " (" + why.text + "); it is tried again in " +
-           std::to_string(retry_in.count()) + " ms");
+    notice("the broker refuses " + (queue.empty() ? "what is published" : queue) + " again and again (" + why.text +
+           "); it is tried again in " + std::to_string(retry_in.count()) + " ms");
 }
 
 boost::asio::awaitable<void> worker_core::drain() {

@@ -1,7 +1,7 @@
 // One file, variables and flags; the admin port; logs for machines.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { amqp, broker, closeAll, connect, run, start, until } from './lib.mjs';
@@ -196,5 +196,16 @@ test('a log level leaves out what is below it', async () => {
     '--log-level', 'warning']);
   await self.until('Connection refused');
   assert.ok(!self.output.includes('listening: '), self.output);
+  await self.stop();
+});
+
+test('every metric is in the document, and nothing else is', async () => {
+  const self = await configured(usual);
+  const text = await (await fetch(self.admin + '/metrics')).text();
+  const told = new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map((found) => found[1]));
+  const document = readFileSync(process.env.FOZ_ROOT + '/docs/metrics.md', 'utf8').split('\n## Limits')[0];
+  const documented = new Set([...document.matchAll(/^\| (`.*?) \|/gm)].flatMap((row) => [...row[1].matchAll(/`([a-z_]+)`/g)])
+    .map((found) => found[1]).filter((name) => /^(foz|process)_/.test(name)));
+  assert.deepEqual([...documented].sort(), [...told].sort());
   await self.stop();
 });

@@ -180,3 +180,85 @@ test('a reader of the log that goes away does not take the process along', async
   assert.equal(foz.output.split('\n').filter(Boolean).length, 1);
   await foz.stop();
 });
+
+// RFC 6455 §5.2: a text frame of 40,000 octets, of which the client sends so many a second.
+async function dribble(url, rate, seconds) {
+  const one = await handshake(url);
+  const size = 40_000;
+  const octets = Buffer.concat([Buffer.from([0x81, 0x80 | 126, size >> 8, size & 255]), Buffer.alloc(4), Buffer.alloc(size, '1')]);
+  let ended = false;
+  one.socket.on('close', () => { ended = true; });
+  let sent = 0;
+  for (const end = Date.now() + seconds * 1000; Date.now() < end && !ended;) {
+    one.socket.write(octets.subarray(sent, sent += Math.max(1, rate / 10)));
+    await sleep(100);
+  }
+  one.socket.destroy();
+  return ended;
+}
+
+test('a message on a slow uplink has its time, and one that is dribbled has not', async () => {
+  const foz = await withAdmin(['--ping-interval', '1000', '--config', configFile('[limits]\nreceive_rate = 1000\n')]);
+  const [slow, dribbled] = await Promise.all([dribble(foz.url, 4_000, 6), dribble(foz.url, 10, 6)]);
+  assert.equal(slow, false, 'slower than a modem, and alive');
+  assert.equal(dribbled, true, 'an octet now and then is not enough');
+  await until(async () => (await metric(foz, 'foz_connections_too_slow_total')) === 1, 'it is counted');
+  await foz.stop();
+});
+
+test('a request that is dribbled ends in ten seconds', async () => {
+  const foz = await withAdmin();
+  const { hostname, port } = new URL(foz.url);
+  const socket = net.connect(Number(port), hostname);
+  socket.on('error', () => {});
+  let answer = '';
+  socket.on('data', (data) => { answer += data; });
+  const began = Date.now();
+  while (!answer && Date.now() - began < 20_000) {
+    socket.write(answer ? '' : 'G');
+    await sleep(200);
+  }
+  assert.match(answer, /^HTTP\/1.1 408 /);
+  assert.ok(Date.now() - began < 13_000);
+  socket.destroy();
+  await foz.stop();
+});
+
+// A client that reads at most 300 KB a second has 4 MB before it: the pings stand behind.
+test('a ping behind what is still being read is not unanswered', async () => {
+  const foz = await withAdmin(['--ping-interval', '2000']);
+  const channel = await (await amqp()).createConfirmChannel();
+  const { hostname, port } = new URL(foz.url);
+  const reader = await start('/usr/bin/python3', ['-c', `
+import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.sendall(b'GET /primus/?consume=chat HTTP/1.1\\r\\nHost: h\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n'
+          b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n')
+print('consumes', flush=True)
+total = 0
+while True:
+    got = s.recv(30000)
+    if not got: break
+    total += len(got)
+    if b'"the end"' in got:
+        print('has read', total, flush=True)
+        break
+    time.sleep(0.1)
+else: pass
+if not got: print('was closed after', total, flush=True)
+time.sleep(60)
+`, hostname, port]);
+  await reader.until('consumes');
+  await until(async () => (await metric(foz, 'foz_sessions')) === 1, 'it is there');
+  for (let i = 0; i < 40; i += 1)
+    channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify('x'.repeat(100_000))), { headers: { 'foz-broadcast': true } });
+  channel.publish('OUTBOUND', 'chat', Buffer.from('"the end"'), { headers: { 'foz-broadcast': true } });
+  await until(() => /has read|was closed/.test(reader.output), 'it has read all, or was sent away', 90);
+  assert.match(reader.output, /has read \d{7}/);
+  // It answers no ping, and has nothing more to read: now it is silent.
+  await until(async () => (await metric(foz, 'foz_silent_closed_total')) === 1, 'it is gone', 15);
+  await reader.kill();
+  await foz.stop();
+});

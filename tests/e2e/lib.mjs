@@ -39,8 +39,8 @@ export async function until(what, text, seconds = 10) {
 }
 
 // A program that runs; its output is shown when it ends unexpectedly.
-export async function start(program, args, env = {}) {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+export async function start(program, args, env = {}, stdin = 'ignore') {
+  const child = spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const self = { child, output: '', code: undefined };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { self.output += data; });
   process.on('exit', () => child.kill('SIGKILL')); // also when a test fails

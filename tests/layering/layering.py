@@ -25,7 +25,7 @@ ALLOWED = {
     "broker/front": {"base", "amqp/codec", "net", "broker/core"},
     "broker/definitions": {"base", "amqp/codec", "broker/core", "broker/front"},
     "broker": {"base", "net", "broker/core", "broker/definitions", "broker/store", "broker/front"},
-    "aggregator": {"base", "amqp/codec", "net", "contract", "aggregator/session"},  # the settings
+    "aggregator": {"base", "amqp/codec", "net", "amqp/conn", "contract", "aggregator/session"},  # the settings
     # The rooms of the aggregator: arrows run shard → session, feed → channel.
     "aggregator/shard": {"base", "spec", "amqp/codec", "ws/codec", "primus", "envelope", "net", "amqp/conn", "ws/conn", "contract",
                          "aggregator", "aggregator/channel", "aggregator/feed", "aggregator/session"},

@@ -2,7 +2,7 @@
 what it needs is not there."""
 import importlib
 
-NAMES = ("limit", "fan_out", "interests", "instructions", "idle", "arrival", "resume", "burst", "flood")
+NAMES = ("limit", "fan_out", "interests", "instructions", "idle", "arrival", "resume", "burst", "flood", "bystander")
 
 
 def module(name):

@@ -21,6 +21,7 @@ const std::map<std::string, void (*)(const foz::load::arguments&)> scenarios{
     {"resume_storm", foz::load::resume_storm},
     {"burst", foz::load::burst},
     {"flood", foz::load::flood},
+    {"noise", foz::load::noise_of},
 };
 
 void allow_many_sockets() {

@@ -36,10 +36,12 @@ std::string publisher::encode_amqp(const audience& to, const std::string& body) 
     target.routing_key = words_.channel() + (to.topic.empty() ? "" : "." + to.topic);
     amqp::basic_properties properties;
     properties.delivery_mode = 2;
-    if (to.group.empty())
+    std::string list = to.group.empty() ? "" : '"' + to.group + '"';
+    for (const std::string& group : to.groups) list += (list.empty() ? "\"" : ",\"") + group + '"';
+    if (list.empty())
         properties.headers = amqp::table{{"foz-broadcast", true}};
     else
-        properties.headers = amqp::table{{"foz-multicast", "[\"" + to.group + "\"]"}};
+        properties.headers = amqp::table{{"foz-multicast", "[" + list + "]"}};
     std::string out;
     if (!amqp::encode_content(out, {.channel = bench::client::channel, .frame_max = broker_->frame_max()}, target,
                               properties, body))

@@ -11,13 +11,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace foz::load {
 
 // Whom a message is for.
 struct audience {
     std::string topic;
-    std::string group;  // empty: everybody
+    std::string group;                // empty, as the next one: everybody
+    std::vector<std::string> groups;  // of Foz alone: several
 };
 
 class publisher {

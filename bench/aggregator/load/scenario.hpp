@@ -18,6 +18,7 @@ void resume_prepare(const arguments& all);
 void resume_storm(const arguments& all);
 void burst(const arguments& all);
 void flood(const arguments& all);
+void noise_of(const arguments& all);
 
 // `host`, `port`, `source` and `at_once`.
 crowd_options crowd_in(const arguments& all);

@@ -37,6 +37,13 @@ public:
 
     std::optional<member> find_session(std::string_view session) const;
     std::size_t members_of(std::string_view client) const;
+    // Its member that came last.
+    std::optional<member> newest_of(std::string_view client) const {
+        const std::uint32_t found = find_client(client);
+        if (found == none) return std::nullopt;
+        const std::uint32_t slot = clients_[found].last;
+        return member{slot, rows_[slot].generation};
+    }
     // In the order in which they came. `to` must not add or remove members of this client.
     template <class F>
     void each_of(std::string_view client, F&& to) const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace foz::aggregator {
@@ -54,10 +55,11 @@ public:
             blocks_.pop_front();
         }
     }
-    void clear() {
-        blocks_.clear();
+    // Remembers nothing any more. To free what it held takes its time: whoever is in a hurry does that in portions.
+    std::deque<block> release() {
         octets_ = 0;
         said_s_ = 0;
+        return std::exchange(blocks_, {});
     }
 
     bool empty() const noexcept { return blocks_.empty(); }

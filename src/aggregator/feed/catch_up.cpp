@@ -11,7 +11,6 @@
 namespace foz::aggregator {
 namespace {
 
-constexpr std::size_t readers_max = 4;
 // Who is so near behind is worth beginning earlier for: a reader of its own would cost more.
 constexpr std::uint64_t near_entries = 10'000;
 constexpr std::uint64_t near_ms = 60'000;
@@ -70,12 +69,12 @@ void catch_up::put_back(shared_reading reading) {
 }
 
 void catch_up::serve() {
-    if (readers_.size() >= readers_max) return;
+    if (readers_.size() >= settings_.catch_up_readers_max) return;
     std::erase_if(waiting_, [this](const shared_reading& reading) {
         if (reading->stale) readings_.erase(reading->what.who);
         return reading->stale;
     });
-    while (!waiting_.empty() && readers_.size() < readers_max)
+    for (; !waiting_.empty() && readers_.size() < settings_.catch_up_readers_max; ++counters_.readers)
         readers_.push_back(std::make_unique<catch_up_reader>(*this, client_, settings_, channel_, next_group()));
 }
 
@@ -103,6 +102,7 @@ void catch_up::take_along(std::uint64_t first, std::uint64_t last, std::vector<s
 void catch_up::send(const shared_reading& reading, page what) {
     assert(!reading->waiting);
     reading->waiting = true;
+    ++counters_.pages;
     sink_.on_page(reading->what.who, std::move(what));
 }
 

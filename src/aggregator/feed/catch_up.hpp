@@ -37,6 +37,15 @@ struct catch_up_reading {
 };
 using shared_reading = std::shared_ptr<catch_up_reading>;
 
+struct catch_up_counters {
+    std::uint64_t readers = 0;      // that began to read
+    std::uint64_t pages = 0;        // given to sessions
+    std::uint64_t left_behind = 0;  // times that a session had not taken its page while others waited
+    std::uint64_t gave_way = 0;     // readers that ended because others waited
+    std::uint64_t parked = 0;       // times that a reader stopped until its pages were taken
+    std::uint64_t too_large = 0;    // bodies that were skipped
+};
+
 // A few readers for each channel, shared by all sessions that wait: one begins where who waits longest left, and takes
 // along those whose places are near, and whoever's place it comes by. When all are busy, one that has read much gives
 // way: whoever waits waits for a few pages, whatever the others do. Lives on the readers' shard.
@@ -57,8 +66,13 @@ public:
     void taken(const reading_id& who, bool more);
 
     std::size_t readings() const noexcept { return readings_.size(); }
+    const catch_up_counters& counters() const noexcept { return counters_; }
 
     // From readers.
+    void count_too_large() noexcept { ++counters_.too_large; }
+    void count_left_behind(std::size_t sessions) noexcept { counters_.left_behind += sessions; }
+    void count_gave_way() noexcept { ++counters_.gave_way; }
+    void count_parked() noexcept { ++counters_.parked; }
     bool anyone_waits() const noexcept { return !waiting_.empty(); }
     void put_back(shared_reading reading);
     void serve();
@@ -80,6 +94,7 @@ private:
     std::deque<shared_reading> waiting_;
     std::map<reading_id, shared_reading> readings_;
     std::vector<std::unique_ptr<catch_up_reader>> readers_;
+    catch_up_counters counters_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

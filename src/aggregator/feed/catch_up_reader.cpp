@@ -208,21 +208,22 @@ void catch_up_reader::act(const amqp::delivery* message, std::uint64_t offset) {
 
 void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, const cursor_event& what) {
     const auto& config = settings_.channels[channel_];
+    const decode_source source{.channel = channel_,
+                               .channel_name = config.name,
+                               .durable = true,
+                               .not_json = config.not_json,
+                               .offset = offset};
+    const envelope::position where{.offset = offset, .check = cursor_.last()->check};
     entry_ref made;
     if (what.what == cursor_event::kind::entry) {
-        made = std::make_shared<const entry>(decode(message, {.channel = channel_,
-                                                              .channel_name = config.name,
-                                                              .durable = true,
-                                                              .not_json = config.not_json,
-                                                              .offset = offset})
-                                                 .message);
+        made = std::make_shared<const entry>(decode(message, source).message);
+    } else if (what.why == cursor_event::cause::too_large) {
+        owner_.count_too_large();
+        made = std::make_shared<const entry>(decode_skipped(message, source, where));
     } else {
         // Its place counts all the same.
         made = std::make_shared<const entry>(
-            entry{.channel = channel_,
-                  .where = envelope::position{.offset = offset, .check = cursor_.last()->check},
-                  .timestamp_s = message.properties.timestamp.value_or(0),
-                  .too_large = what.why == cursor_event::cause::too_large});
+            entry{.channel = channel_, .where = where, .timestamp_s = message.properties.timestamp.value_or(0)});
     }
     const std::size_t octets = made->bytes();
     if (average_octets_ == 0) average_octets_ = octets;
@@ -230,6 +231,7 @@ void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, 
     buffer_.push_back({std::move(made), message.id, std::exchange(gap_, false)});
     buffer_bytes_ += octets;
     parked_ = buffer_bytes_ >= buffer_bytes_max;
+    if (parked_) owner_.count_parked();
 }
 
 void catch_up_reader::pass(amqp::delivery_id id) {
@@ -336,6 +338,7 @@ void catch_up_reader::go_on() {
     lag_timer_.cancel();
     if (page_end_) link_->ack(*std::exchange(page_end_, {}), true);
     if (pages_ >= pages_max && owner_.anyone_waits()) {
+        owner_.count_gave_way();
         for (shared_reading& reading : std::exchange(readings_, {})) owner_.put_back(std::move(reading));
     }
     if (readings_.empty()) return end();
@@ -365,10 +368,12 @@ void catch_up_reader::on_lag() {
     const bool others = owner_.anyone_waits() || !std::all_of(readings_.begin(), readings_.end(),
                                                               [](const auto& reading) { return reading->waiting; });
     if (!others) return lag_timer_.start(client_.home().wheel(), lag_max);
+    const std::size_t before = readings_.size();
     std::erase_if(readings_, [](const shared_reading& reading) {
         if (reading->waiting) reading->by = nullptr;
         return reading->waiting;
     });
+    owner_.count_left_behind(before - readings_.size());
     go_on();
 }
 

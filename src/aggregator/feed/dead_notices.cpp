@@ -61,12 +61,16 @@ boost::asio::awaitable<amqp::result<void>> dead_notices::set_up(amqp::channel& s
 }
 
 void dead_notices::on_delivery(amqp::channel& self, const amqp::delivery& notice) {
-    if (!notice.properties.reply_to || !notice.properties.correlation_id) return self.ack(notice.id);
+    if (!notice.properties.reply_to || !notice.properties.correlation_id) {
+        ++counters_.nobody;
+        return self.ack(notice.id);
+    }
     publisher_.publish(error_for(notice.properties), settings_.publish_timeout,
-                       [link = link_, id = notice.id](amqp::outcome result) {
+                       [this, link = link_, id = notice.id](amqp::outcome result) {
                            // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
                            const bool settled = result == amqp::outcome::confirmed ||
                                                 result == amqp::outcome::unroutable || result == amqp::outcome::invalid;
+                           if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
                            settled ? link->ack(id) : link->nack(id, true);
                        });
 }

@@ -263,4 +263,21 @@ decoded decode(const amqp::delivery& from, const decode_source& source) {
     return result;
 }
 
+entry decode_skipped(const amqp::delivery& from, const decode_source& source,
+                     const std::optional<envelope::position>& where) {
+    const amqp::basic_properties& properties = from.properties;
+    entry made{.channel = source.channel,
+               .durable = source.durable,
+               .where = where,
+               .timestamp_s = properties.timestamp.value_or(0),
+               .too_large = true};
+    const auto to = read_addressing(properties.headers ? *properties.headers : amqp::table());
+    auto correlation = contract::parse_correlation(properties.correlation_id.value_or(""));
+    if (!to || !to->empty() || !correlation || !is_utf8(correlation->request) || !is_utf8(correlation->id)) return made;
+    made.too_large = false;
+    if (!is_sign_of_life(properties.type.value_or("")))
+        made.answer = bad_answer(*std::move(correlation), drop_reason::too_large);
+    return made;
+}
+
 }  // namespace foz::aggregator

@@ -29,4 +29,9 @@ struct decoded {
 // expired is decoded as anything else: what is live is delivered, and replays look at end_of_life_ms.
 decoded decode(const amqp::delivery& from, const decode_source& source);
 
+// What stands in the place of a message whose body was too large to be read: an answer becomes the error that goes out
+// instead, and nobody else has missed anything; anything else is a gap.
+entry decode_skipped(const amqp::delivery& from, const decode_source& source,
+                     const std::optional<envelope::position>& where);
+
 }  // namespace foz::aggregator

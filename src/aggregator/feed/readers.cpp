@@ -1,6 +1,5 @@
 #include "aggregator/feed/readers.hpp"
 
-#include "aggregator/feed/decode.hpp"
 #include "aggregator/feed/stream_delivery.hpp"
 #include "contract/names.hpp"
 
@@ -78,12 +77,25 @@ void reader::acknowledge() {
     if (std::exchange(unacknowledged_, 0) > 0) link_->ack(last_, true);
 }
 
+decode_source reader::source(std::optional<std::uint64_t> offset) const {
+    return {.channel = channel_,
+            .channel_name = channel().name,
+            .durable = is_durable(channel()),
+            .not_json = channel().not_json,
+            .offset = offset};
+}
+
+entry_ref reader::make_skipped(const amqp::delivery& message, const std::optional<envelope::position>& where,
+                               bool history) {
+    if (!history) {
+        ++counters_.too_large;
+        sink_.on_dropped(channel_, drop_reason::too_large, message.properties.message_id.value_or(""));
+    }
+    return std::make_shared<const entry>(decode_skipped(message, source(std::nullopt), where));
+}
+
 entry_ref reader::make_entry(const amqp::delivery& message, std::optional<std::uint64_t> offset, bool history) {
-    auto made = decode(message, {.channel = channel_,
-                                 .channel_name = channel().name,
-                                 .durable = is_durable(channel()),
-                                 .not_json = channel().not_json,
-                                 .offset = offset});
+    auto made = decode(message, source(offset));
     if (made.dropped && !history) sink_.on_dropped(channel_, *made.dropped, message.properties.message_id.value_or(""));
     if (made.dropped && !offset && !made.message.answer) return nullptr;
     // Who asks now gets its time from now on, whatever its clock says.
@@ -127,8 +139,11 @@ void volatile_reader::on_ready(amqp::channel&) {
 }
 
 void volatile_reader::on_too_large(amqp::channel&, const amqp::delivery& message, const amqp::skipped_body&) {
+    ++counters_.read;
     done_with(message.id, 1);
-    sink_.on_dropped(channel_, drop_reason::too_large, message.properties.message_id.value_or(""));
+    const entry_ref made = make_skipped(message, std::nullopt, false);
+    sink_.on_entry(channel_, made, false, {.channel = channel_, .number = ++handed_on_});
+    if (made->too_large) sink_.on_gap(channel_, envelope::gap_cause::too_large, std::nullopt);
 }
 
 void volatile_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/feed/credit_window.hpp"
+#include "aggregator/feed/decode.hpp"
 #include "aggregator/feed/feed_sink.hpp"
 #include "aggregator/settings.hpp"
 #include "amqp/conn/channel.hpp"
@@ -22,6 +23,7 @@ struct reader_counters {
     std::uint64_t read = 0;        // deliveries
     std::uint64_t duplicates = 0;  // of these, what had been said already
     std::uint64_t parked = 0;      // times that a durable channel's reader stopped until the shards had caught up
+    std::uint64_t too_large = 0;   // bodies that were skipped
 };
 
 // What both kinds of reader share: topology, prefetch, decoding, acknowledgements in batches.
@@ -43,6 +45,8 @@ protected:
     void done_with(amqp::delivery_id id, std::size_t deliveries);
     // What a delivery is; nothing when it reaches nobody and has no place. Tells what is dropped.
     entry_ref make_entry(const amqp::delivery& message, std::optional<std::uint64_t> offset, bool history);
+    // The same for one whose body was too large.
+    entry_ref make_skipped(const amqp::delivery& message, const std::optional<envelope::position>& where, bool history);
     // Gives this opening up, of our own accord: nobody is told that the channel is lost.
     void reopen(const std::string& why);
     void on_lost(amqp::channel& self, const amqp::error& why) override;
@@ -55,6 +59,7 @@ protected:
     std::shared_ptr<amqp::channel> link_;
 
 private:
+    decode_source source(std::optional<std::uint64_t> offset) const;
     void acknowledge();
 
     amqp::delivery_id last_;

@@ -1,4 +1,3 @@
-#include "aggregator/feed/decode.hpp"
 #include "aggregator/feed/readers.hpp"
 #include "aggregator/feed/stream_delivery.hpp"
 #include "contract/names.hpp"
@@ -145,25 +144,23 @@ void stream_reader::act(const amqp::delivery* message, std::uint64_t offset) {
 
 void stream_reader::hand_on(const amqp::delivery& message, std::uint64_t offset, const cursor_event& what) {
     entry_ref made;
+    const envelope::position where{.offset = offset, .check = cursor_.last()->check};
     if (what.what == cursor_event::kind::entry) {
         made = make_entry(message, offset, what.history);
+    } else if (what.why == cursor_event::cause::too_large) {
+        made = make_skipped(message, where, what.history);
     } else {
         // It reaches nobody, and has its place all the same.
         counters_.duplicates += what.what == cursor_event::kind::duplicate;
         made = std::make_shared<const entry>(
-            entry{.channel = channel_,
-                  .where = envelope::position{.offset = offset, .check = cursor_.last()->check},
-                  .timestamp_s = message.properties.timestamp.value_or(0),
-                  .too_large = what.why == cursor_event::cause::too_large});
+            entry{.channel = channel_, .where = where, .timestamp_s = message.properties.timestamp.value_or(0)});
     }
-    const bool too_large = what.why == cursor_event::cause::too_large && !what.history;
-    if (too_large) sink_.on_dropped(channel_, drop_reason::too_large, message.properties.message_id.value_or(""));
     const std::size_t octets = made->bytes();
     if (average_octets_ == 0) average_octets_ = octets;
     average_octets_ += octets / average_over - average_octets_ / average_over;
     const std::uint64_t number = credit_.hand_on(octets, message.id);
     sink_.on_entry(channel_, made, what.history, {.channel = channel_, .number = number});
-    if (too_large) sink_.on_gap(channel_, envelope::gap_cause::too_large, made->where);
+    if (made->too_large && !what.history) sink_.on_gap(channel_, envelope::gap_cause::too_large, made->where);
 }
 
 void stream_reader::settled(delivery_ticket upto) {

@@ -14,11 +14,15 @@ namespace {
 constexpr std::chrono::milliseconds drain_pace{10};
 // How often those are looked for that are to be told their position.
 constexpr std::chrono::milliseconds position_look{1000};
-// A socket that is asked for a sign of life has so long for it.
+// When a client has come again, its other sockets have so long to give a sign of life. They are asked a little later,
+// once for all its sockets that come meanwhile.
 constexpr std::chrono::milliseconds sign_of_life_within{1000};
+constexpr std::chrono::milliseconds ask_after{200};
 // What one portion of work over many sessions may do, so that nobody waits long for it.
 constexpr std::size_t sessions_per_portion = 256;
 constexpr std::size_t entries_per_portion = 1'024;
+constexpr std::size_t requests_per_portion = 256;
+constexpr std::size_t blocks_per_portion = 2;
 
 // A session is told its position before it is a fifth of what a resume may read behind.
 std::uint64_t position_entries(const session_settings& config) {
@@ -73,8 +77,8 @@ void hub::start() {
 }
 
 void hub::stop() {
-    position_timer_.cancel();
     life_timer_.cancel();
+    position_timer_.cancel();
 }
 
 session* hub::find(member who) const {
@@ -100,20 +104,10 @@ member hub::opened(session_options options) {
 
 void hub::begin(member who) {
     if (session* const one = find(who)) {
-        // The client's other sockets are asked for a sign of life.
-        bool others = false;
-        shared_.names.each_of(one->client().view(), [&](member other) {
-            session* const older = find(other);
-            if (!older || older == one) return;
-            older->ping();
-            others = true;
-        });
+        if (shared_.names.members_of(one->client().view()) > 1 && has_come_again_.insert(one->client()).second)
+            expect_life(to_ask_, one->client(), ask_after);
         one->on_open();
         tell_again(*one, unheard_.find(one->client()));
-        if (others) {
-            newcomers_.push_back({who, shared_.time.now() + sign_of_life_within});
-            if (!life_timer_.active()) life_timer_.start(shared_.wheel, sign_of_life_within);
-        }
     }
     settle_joins();
 }
@@ -131,26 +125,6 @@ void hub::pass_unheard(const session& from) {
     session* const newest = newest_of(from.client());
     if (newest && newest != &from) tell_again(*newest, from.unheard());
     for (const told_answer& one : from.unheard()->all()) unheard_.add(from.client(), one, shared_.time.now());
-}
-
-// Older sockets that have shown no life: what they were told may have gone into nothing, as with a phone that has
-// changed networks.
-void hub::on_signs_of_life_due() {
-    const steady_time now = shared_.time.now();
-    for (std::size_t budget = sessions_per_portion; budget > 0 && !newcomers_.empty(); --budget) {
-        if (newcomers_.front().due > now) break;
-        session* const newest = find(newcomers_.front().who);
-        newcomers_.pop_front();
-        if (!newest || newest->closing()) continue;
-        const auto since = std::chrono::floor<std::chrono::milliseconds>(now - newest->opened_at());
-        shared_.names.each_of(newest->client().view(), [&](member other) {
-            session* const older = find(other);
-            if (older && older != newest && shared_.out.silent(other, since)) pass_unheard(*older);
-        });
-    }
-    if (newcomers_.empty()) return;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(newcomers_.front().due - now);
-    life_timer_.start(shared_.wheel, std::max(left, std::chrono::milliseconds(1)));
 }
 
 void hub::on_text(member who, std::string_view text) {
@@ -216,8 +190,7 @@ void hub::set_service(std::size_t channel, bool there) {
 
 void hub::interrupt(std::size_t channel) {
     shared_.channels[channel].reply_queue.clear();
-    shared_.asked.interrupt(channel);
-    settle_joins();
+    if (shared_.asked.interrupt(channel)) shared_.out.want_work();
 }
 
 void hub::drain() {
@@ -229,9 +202,12 @@ void hub::drain() {
 }
 
 bool hub::work() {
-    bool more = tell_drain(sessions_per_portion);
+    bool more = shared_.asked.fail_interrupted(requests_per_portion);
+    more |= tell_drain(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
+    more |= ask_for_life(sessions_per_portion);
+    more |= discard(blocks_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
 }
@@ -246,6 +222,62 @@ bool hub::tell_drain(std::size_t budget) {
     }
     drain_.reset();
     return false;
+}
+
+// Whoever comes a thousand times is one client that has come again.
+void hub::expect_life(std::deque<life_round>& rounds, const client_id& client, std::chrono::milliseconds within) {
+    rounds.push_back({client, shared_.time.now() + within});
+    if (!life_timer_.active()) life_timer_.start(shared_.wheel, within);
+}
+
+void hub::on_life_timer() {
+    const steady_time now = shared_.time.now();
+    while (!to_ask_.empty() && to_ask_.front().due <= now) {
+        const client_id client = std::move(to_ask_.front().client);
+        to_ask_.pop_front();
+        has_come_again_.erase(client);
+        const auto newest = shared_.names.newest_of(client.view());
+        shared_.names.each_of(client.view(), [&](member who) {
+            if (who != newest) to_be_asked_.push_back(who);
+        });
+        expect_life(to_check_, client, sign_of_life_within);
+    }
+    while (!to_check_.empty() && to_check_.front().due <= now) {
+        check_life(to_check_.front().client);
+        to_check_.pop_front();
+    }
+    if (!to_be_asked_.empty()) shared_.out.want_work();
+    if (to_ask_.empty() && to_check_.empty()) return;
+    const steady_time next = to_ask_.empty()     ? to_check_.front().due
+                             : to_check_.empty() ? to_ask_.front().due
+                                                 : std::min(to_ask_.front().due, to_check_.front().due);
+    life_timer_.start(shared_.wheel,
+                      std::max(std::chrono::ceil<std::chrono::milliseconds>(next - now), std::chrono::milliseconds(1)));
+}
+
+// What older sockets were told that have shown no life may have gone into nothing, as with a phone that has changed
+// networks.
+void hub::check_life(const client_id& client) {
+    session* const newest = newest_of(client);
+    if (!newest) return;
+    shared_.names.each_of(client.view(), [&](member who) {
+        session* const older = find(who);
+        if (older && older != newest && shared_.out.silent(who, sign_of_life_within)) pass_unheard(*older);
+    });
+}
+
+bool hub::ask_for_life(std::size_t budget) {
+    for (; !to_be_asked_.empty() && budget > 0; --budget) {
+        if (session* const one = find(to_be_asked_.front())) one->ping();
+        to_be_asked_.pop_front();
+    }
+    return !to_be_asked_.empty();
+}
+
+// Freeing what a large ring held takes its time.
+bool hub::discard(std::size_t budget) {
+    for (; !discarded_.empty() && budget > 0; --budget) discarded_.pop_front();
+    return !discarded_.empty();
 }
 
 // One session after the other, each for a part of the budget: nobody's past keeps anybody else waiting.
@@ -319,9 +351,8 @@ void hub::respond_to_all(const client_id& client, const reply_context& context, 
 }
 
 session* hub::newest_of(const client_id& client) const {
-    session* newest = nullptr;
-    shared_.names.each_of(client.view(), [&](member who) { newest = find(who); });
-    return newest;
+    const auto newest = shared_.names.newest_of(client.view());
+    return newest ? find(*newest) : nullptr;
 }
 
 // What follows may begin a resume, or make a channel be heard: not while an entry is being dispatched or replayed.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace foz::aggregator {
@@ -64,7 +65,7 @@ public:
     void gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where = {});
     // What was remembered does not lead to what comes next.
     void forget_history(std::size_t channel);
-    // A volatile channel's answers can't come any more.
+    // A volatile channel's answers can't come any more: what waits for one fails, a portion at a time.
     void interrupt(std::size_t channel);
 
     // Asks every session to go elsewhere; they close in their own time.
@@ -79,6 +80,7 @@ public:
             if (one.who) one.who->each_resume(to);
     }
     std::size_t sessions() const noexcept { return open_; }
+    std::uint64_t questions_forgotten() const noexcept { return shared_.asked_of_clients.forgotten(); }
     std::size_t requests_waiting() const noexcept { return shared_.asked.waiting(); }
     const hub_counters& counters() const noexcept { return shared_.counters; }
     hub_counters& counters() noexcept { return shared_.counters; }
@@ -90,9 +92,9 @@ private:
         std::unique_ptr<session> who;
         std::uint32_t generation = 0;
     };
-    // A socket that has come when its client had others, which were asked for a sign of life.
-    struct newcomer {
-        member who;
+    // A client whose sockets are to be looked at then.
+    struct life_round {
+        client_id client;
         steady_time due;
     };
     struct drain_round {
@@ -107,7 +109,7 @@ private:
     void respond(member who, const reply_context& context, std::string_view json) override;
     void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) override;
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error) override;
-    void on_refused() override { ++shared_.counters.frames_refused; }
+    void on_refused(error_code why) override { shared_.count_refused(why); }
 
     session* find(member who) const;
     session* newest_of(const client_id& client) const;
@@ -115,14 +117,19 @@ private:
     void tell_again(session& to, const unheard_answers* unheard);
     // What a socket was told that may be dead: to the newest one, and to those that come.
     void pass_unheard(const session& from);
-    void on_signs_of_life_due();
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
+    bool ask_for_life(std::size_t budget);
+    void expect_life(std::deque<life_round>& rounds, const client_id& client, std::chrono::milliseconds within);
+    void check_life(const client_id& client);
+    bool discard(std::size_t budget);
+    void void_history(channel& on);
     bool tell_drain(std::size_t budget);
     bool go_on_resuming(std::size_t budget);
     void settle_joins();
     void on_position_interval();
+    void on_life_timer();
 
     // An answer to a question whether a session may join: it is passed on when nobody is in the middle of anything.
     struct settled_join {
@@ -138,10 +145,14 @@ private:
     session_context shared_;
     std::deque<settled_join> joins_;
     bool settling_ = false;
+    std::unordered_set<client_id> has_come_again_;  // clients whose other sockets are to be asked for a sign of life
+    std::deque<life_round> to_ask_;                 // these clients, in turn
+    std::deque<member> to_be_asked_;
+    std::deque<life_round> to_check_;              // who has been asked
+    std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
-    std::deque<newcomer> newcomers_;
     left_behind unheard_;
-    net::wheel_timer life_timer_{this, [](hub& self) { self.on_signs_of_life_due(); }};
+    net::wheel_timer life_timer_{this, [](hub& self) { self.on_life_timer(); }};
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };
 

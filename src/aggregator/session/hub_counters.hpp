@@ -1,13 +1,20 @@
 #pragma once
 
+#include "envelope/events.hpp"
+
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace foz::aggregator {
 
 // Of one shard.
 struct hub_counters {
+    void count_gap(envelope::gap_cause why) noexcept { ++gaps[static_cast<std::size_t>(why)]; }
+
     std::uint64_t frames_in = 0;       // data frames from clients
     std::uint64_t frames_refused = 0;  // of these, answered with an error
+    std::uint64_t overloaded = 0;      // of the errors: a limit was reached
     std::uint64_t published = 0;
     std::uint64_t deliveries = 0;          // messages to sockets
     std::uint64_t deliveries_dropped = 0;  // of volatile channels, to slow sockets
@@ -15,9 +22,9 @@ struct hub_counters {
     std::uint64_t answers_again = 0;  // told on another socket, since the one before may not have heard them
     std::uint64_t resends = 0;        // messages whose id was known
     std::uint64_t resumes = 0;
-    std::uint64_t expired = 0;    // messages that a replay passed over
-    std::uint64_t gaps = 0;       // told to sessions
-    std::uint64_t positions = 0;  // told to sessions
+    std::uint64_t expired = 0;                               // messages that a replay passed over
+    std::array<std::uint64_t, envelope::gap_causes> gaps{};  // told to sessions, by cause
+    std::uint64_t positions = 0;                             // told to sessions
     std::uint64_t slow_closed = 0;
     std::uint64_t silent_closed = 0;   // no sign of life for a whole ping interval
     std::uint64_t reading_paused = 0;  // times that a client was read more slowly because its messages waited

@@ -62,10 +62,7 @@ void hub::deliver_answer(const entry& item) {
 // At once, as an entry for all is: nobody is told a place behind it before.
 void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
     auto& on = shared_.channels[channel];
-    if (cause != envelope::gap_cause::too_large) {
-        on.recent.clear();
-        on.where.reset();
-    }
+    if (cause != envelope::gap_cause::too_large) void_history(on);
     const frame_ref told = event_frame(
         envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});
     for (const slot& one : slots_)
@@ -73,9 +70,13 @@ void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optiona
 }
 
 void hub::forget_history(std::size_t channel) {
-    auto& on = shared_.channels[channel];
-    on.recent.clear();
+    void_history(shared_.channels[channel]);
+}
+
+void hub::void_history(channel& on) {
+    for (recent_entries::block& one : on.recent.release()) discarded_.push_back(std::move(one));
     on.where.reset();
+    if (!discarded_.empty()) shared_.out.want_work();
 }
 
 }  // namespace foz::aggregator

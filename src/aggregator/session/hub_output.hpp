@@ -34,6 +34,12 @@ public:
     // Nothing was heard of the peer for so long, if only a part of a frame, though it was read from and took nothing of
     // what waits for it.
     virtual bool silent(member on, std::chrono::milliseconds span) const = 0;
+    // Since this was last asked, the peer has taken some of what was on its way to it by then: it may not have come to
+    // what was sent behind that. Asked once in a ping interval.
+    virtual bool taking(member which) {
+        (void)which;
+        return false;
+    }
     // Begins the closing handshake; hub::closed() follows. Nothing can be sent any more.
     virtual void close(member which, ws::close_code code, std::string_view reason) = 0;
     // Closes at once; hub::closed() follows.

@@ -47,15 +47,20 @@ public:
         return std::ranges::find(asked, session) == asked.end() ? nullptr : &at->second;
     }
 
+    // That had not expired, for want of room.
+    std::uint64_t forgotten() const noexcept { return forgotten_; }
+
 private:
     void make_room(wall_time now) {
         while (!ends_.empty() && (open_.size() >= capacity_ || ends_.begin()->first < now)) {
+            forgotten_ += ends_.begin()->first >= now;
             open_.erase(ends_.begin()->second);
             ends_.erase(ends_.begin());
         }
     }
 
     const std::size_t capacity_;
+    std::uint64_t forgotten_ = 0;
     std::unordered_map<std::string, open_question> open_;
     std::set<std::pair<wall_time, std::string>> ends_;
 };

@@ -27,9 +27,13 @@ client_error error_from(const entry_answer& answer) {
 
 // A request that something comes back to, and its patience.
 struct requests::open_request {
-    open_request(requests& o, std::shared_ptr<request> r) : owner(o), what(std::move(r)) {}
+    open_request(requests& o, std::shared_ptr<request> r) : owner(o), what(std::move(r)) { owner.join_line(*this); }
+    ~open_request() { owner.leave_line(*this); }
     requests& owner;
     const std::shared_ptr<request> what;
+    std::uint64_t number = 0;  // in the order of their beginning
+    open_request* before = nullptr;
+    open_request* after = nullptr;
     net::wheel_timer timer{this, [](open_request& self) { self.owner.on_timeout(std::shared_ptr(self.what)); }};
 };
 
@@ -50,6 +54,7 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     if (waiters.size() < waiters_max) {
         waiters.push_back(who);
     } else {
+        listener_.on_refused(error_code::overloaded);
         tell(who, to_json({error_code::overloaded, "too many requests wait for the outcome of this id"}, who.context));
     }
     return true;
@@ -172,13 +177,37 @@ std::size_t requests::waiting(const client_id& client) const {
     return at == waiting_.end() ? 0 : at->second;
 }
 
-void requests::interrupt(std::size_t channel) {
-    std::vector<std::shared_ptr<request>> cut;
-    for (const auto& [key, open] : open_)
-        if (open->what->channel == channel) cut.push_back(open->what);
-    for (const auto& what : cut)
-        fail(what, {error_code::interrupted,
-                    "the way back to the service was cut; it may or may not have handled the request"});
+bool requests::interrupt(std::size_t channel) {
+    if (channel >= lines_.size() || !lines_[channel].first) return false;
+    lines_[channel].cut_to = begun_;
+    return true;
+}
+
+bool requests::fail_interrupted(std::size_t budget) {
+    for (line& of : lines_) {
+        while (of.first && of.first->number <= of.cut_to) {
+            if (budget-- == 0) return true;
+            fail(std::shared_ptr(of.first->what),
+                 {error_code::interrupted,
+                  "the way back to the service was cut; it may or may not have handled the request"});
+        }
+    }
+    return false;
+}
+
+void requests::join_line(open_request& one) {
+    if (one.what->channel >= lines_.size()) lines_.resize(one.what->channel + 1);
+    line& of = lines_[one.what->channel];
+    one.number = ++begun_;
+    one.before = of.last;
+    (of.last ? of.last->after : of.first) = &one;
+    of.last = &one;
+}
+
+void requests::leave_line(open_request& one) {
+    line& of = lines_[one.what->channel];
+    (one.before ? one.before->after : of.first) = one.after;
+    (one.after ? one.after->before : of.last) = one.before;
 }
 
 void requests::on_timeout(const std::shared_ptr<request>& what) {
@@ -204,7 +233,7 @@ void requests::end(const std::shared_ptr<request>& what) {
 void requests::fail(const std::shared_ptr<request>& what, const client_error& error) {
     end(what);
     if (what->join) return listener_.on_join(*what->join, nullptr, &error);
-    listener_.on_refused();
+    listener_.on_refused(error.code);
     for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
     if (what->id_key.empty() || !final(error.code)) return;
     remember(*what, to_json(error, {.id = what->waiters.front().context.id}));

@@ -65,7 +65,7 @@ public:
     virtual void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) = 0;
     // The answer, or why there is none.
     virtual void on_join(const join_question& join, const entry_answer* answer, const client_error* error) = 0;
-    virtual void on_refused() = 0;  // a request has failed: for the counters
+    virtual void on_refused(error_code why) = 0;  // a request has failed: for the counters
 
 protected:
     ~request_listener() = default;
@@ -95,8 +95,11 @@ public:
     static std::string key_of(std::size_t channel, const contract::correlation& to);
     // Of all sockets of one client, those that have gone included.
     std::size_t waiting(const client_id& client) const;
-    // Requests of this channel have lost their way back.
-    void interrupt(std::size_t channel);
+    // Everything that waits on this channel now has lost its way back: fail_interrupted() tells it, and what begins
+    // from here on is not meant. False when nothing waits.
+    bool interrupt(std::size_t channel);
+    // So many of them fail, the oldest first. True: there are more.
+    bool fail_interrupted(std::size_t budget);
 
     std::size_t waiting() const noexcept { return open_.size(); }
     // The `answer`, or `error`, that an answer becomes for whoever asked.
@@ -104,7 +107,15 @@ public:
 
 private:
     struct open_request;
+    // What waits on one channel, in the order in which it began.
+    struct line {
+        open_request* first = nullptr;
+        open_request* last = nullptr;
+        std::uint64_t cut_to = 0;  // what began up to here has lost its way back
+    };
 
+    void join_line(open_request& one);
+    void leave_line(open_request& one);
     void confirmed(const std::shared_ptr<request>& what);
     void end(const std::shared_ptr<request>& what);
     void fail(const std::shared_ptr<request>& what, const client_error& error);
@@ -120,6 +131,8 @@ private:
     const clock& time_;
     net::timing_wheel& wheel_;
     const std::size_t outcomes_max_;
+    std::vector<line> lines_;  // by channel; the open ones leave it when they are destroyed
+    std::uint64_t begun_ = 0;
     std::unordered_map<std::string, std::unique_ptr<open_request>> open_;  // by key
     std::unordered_map<std::string, std::shared_ptr<request>> open_ids_;   // by id_key
     std::unordered_map<publish_ticket, std::shared_ptr<request>> unconfirmed_;

@@ -49,9 +49,12 @@ void session::on_closed() {
 
 // Primus pings from the server; a client that was silent for a whole interval is gone. It may come back: no
 // primus::server::close. Octets of a frame that is still arriving are a sign of life, and so is the taking of what
-// waits for it; a socket that isn't read can't give one.
+// waits for it; a socket that isn't read can't give one. A ping that stood behind other octets is not unanswered while
+// those are still being taken.
 void session::on_ping_interval() {
-    if (!std::exchange(heard_since_ping_, false) && shared_.out.silent(self_, shared_.config.ping_interval)) {
+    const bool taking = shared_.out.taking(self_);
+    if (!std::exchange(heard_since_ping_, false) && !taking &&
+        shared_.out.silent(self_, shared_.config.ping_interval)) {
         ++shared_.counters.silent_closed;
         closing_ = true;
         return shared_.out.abort(self_);
@@ -217,7 +220,7 @@ void session::drain(std::chrono::milliseconds after) {
 }
 
 void session::send_error(const client_error& error, const reply_context& context) {
-    ++shared_.counters.frames_refused;
+    shared_.count_refused(error.code);
     respond(context, to_json(error, context));
 }
 

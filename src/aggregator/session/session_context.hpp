@@ -43,6 +43,10 @@ struct session_context {
     // Sessions that are ahead of a channel, until it has come so far.
     std::vector<std::pair<member, std::size_t>> ahead = {};
 
+    void count_refused(error_code why) noexcept {
+        ++counters.frames_refused;
+        if (why == error_code::overloaded) ++counters.overloaded;
+    }
     std::optional<std::size_t> channel_index(std::string_view name) const;
     // Nothing consumes the channel's queue: now, or for as long as the channel's settings allow.
     bool no_service(std::size_t index, bool fail_fast) const;

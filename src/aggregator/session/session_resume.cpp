@@ -188,12 +188,12 @@ void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::ga
         if (cause != envelope::gap_cause::too_large) resume(channel, behind->second.cursor.from_here());
         return;
     }
-    ++shared_.counters.gaps;
+    shared_.counters.count_gap(cause);
     shared_.out.send(self_, frame);
 }
 
 void session::send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
-    ++shared_.counters.gaps;
+    shared_.counters.count_gap(cause);
     std::string json;
     envelope::append(
         json, envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});

@@ -20,11 +20,17 @@ namespace {
 constexpr std::chrono::milliseconds look_again{20};
 
 amqp::client_options publish_options(const settings& all) {
-    return {.urls = all.publish_urls, .connection_name = all.name + " own", .tls = all.broker_tls};
+    return {.urls = all.publish_urls,
+            .connection_name = all.name + " own",
+            .tls = all.broker_tls,
+            .content_bytes_max = all.content_bytes_max};
 }
 
 amqp::client_options consume_options(const settings& all, const std::string& purpose) {
-    return {.urls = all.consume_urls, .connection_name = all.name + " " + purpose, .tls = all.broker_tls};
+    return {.urls = all.consume_urls,
+            .connection_name = all.name + " " + purpose,
+            .tls = all.broker_tls,
+            .content_bytes_max = all.content_bytes_max};
 }
 
 settings with_topology(settings all) {
@@ -40,10 +46,32 @@ std::string read_file(const std::string& path) {
 
 }  // namespace
 
+// Brings what one connection to the broker tells of sick channels to shard 0. The consuming connection's tells more.
+class aggregator::link_watch final : public amqp::client_events {
+public:
+    link_watch(aggregator& of, std::string name) : of_(of), name_(std::move(name)) {}
+
+    void on_channel_sick(const std::string& queue, const amqp::error& why, std::chrono::milliseconds) override {
+        of_.cores_.at(0).post_control([this, queue, why = why.text] { of_.note_sick(name_, queue, why); });
+    }
+    void on_channel_recovered(const std::string& queue) override {
+        of_.cores_.at(0).post_control([this, queue] { of_.note_recovered(name_, queue); });
+    }
+
+private:
+    aggregator& of_;
+    const std::string name_;
+};
+
+amqp::client_events* aggregator::watch_link(std::string name) {
+    return watches_.emplace_back(std::make_unique<link_watch>(*this, std::move(name))).get();
+}
+
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
-    core(net::shard& home, const settings& all, const front_state& state, older_entries& older)
-        : way(home, all, older), port(way, state) {}
+    core(net::shard& home, const settings& all, const front_state& state, older_entries& older,
+         amqp::client_events* publishing)
+        : way(home, all, older, publishing), port(way, state) {}
 
     gateway way;
     front port;
@@ -55,10 +83,11 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
       settings_(with_topology(std::move(all))),
       events_(events),
       consume_(cores.at(0), consume_options(settings_, "consume"), this),
-      streams_(cores.at(0), consume_options(settings_, "streams")),
-      own_publish_(cores.at(0), publish_options(settings_)),
+      streams_(cores.at(0), consume_options(settings_, "streams"), watch_link("streams")),
+      own_publish_(cores.at(0), publish_options(settings_), watch_link("own")),
       markers_(own_publish_),
-      attached_(settings_.channels.size(), false) {
+      attached_(settings_.channels.size(), false),
+      heard_(settings_.channels.size(), false) {
     if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_file(settings_.primus_js_file);
     if (!settings_.foz_js_file.empty()) front_state_.foz_js = read_file(settings_.foz_js_file);
     if (settings_.tls) {
@@ -69,7 +98,8 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     front_state_.shards = cores_.size();
     older_entries& older = *this;
     for (unsigned i = 0; i < cores_.size(); ++i)
-        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older));
+        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older,
+                                                      watch_link("publish " + std::to_string(i))));
     open_ports();
     make_feed();
 }
@@ -79,6 +109,7 @@ aggregator::~aggregator() = default;
 ws::server_options aggregator::server_options() {
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
+    options.connection.rate_min = settings_.receive_rate_min;
     options.slots = std::make_shared<net::slot_pool>(settings_.connections_max);
     options.descriptors_max = settings_.descriptors_max;
     options.on_refused = [this](ws::refusal why, std::uint64_t count) {

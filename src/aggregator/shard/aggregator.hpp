@@ -11,6 +11,7 @@
 #include "aggregator/shard/dispatcher.hpp"
 #include "aggregator/shard/front.hpp"
 #include "aggregator/shard/gateway.hpp"
+#include "aggregator/shard/sick_list.hpp"
 #include "net/runtime.hpp"
 #include "ws/conn/server.hpp"
 
@@ -24,6 +25,7 @@
 namespace foz::aggregator {
 
 struct snapshot;
+struct sick_snapshot;
 
 // What the outside is told. Called on shard 0.
 class aggregator_events {
@@ -43,6 +45,7 @@ struct aggregator_counters {
     std::uint64_t outbound = 0;                            // messages read for clients
     std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
+    std::uint64_t histories_void = 0;  // at the start: what was read did not lead to what came
 };
 
 // Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a gateway, a front and
@@ -66,6 +69,7 @@ public:
 
 private:
     struct core;
+    class link_watch;
 
     // feed_sink
     void on_entry(std::size_t channel, const entry_ref& what, bool history, delivery_ticket ticket) override;
@@ -85,12 +89,23 @@ private:
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
     void on_blocked(bool blocked, const std::string& reason) override;
+    void on_channel_sick(const std::string& queue, const amqp::error& why, std::chrono::milliseconds) override;
+    void on_channel_recovered(const std::string& queue) override;
 
+    void note_sick(const std::string& link, const std::string& queue, const std::string& reason);
+    void note_recovered(const std::string& link, const std::string& queue);
+    amqp::client_events* watch_link(std::string name);
+    // "channel chat (OUT_CHAT)"
+    std::string title_of(const sick_part& one) const;
+    // Whose messages come from this queue.
+    std::optional<std::size_t> channel_heard_from(std::string_view queue) const;
+    bool hears_nothing() const;
     ws::server_options server_options();
     void open_ports();
     void make_feed();
     void for_each_core(const std::function<void(gateway&, const ws::server&)>& work);
     std::string why_not_ready() const;
+    std::vector<sick_snapshot> sick_now() const;
     boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
     boost::asio::awaitable<void> until_idle(steady_time deadline);
 
@@ -99,6 +114,8 @@ private:
     aggregator_events& events_;
     std::optional<boost::asio::ssl::context> tls_;
     front_state front_state_;
+    sick_list sick_;
+    std::vector<std::unique_ptr<link_watch>> watches_;
     amqp::client consume_;
     amqp::client streams_;
     amqp::client own_publish_;  // for what the aggregator itself says: markers, errors of dead letters
@@ -109,7 +126,8 @@ private:
     std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
-    std::vector<bool> attached_;
+    std::vector<bool> attached_;  // by channel: it could be heard at least once
+    std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;
     std::string last_problem_;
     std::uint16_t port_ = 0;

@@ -13,7 +13,7 @@ void aggregator::on_entry(std::size_t, const entry_ref& what, bool history, deli
 
 void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
     dispatcher_->tell([channel, reply_queue](hub& home) { home.set_reply_queue(channel, reply_queue); });
-    attached_[channel] = true;
+    attached_[channel] = heard_[channel] = true;
     if (front_state_.ready || std::find(attached_.begin(), attached_.end(), false) != attached_.end()) return;
     front_state_.ready = true;
     last_problem_.clear();
@@ -25,7 +25,10 @@ void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
     if (config.delivery == contract::delivery_kind::volatile_)
         dispatcher_->tell([channel](hub& home) { home.interrupt(channel); });
     if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
-    if (why.code == amqp::errc::channel_closed) events_.on_notice("channel " + config.name + ": " + why.text);
+    // What happens again and again is told by note_sick().
+    if (why.code == amqp::errc::channel_closed && heard_[channel])
+        events_.on_notice("channel " + config.name + ": " + why.text + "; trying again");
+    heard_[channel] = false;
 }
 
 void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
@@ -37,8 +40,7 @@ void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
             events_.on_notice("gap: the stream of channel " + name + " was made anew");
             break;
         case envelope::gap_cause::too_large:
-            events_.on_notice("gap: a message on channel " + name + " is too large and was skipped");
-            break;
+            break;  // on_dropped() tells of it
         default:
             events_.on_notice("gap: the stream of channel " + name + " has lost entries");
     }
@@ -48,6 +50,7 @@ void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
 }
 
 void aggregator::on_history_void(std::size_t channel) {
+    ++counters_.histories_void;
     dispatcher_->tell([channel](hub& home) { home.forget_history(channel); });
 }
 
@@ -79,6 +82,53 @@ void aggregator::on_connected(const std::string& where) {
 void aggregator::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
     if (std::exchange(last_problem_, why.text) != why.text) events_.on_notice("broker: " + why.text + "; trying again");
+}
+
+void aggregator::on_channel_sick(const std::string& queue, const amqp::error& why, std::chrono::milliseconds) {
+    note_sick("consume", queue, why.text);
+}
+
+void aggregator::on_channel_recovered(const std::string& queue) {
+    note_recovered("consume", queue);
+}
+
+void aggregator::note_sick(const std::string& link, const std::string& queue, const std::string& reason) {
+    sick_part one{.link = link, .queue = queue, .reason = reason, .since = cores_.at(0).time().now()};
+    const std::string title = title_of(one);
+    if (sick_.add(std::move(one)))
+        events_.on_notice("sick: " + title + ", " + reason + "; it is tried again and again, the others go on");
+}
+
+void aggregator::note_recovered(const std::string& link, const std::string& queue) {
+    const auto since = sick_.remove(link, queue);
+    if (!since) return;
+    const auto took = std::chrono::duration_cast<std::chrono::seconds>(cores_.at(0).time().now() - *since);
+    events_.on_notice("recovered: " + title_of({.link = link, .queue = queue, .reason = {}}) + ", after " +
+                      std::to_string(took.count()) + " s");
+}
+
+std::optional<std::size_t> aggregator::channel_heard_from(std::string_view queue) const {
+    for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
+        // A volatile channel's queue has a name of its own at each opening.
+        const std::string mine = settings_.channels[i].out_queue();
+        if (queue == mine || (queue.starts_with(mine) && queue.substr(mine.size()).starts_with('.'))) return i;
+    }
+    return std::nullopt;
+}
+
+std::string aggregator::title_of(const sick_part& one) const {
+    if (one.queue.empty()) return "publishing (" + one.link + ")";
+    if (const auto channel = channel_heard_from(one.queue))
+        return "channel " + settings_.channels[*channel].name + " (" + settings_.channels[*channel].out_queue() + ")";
+    return "queue " + one.queue + " (" + one.link + ")";
+}
+
+bool aggregator::hears_nothing() const {
+    if (sick_.all().empty()) return false;
+    std::vector<bool> sick(settings_.channels.size(), false);
+    for (const sick_part& one : sick_.all())
+        if (const auto channel = channel_heard_from(one.queue)) sick[*channel] = true;
+    return std::ranges::find(sick, false) == sick.end();
 }
 
 void aggregator::on_blocked(bool blocked, const std::string& reason) {

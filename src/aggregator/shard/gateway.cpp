@@ -10,7 +10,8 @@ namespace {
 amqp::client_options publish_options(const settings& all, unsigned shard) {
     return {.urls = all.publish_urls,
             .connection_name = all.name + " publish " + std::to_string(shard),
-            .tls = all.broker_tls};
+            .tls = all.broker_tls,
+            .content_bytes_max = all.content_bytes_max};
 }
 
 // Beyond so many times queue_bytes_max a socket is slow although it takes something now and then.
@@ -50,15 +51,15 @@ private:
     std::optional<member> self_;                // while there is a session
 };
 
-gateway::gateway(net::shard& home, const settings& all, older_entries& older)
+gateway::gateway(net::shard& home, const settings& all, older_entries& older, amqp::client_events* publishing)
     : home_(home),
       settings_(all),
       older_(older),
-      client_(home, publish_options(all, home.index())),
+      client_(home, publish_options(all, home.index()), publishing),
       hub_(all,
            {.time = home.time(), .wheel = home.wheel(), .random = home.random(), .out = *this, .shard = home.index()}) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
-        auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_));
+        auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_, all.publishing));
         made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
         made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
     }
@@ -107,12 +108,19 @@ std::size_t gateway::queued_bytes(member to) const {
 bool gateway::slow(member to) {
     auto* const socket = socket_of(to);
     return socket && socket->slow({.queued_bytes_max = settings_.queue_bytes_max,
-                                   .hard_bytes_max = hard_queue_factor * settings_.queue_bytes_max});
+                                   .patience = settings_.queue_patience,
+                                   .hard_bytes_max = hard_queue_factor * settings_.queue_bytes_max,
+                                   .shard_bytes_max = settings_.shard_queue_bytes_max});
 }
 
 bool gateway::silent(member on, std::chrono::milliseconds span) const {
     const auto* const socket = socket_of(on);
     return !socket || socket->silent_for(span);
+}
+
+bool gateway::taking(member which) {
+    auto* const socket = socket_of(which);
+    return socket && socket->taking();
 }
 
 void gateway::close(member which, ws::close_code code, std::string_view reason) {

@@ -32,7 +32,8 @@ protected:
 // Does what the hub wants done. Lives on one shard; outlives its sockets.
 class gateway final : private hub_output {
 public:
-    gateway(net::shard& home, const settings& all, older_entries& older);
+    // `publishing` may be null; it is told of the connection for publishing, on this shard.
+    gateway(net::shard& home, const settings& all, older_entries& older, amqp::client_events* publishing = nullptr);
     ~gateway();
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
@@ -60,6 +61,7 @@ private:
     std::size_t queued_bytes(member to) const override;
     bool slow(member to) override;
     bool silent(member on, std::chrono::milliseconds span) const override;
+    bool taking(member which) override;
     void close(member which, ws::close_code code, std::string_view reason) override;
     void abort(member which) override;
     void pause_reading(member from, bool paused) override;

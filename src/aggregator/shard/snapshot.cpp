@@ -14,6 +14,7 @@ shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
       loop(way.home().probe()),
       mailbox_octets(way.home().mailbox_octets()),
       queued_octets(way.home().queued_bytes()),
+      questions_forgotten(way.sessions().questions_forgotten()),
       publish(way.connection()) {
     for (std::size_t i = 0; i < way.config().channels.size(); ++i)
         publishers.push_back({way.publisher(i).counters(), way.publisher(i).pending()});
@@ -34,25 +35,49 @@ void aggregator::collect(std::function<void(snapshot)> done) {
                 all->shards[index] = std::move(made);
                 if (--all->missing > 0) return;
                 snapshot whole{why_not_ready(),
+                               sick_now(),
                                counters_,
                                link_snapshot(consume_),
                                link_snapshot(streams_),
                                link_snapshot(own_publish_),
+                               dispatcher_->counters(),
+                               notices_->counters(),
+                               settings_.topology->counters(),
+                               {},
                                {},
                                {}};
-                for (const auto& channel : settings_.channels) whole.channels.push_back(channel.name);
+                for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
+                    whole.channels.push_back(settings_.channels[i].name);
+                    auto& feed = whole.feeds.emplace_back(feed_snapshot{.live = readers_[i]->counters(), .older = {}});
+                    if (!older_[i]) continue;
+                    feed.older = older_[i]->counters();
+                    feed.readings = older_[i]->readings();
+                }
                 for (auto& shard : all->shards) whole.shards.push_back(std::move(*shard));
                 all->done(std::move(whole));
             });
     });
 }
 
+std::vector<sick_snapshot> aggregator::sick_now() const {
+    std::vector<sick_snapshot> all;
+    for (const sick_part& one : sick_.all())
+        all.push_back(
+            {.title = title_of(one),
+             .link = one.link,
+             .reason = one.reason,
+             .since = std::chrono::duration_cast<std::chrono::seconds>(cores_.at(0).time().now() - one.since)});
+    return all;
+}
+
+// One channel that is sick takes no aggregator out of rotation: the others work.
 std::string aggregator::why_not_ready() const {
-    if (front_state_.ready) return {};
+    if (front_state_.ready) return hears_nothing() ? "no channel can be heard: " + sick_.all().front().reason : "";
     if (!last_problem_.empty()) return "broker: " + last_problem_;
     if (!consume_.connected()) return "the broker has not answered yet";
     const auto missing = std::find(attached_.begin(), attached_.end(), false) - attached_.begin();
-    return "channel " + settings_.channels[static_cast<std::size_t>(missing)].name + " can't be heard yet";
+    const std::string why = sick_.all().empty() ? "" : ": " + sick_.all().front().reason;
+    return "channel " + settings_.channels[static_cast<std::size_t>(missing)].name + " can't be heard yet" + why;
 }
 
 }  // namespace foz::aggregator

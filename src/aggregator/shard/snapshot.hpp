@@ -34,18 +34,39 @@ struct shard_snapshot {
     net::shard_probe loop;
     std::size_t mailbox_octets = 0;
     std::size_t queued_octets = 0;  // for all sockets of the shard
+    std::uint64_t questions_forgotten = 0;
     link_snapshot publish;
     std::vector<publisher_snapshot> publishers;  // one for each channel
+};
+
+// What the broker refuses while the rest works.
+struct sick_snapshot {
+    std::string title;  // "channel chat (OUT_CHAT)"
+    std::string link;
+    std::string reason;
+    std::chrono::seconds since{0};  // so long ago
+};
+
+// What is read of one channel.
+struct feed_snapshot {
+    reader_counters live;
+    catch_up_counters older;   // of a durable channel
+    std::size_t readings = 0;  // sessions that older entries are read for
 };
 
 struct snapshot {
     // Empty when it is ready; else why it is not.
     std::string not_ready;
+    std::vector<sick_snapshot> sick;
     aggregator_counters counters;
     link_snapshot consume;
     link_snapshot streams;
     link_snapshot own;
+    dispatcher_counters dispatched;
+    dead_notices_counters notices;
+    contract::topology_counters topology;
     std::vector<std::string> channels;
+    std::vector<feed_snapshot> feeds;  // one for each channel
     std::vector<shard_snapshot> shards;
 };
 

@@ -17,11 +17,13 @@ namespace {
 
 constexpr std::chrono::milliseconds retry_min{50};
 constexpr std::chrono::milliseconds retry_max{5000};
+// So many openings in a row that did not last: it is sick, and not only unlucky.
+constexpr unsigned sick_from = 4;
 
 }  // namespace
 
 void channel_handler::on_cancelled(channel& self, std::string_view consumer_tag) {
-    self.reopen({errc::channel_closed, 0, "the broker cancelled consumer " + std::string(consumer_tag)});
+    self.reopen_later({errc::channel_closed, 0, "the broker cancelled consumer " + std::string(consumer_tag)});
 }
 
 void channel_handler::on_too_large(channel& self, const delivery& what, const skipped_body&) {
@@ -60,7 +62,8 @@ asio::awaitable<void> channel::open_and_set_up(std::uint32_t opening) {
         co_return;
     }
     state_ = state::ready;
-    failures_ = 0;
+    if (failures_ > 0 || owner_->sick_.contains(serial_))
+        good_timer_.start(owner_->home().wheel(), owner_->options_.good_after);
     owner_->on_set_up(*this);
     handler_->on_ready(*this);
 }
@@ -95,6 +98,7 @@ asio::awaitable<result<method>> channel::request(method m, std::chrono::millisec
     if (const auto sent = link->send(number_, m); !sent) co_return std::unexpected(sent.error());
 
     pending_call call = describe(m);
+    if (!call.queue.empty()) about_ = call.queue;
     call.deadline = owner_->home().time().now() + within;
     if (!deadline_timer_.active()) deadline_timer_.start(owner_->home().wheel(), within);
     auto& context = owner_->home().context();
@@ -220,6 +224,15 @@ void channel::reopen(const error& why) {
     retry_later();
 }
 
+void channel::reopen_later(const error& why) {
+    const auto keep = shared_from_this();
+    if (state_ != state::opening && state_ != state::ready) return;
+    if (connection* const link = transport(); link && number_ != 0) link->detach(number_, true);
+    number_ = 0;
+    lose(why);
+    retry_later();
+}
+
 void channel::lose(const error& why) {
     if (state_ != state::opening && state_ != state::ready) return;
     state_ = state::waiting;
@@ -230,6 +243,7 @@ void channel::lose(const error& why) {
     }
     ++opening_;  // voids delivery ids and ends a set_up() that is under way
     deadline_timer_.cancel();
+    good_timer_.cancel();
     for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(why));
     handler_->on_lost(*this, why);
 }
@@ -238,6 +252,13 @@ void channel::retry_later() {
     if (state_ != state::waiting || !owner_) return;
     const auto pause = std::min(retry_max, retry_min * (1 << std::min(failures_++, 8u)));
     retry_timer_.start(owner_->home().wheel(), pause);
+    owner_->on_opening_failed(*this, failures_ >= sick_from, pause);
+}
+
+// It has lasted.
+void channel::on_good() {
+    failures_ = 0;
+    if (owner_) owner_->recover(serial_);
 }
 
 void channel::check_deadlines() {
@@ -259,6 +280,7 @@ void channel::close() {
     ++opening_;
     retry_timer_.cancel();
     deadline_timer_.cancel();
+    good_timer_.cancel();
     for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(error{errc::stopped, 0, "closed"}));
     if (owner_) owner_->on_gone(*this);
     owner_ = nullptr;

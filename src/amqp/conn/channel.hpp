@@ -109,6 +109,10 @@ public:
 
     // Gives this opening up and begins the next one at once, on another channel number.
     void reopen(const error& why);
+    // The same after a pause, which grows while openings don't last.
+    void reopen_later(const error& why);
+    // From on_lost(): this loss was to be expected, and is no sign of anything.
+    void forgive() noexcept { failures_ = 0; }
     // Closes for good; the handler is not called any more.
     void close();
 
@@ -139,6 +143,7 @@ private:
     asio::awaitable<void> open_and_set_up(std::uint32_t opening);
     void lose(const error& why);
     void retry_later();
+    void on_good();
     void check_deadlines();
     connection* transport() noexcept;
 
@@ -153,12 +158,14 @@ private:
     state state_ = state::waiting;
     std::uint16_t number_ = 0;
     std::uint32_t opening_ = 0;
-    unsigned failures_ = 0;  // in a row
+    unsigned failures_ = 0;  // in a row: openings that did not last
+    std::string about_;      // the queue that was declared or consumed last
     std::deque<pending_call> calls_;
     std::vector<consumer_kind> consumers_;  // of this opening
     std::optional<error> last_loss_;
     steady_time lost_at_{};
     net::wheel_timer retry_timer_{this, [](channel& self) { self.begin(); }};
+    net::wheel_timer good_timer_{this, [](channel& self) { self.on_good(); }};
     net::wheel_timer deadline_timer_{this, [](channel& self) { self.check_deadlines(); }};
 };
 

@@ -112,8 +112,8 @@ void client::on_closed(connection&, const error& why) {
     if (was_open && (now - opened_at_ >= options_.good_after || !sick.empty())) failures_ = 0;
     if (!sick.empty()) ++counters_.sick;
     for (const auto& one : sick) {
-        sick_[one.channel] = one.what;
-        if (events_) events_->on_channel_sick(one.what, why, one.retry_in);
+        const auto told = sick_.try_emplace(one.channel, one.what).first;
+        if (events_) events_->on_channel_sick(told->second, why, one.retry_in);
     }
     retry(was_open ? why : error{why.code, why.reply_code, where_ + ": " + why.text});
 }
@@ -161,7 +161,7 @@ void client::suspect(const channel& who, std::string queue) {
 }
 
 void client::on_set_up(const channel& who) {
-    if (!quarantine_.empty()) acquit(who);
+    if (quarantine_.holds(who.serial_)) acquit(who);
 }
 
 // A channel that fails for itself does no harm to the others: it is opened again in its own time.
@@ -170,18 +170,29 @@ void client::on_lost(const channel& who) {
 }
 
 void client::on_gone(const channel& who) {
-    if (!quarantine_.empty()) acquit(who);
+    if (!quarantine_.empty()) return acquit(who);
+    recover(who.serial_);
+}
+
+void client::on_opening_failed(const channel& who, bool sick, std::chrono::milliseconds retry_in) {
+    ++counters_.channel_failures;
+    if (!sick || !who.last_loss()) return;
+    const auto told = sick_.try_emplace(who.serial_, who.about_).first;
+    if (events_) events_->on_channel_sick(told->second, *who.last_loss(), retry_in);
 }
 
 void client::acquit(const channel& who) {
     quarantine_.acquit(who.serial_);
-    const auto told = sick_.find(who.serial_);
-    if (told != sick_.end()) {
-        const std::string queue = std::move(told->second);
-        sick_.erase(told);
-        if (events_) events_->on_channel_recovered(queue);
-    }
+    recover(who.serial_);
     if (connected_ && !trial_timer_.active()) trial_timer_.start(home_.wheel(), look_again);
+}
+
+void client::recover(std::uint64_t serial) {
+    const auto told = sick_.find(serial);
+    if (told == sick_.end()) return;
+    const std::string queue = std::move(told->second);
+    sick_.erase(told);
+    if (events_ && !stopping_) events_->on_channel_recovered(queue);
 }
 
 bool client::next_url(const error& why, steady_time unless_confirmed_since) {

@@ -30,7 +30,8 @@ struct client_options {
     std::chrono::milliseconds heartbeat = std::chrono::seconds(10);       // proposed; the broker may lower it; 0: none
     // A larger body is skipped (channel_handler::on_too_large()); no more than this of one is held for each channel.
     std::size_t content_bytes_max = 16 * 1024 * 1024;
-    // A connection that was lost earlier than this was never good: the pauses before the next one go on growing.
+    // A connection, or a channel, that was lost earlier than this was never good: the pauses before the next one go on
+    // growing.
     std::chrono::milliseconds good_after = std::chrono::seconds(5);
     // The n-th retry waits a random time up to reconnect_min × 2ⁿ, at most reconnect_max.
     std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(200);
@@ -40,10 +41,11 @@ struct client_options {
 struct client_counters {
     std::uint64_t connects = 0;  // connections that were opened
     std::uint64_t connect_failures = 0;
-    std::uint64_t disconnects = 0;  // connections that were open and were lost
-    std::uint64_t blocked = 0;      // times that the broker blocked us
-    std::uint64_t moved_on = 0;     // connections that were given up for the next URL
-    std::uint64_t sick = 0;         // connections that the broker closed because of one channel
+    std::uint64_t disconnects = 0;       // connections that were open and were lost
+    std::uint64_t blocked = 0;           // times that the broker blocked us
+    std::uint64_t moved_on = 0;          // connections that were given up for the next URL
+    std::uint64_t sick = 0;              // connections that the broker closed because of one channel
+    std::uint64_t channel_failures = 0;  // channels that the broker closed, or that could not be set up
 };
 
 // Told about the connection as a whole. Called on the client's shard; may not destroy the client.
@@ -52,8 +54,9 @@ public:
     virtual void on_connected(const std::string& where) { (void)where; }
     // A failed attempt or a lost connection; the next attempt follows after retry_in.
     virtual void on_disconnected(const error& why, std::chrono::milliseconds retry_in) { (void)why, (void)retry_in; }
-    // The broker closes the connection whenever this queue is declared or consumed. Its channel is tried again after
-    // retry_in, the others go on; and it works again.
+    // The broker closes the connection whenever this queue is declared or consumed, or a channel that uses it again and
+    // again. It is tried again after retry_in, told each time, and the others go on; and it works again. Empty: a
+    // channel that uses no queue, but publishes.
     virtual void on_channel_sick(const std::string& queue, const error& why, std::chrono::milliseconds retry_in) {
         (void)queue, (void)why, (void)retry_in;
     }
@@ -111,7 +114,9 @@ private:
     void on_set_up(const channel& who);
     void on_lost(const channel& who);
     void on_gone(const channel& who);
+    void on_opening_failed(const channel& who, bool sick, std::chrono::milliseconds retry_in);
     void acquit(const channel& who);
+    void recover(std::uint64_t serial);
 
     std::shared_ptr<channel> find(std::uint64_t serial) const;
     bool others_are_opening() const;

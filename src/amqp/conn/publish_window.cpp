@@ -27,12 +27,21 @@ std::size_t octets_of(const publication& p) noexcept {
     return p.body.size() + p.exchange.size() + p.routing_key.size() + publish_window::message_octets;
 }
 
+// Marks that lie beyond the limits would never be reached.
+publisher_options fitted(publisher_options all) {
+    all.in_flight_min = std::min(all.in_flight_min, all.in_flight_limit);
+    all.key_high_mark = std::min(all.key_high_mark, all.key_waiting_limit);
+    all.key_octets_high_mark = std::min(all.key_octets_high_mark, all.key_waiting_octets_limit);
+    all.ordered_high_mark = std::min(all.ordered_high_mark, all.key_waiting_limit);
+    all.waiting_high_mark = std::min(all.waiting_high_mark, all.pending_limit);
+    all.waiting_octets_high_mark = std::min(all.waiting_octets_high_mark, all.pending_octets_limit);
+    return all;
+}
+
 }  // namespace
 
-publish_window::publish_window(publisher_options limits)
-    : limits_(limits), window_(std::min(limits.in_flight_min, limits.in_flight_limit)) {
+publish_window::publish_window(publisher_options limits) : limits_(fitted(limits)), window_(limits_.in_flight_min) {
     assert(limits_.in_flight_limit > 0);
-    assert(limits_.key_high_mark <= limits_.key_waiting_limit);
 }
 
 bool publish_window::over_limits(const key_state* of, std::string_view key, std::size_t octets) const noexcept {
@@ -326,8 +335,7 @@ void publish_window::fit_window(std::uint64_t tag, steady_time now) {
         const double fits = static_cast<double>(round_.answered) * static_cast<double>(target.count()) /
                             static_cast<double>(std::chrono::nanoseconds(took).count());
         const double next = std::clamp(fits, static_cast<double>(window_) / 2, static_cast<double>(window_) * 2);
-        window_ = std::clamp(static_cast<std::size_t>(next), std::min(limits_.in_flight_min, limits_.in_flight_limit),
-                             limits_.in_flight_limit);
+        window_ = std::clamp(static_cast<std::size_t>(next), limits_.in_flight_min, limits_.in_flight_limit);
     }
     begin_round(now);
 }

@@ -1,8 +1,11 @@
 // Whom a stream calls slow, and whom silent.
+#include "net/runtime.hpp"
 #include "net/tests/memory_stream.hpp"
 
 #include <functional>
+#include <thread>
 
+#include <boost/asio/read.hpp>
 #include <gtest/gtest.h>
 
 namespace foz::net {
@@ -251,6 +254,53 @@ TEST(silent, nobody_is_who_is_not_read_from) {
     EXPECT_FALSE(r.wire->silent_for(10s));
     r.time.time += 1s;
     EXPECT_TRUE(r.wire->silent_for(10s));
+}
+
+// A real connection to a peer with a small window.
+TEST(taking, a_peer_that_goes_on_reading_takes_and_one_that_has_stopped_does_not) {
+    net::runtime cores(1);
+    shard& home = cores.at(0);
+    tcp::acceptor door(home.context(), {asio::ip::make_address("127.0.0.1"), 0});
+    tcp::socket reader(home.context());
+    reader.open(tcp::v4());
+    reader.set_option(asio::socket_base::receive_buffer_size(32 * 1024));
+    reader.connect(door.local_endpoint());
+    tcp::socket accepted = door.accept();
+    listener nobody;
+    const auto wire = stream::plain(home, std::move(accepted));
+    wire->start(nobody);
+    EXPECT_FALSE(wire->taking());
+    EXPECT_FALSE(wire->taking()) << "there is nothing to take";
+    std::vector<char> buffer(1024 * 1024);
+    const auto read = [&](std::size_t octets) {
+        asio::read(reader, asio::buffer(buffer, octets));
+        std::this_thread::sleep_for(20ms);
+        home.turn();
+    };
+    wire->send(frame_ref::copy(std::string(2'000'000, 'x')));
+    home.turn();
+    std::this_thread::sleep_for(20ms);
+    EXPECT_FALSE(wire->taking()) << "from here on";
+    std::size_t left = 2'000'000;
+    for (int i = 0; i < 10; ++i, left -= 100'000) {
+        read(100'000);
+        EXPECT_TRUE(wire->taking()) << i;
+    }
+    const auto later = [&] {
+        std::this_thread::sleep_for(500ms);
+        home.turn();
+        return wire->taking();
+    };
+    later();  // what its system still had room for
+    EXPECT_FALSE(later()) << "it has stopped";
+    while (left > 0) {
+        const std::size_t part = std::min<std::size_t>(left, buffer.size());
+        read(part);
+        left -= part;
+    }
+    EXPECT_TRUE(wire->taking());
+    EXPECT_FALSE(wire->taking());
+    wire->abort();
 }
 
 }  // namespace foz::net

@@ -99,7 +99,12 @@ std::string admin::not_ready() const {
 
 ws::http_response admin::readiness() const {
     const std::string why = not_ready();
-    return why.empty() ? text(200, "ready") : text(503, "not ready: " + why);
+    if (!why.empty()) return text(503, "not ready: " + why);
+    std::string said = "ready";
+    for (const source* const one : sources_)
+        for (const std::string& part : one->degraded())
+            said += (said == "ready" ? "; degraded: " : "\ndegraded: ") + part;
+    return text(200, said);
 }
 
 }  // namespace foz::ops

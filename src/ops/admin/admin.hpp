@@ -16,8 +16,9 @@
 namespace foz::ops {
 
 // GET /metrics (Prometheus), /healthz (200: the process and all its event loops live), /readyz (200: clients are let
-// in; 503 and why they are not), /api/overview and the sources' own pages (JSON, members named as RabbitMQ's management
-// API names them). Lives on one shard. Answers are made from what was collected at most a second ago.
+// in, with what is degraded all the same; 503 and why they are not), /api/overview and the sources' own pages (JSON,
+// members named as RabbitMQ's management API names them). Lives on one shard. Answers are made from what was collected
+// at most a second ago.
 class admin final : private ws::application {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken. All outlive the admin, which is

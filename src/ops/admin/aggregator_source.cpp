@@ -9,6 +9,7 @@ namespace foz::ops {
 namespace {
 
 using aggregator::aggregator_counters;
+using aggregator::feed_snapshot;
 using aggregator::hub_counters;
 using aggregator::link_snapshot;
 using aggregator::publisher_snapshot;
@@ -53,6 +54,21 @@ metric publisher(const char* name, const char* help, std::uint64_t amqp::publish
     return publisher(name, "counter", help, [=](const publisher_snapshot& of) { return of.counters.*counter; });
 }
 
+// Of what is read of each channel.
+template <class Get>
+metric feed(const char* name, const char* type, const char* help, Get get) {
+    return {name, type, help, [=](const snapshot& now, exposition& to) {
+                for (std::size_t c = 0; c < now.channels.size(); ++c)
+                    to.sample({{"channel", now.channels[c]}}, get(now.feeds[c]));
+            }};
+}
+metric feed(const char* name, const char* help, std::uint64_t aggregator::reader_counters::* counter) {
+    return feed(name, "counter", help, [=](const feed_snapshot& of) { return of.live.*counter; });
+}
+metric feed(const char* name, const char* help, std::uint64_t aggregator::catch_up_counters::* counter) {
+    return feed(name, "counter", help, [=](const feed_snapshot& of) { return of.older.*counter; });
+}
+
 // Of each connection to the broker.
 template <class Get>
 metric link(const char* name, const char* type, const char* help, Get get) {
@@ -84,6 +100,52 @@ metric dropped() {
             }};
 }
 
+// What was skipped because it was too large, by who would have read it.
+metric too_large() {
+    return {"foz_too_large_total", "counter", "Messages that were skipped because they are too large, by their reader",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t c = 0; c < now.channels.size(); ++c) {
+                    to.sample({{"reader", "live"}, {"channel", now.channels[c]}}, now.feeds[c].live.too_large);
+                    to.sample({{"reader", "catch_up"}, {"channel", now.channels[c]}}, now.feeds[c].older.too_large);
+                }
+                to.sample({{"reader", "dead_notices"}, {"channel", ""}}, now.notices.too_large);
+            }};
+}
+
+metric gaps_told() {
+    return {"foz_gaps_told_total", "counter", "Gaps that sockets were told of, by cause",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t i = 0; i < now.shards.size(); ++i)
+                    for (std::size_t cause = 0; cause < envelope::gap_causes; ++cause)
+                        to.sample({{"shard", std::to_string(i)},
+                                   {"cause", std::string(to_string(static_cast<envelope::gap_cause>(cause)))}},
+                                  now.shards[i].counters.gaps[cause]);
+            }};
+}
+
+metric dead_letters() {
+    return {"foz_dead_letters_total", "counter", "Dead letters that this aggregator took, by whether a caller was told",
+            [](const snapshot& now, exposition& to) {
+                to.sample({{"told", "caller"}}, now.notices.told);
+                to.sample({{"told", "nobody"}}, now.notices.nobody);
+            }};
+}
+
+metric topology() {
+    return {"foz_topology_methods_total", "counter",
+            "Exchanges, queues and bindings that were declared, looked at passively, or left to who may declare them",
+            [](const snapshot& now, exposition& to) {
+                to.sample({{"how", "declared"}}, now.topology.declared);
+                to.sample({{"how", "looked_at"}}, now.topology.looked_at);
+                to.sample({{"how", "left"}}, now.topology.unbound);
+            }};
+}
+
+// Of the process, not of a shard or a channel.
+metric single(const char* name, const char* type, const char* help, std::uint64_t (*get)(const snapshot&)) {
+    return {name, type, help, [=](const snapshot& now, exposition& to) { to.sample({}, get(now)); }};
+}
+
 // Of each shard, by the bucket that the length of its turns fell into.
 metric turns() {
     return {"foz_loop_turns_total", "counter", "Turns of the loop, by how long they took at most",
@@ -113,6 +175,16 @@ const std::vector<metric>& metrics() {
               [](const shard_snapshot& of) { return of.accepted.accepted; }),
         shard("foz_connections_refused_total", "counter", "Sockets that were not taken: too many",
               [](const shard_snapshot& of) { return of.accepted.refused; }),
+        shard("foz_connections_refused_silently_total", "counter", "Of these, closed without a word",
+              [](const shard_snapshot& of) { return of.accepted.refused_silently; }),
+        shard("foz_tls_handshakes_failed_total", "counter", "TLS handshakes that failed or took too long",
+              [](const shard_snapshot& of) { return of.accepted.handshakes_failed; }),
+        shard("foz_connections_put_off_total", "counter",
+              "Times that a socket had sent more than one turn takes, and was read no further for a while",
+              [](const shard_snapshot& of) { return of.accepted.put_off; }),
+        shard("foz_connections_too_slow_total", "counter",
+              "Sockets closed because a request or a frame came more slowly than the minimum rate",
+              [](const shard_snapshot& of) { return of.accepted.dribbled; }),
         turns(),
         shard("foz_loop_turn_longest_seconds", "gauge", "The longest turn of the loop since the start",
               [](const shard_snapshot& of) { return std::chrono::duration<double>(of.loop.turn_longest).count(); }),
@@ -124,6 +196,10 @@ const std::vector<metric>& metrics() {
               [](const shard_snapshot& of) { return of.queued_octets; }),
         shard("foz_frames_total", "Data frames from clients", &hub_counters::frames_in),
         shard("foz_frames_refused_total", "Of these, answered with an error", &hub_counters::frames_refused),
+        shard("foz_overloaded_total", "Of these, because a limit was reached (error overloaded)",
+              &hub_counters::overloaded),
+        shard("foz_reading_paused_total", "Times that a client was read more slowly because its messages waited",
+              &hub_counters::reading_paused),
         shard("foz_published_total", "Messages of clients handed to a publisher", &hub_counters::published),
         shard("foz_deliveries_total", "Messages to sockets", &hub_counters::deliveries),
         shard("foz_deliveries_dropped_total", "Of volatile channels, not sent to slow sockets",
@@ -133,14 +209,44 @@ const std::vector<metric>& metrics() {
               [](const shard_snapshot& of) { return of.requests; }),
         shard("foz_resends_total", "Messages of clients whose id was known already", &hub_counters::resends),
         shard("foz_resumes_total", "Channels on which a client came back", &hub_counters::resumes),
-        shard("foz_gaps_told_total", "Gaps that sockets were told of", &hub_counters::gaps),
+        gaps_told(),
+        shard("foz_positions_told_total", "Positions that sockets were told", &hub_counters::positions),
+        shard("foz_questions_forgotten_total", "counter",
+              "Questions of services to clients that were forgotten before their end: too many were open",
+              [](const shard_snapshot& of) { return of.questions_forgotten; }),
         shard("foz_slow_closed_total", "Sockets closed because they took too little", &hub_counters::slow_closed),
         shard("foz_silent_closed_total", "Sockets closed because they gave no sign of life",
               &hub_counters::silent_closed),
         whole("foz_outbound_total", "Messages of services that were read for clients", &aggregator_counters::outbound),
         dropped(),
-        whole("foz_stream_gaps_total", "Times that entries of a stream were gone before they were read",
+        single("foz_volatile_dropped_total", "counter",
+               "Messages of volatile channels that an event loop which was behind was not given",
+               [](const snapshot& now) { return now.dispatched.dropped; }),
+        too_large(),
+        dead_letters(),
+        whole("foz_stream_gaps_total", "Times that entries of a channel were gone before they were read, or too large",
               &aggregator_counters::gaps),
+        whole("foz_histories_void_total", "Times that what was read at the start did not lead to what came",
+              &aggregator_counters::histories_void),
+        feed("foz_reader_deliveries_total", "Messages that the broker sent", &aggregator::reader_counters::read),
+        feed("foz_reader_duplicates_total", "Of these, what had been said already",
+             &aggregator::reader_counters::duplicates),
+        feed("foz_reader_parked_total", "Times that a stream was read no further until the event loops had caught up",
+             &aggregator::reader_counters::parked),
+        feed("foz_catch_up_readers_total", "Readers that were begun for who came back after long",
+             &aggregator::catch_up_counters::readers),
+        feed("foz_catch_up_pages_total", "Pages that they gave to sockets", &aggregator::catch_up_counters::pages),
+        feed("foz_catch_up_left_behind_total", "Times that a socket had not taken its page while others waited",
+             &aggregator::catch_up_counters::left_behind),
+        feed("foz_catch_up_gave_way_total", "Readers that ended because others waited",
+             &aggregator::catch_up_counters::gave_way),
+        feed("foz_catch_up_parked_total", "Times that such a reader stopped until its pages were taken",
+             &aggregator::catch_up_counters::parked),
+        feed("foz_catch_up_waiting", "gauge", "Sockets that older entries are read for",
+             [](const feed_snapshot& of) { return of.readings; }),
+        topology(),
+        single("foz_topology_rounds_total", "counter", "Times that the topology was declared, as a whole",
+               [](const snapshot& now) { return now.topology.rounds; }),
         publisher("foz_publisher_messages_total", "Messages handed in", &amqp::publisher_counters::published),
         publisher("foz_publisher_confirmed_total", "Messages confirmed", &amqp::publisher_counters::confirmed),
         publisher("foz_publisher_returned_total", "Messages that no queue took", &amqp::publisher_counters::returned),
@@ -152,6 +258,12 @@ const std::vector<metric>& metrics() {
                   &amqp::publisher_counters::given_up),
         publisher("foz_publisher_reopened_total", "AMQP channels reopened because of a refusal or a late confirm",
                   &amqp::publisher_counters::reopened),
+        publisher("foz_publisher_reopened_late_total", "Of these, because confirms were late",
+                  &amqp::publisher_counters::reopened_late),
+        publisher("foz_publisher_moved_on_total", "Times that a fresh channel was silent too: the next URL was wanted",
+                  &amqp::publisher_counters::moved_on),
+        publisher("foz_publisher_overloaded_total", "Messages that were not taken: too many wait",
+                  &amqp::publisher_counters::overloaded),
         publisher("foz_publisher_pending", "gauge", "Messages that wait for their confirm",
                   [](const publisher_snapshot& of) { return of.pending; }),
         link("foz_broker_connected", "gauge", "1 when the connection to the broker is open",
@@ -162,6 +274,14 @@ const std::vector<metric>& metrics() {
         link("foz_broker_connect_failures_total", "Attempts that failed", &amqp::client_counters::connect_failures),
         link("foz_broker_disconnects_total", "Connections that were lost", &amqp::client_counters::disconnects),
         link("foz_broker_blocked_total", "Times that the broker took no messages", &amqp::client_counters::blocked),
+        link("foz_broker_moved_on_total", "Connections that were given up for the next URL",
+             &amqp::client_counters::moved_on),
+        link("foz_broker_sick_total", "Connections that the broker closed because of one channel",
+             &amqp::client_counters::sick),
+        link("foz_broker_channel_failures_total", "AMQP channels that the broker closed, or that could not be set up",
+             &amqp::client_counters::channel_failures),
+        single("foz_sick", "gauge", "What the broker refuses again and again while the rest works (/readyz names it)",
+               [](const snapshot& now) { return std::uint64_t(now.sick.size()); }),
     };
     return all;
 }
@@ -193,6 +313,14 @@ void aggregator_source::collect(std::function<void()> done) {
     });
 }
 
+std::vector<std::string> aggregator_source::degraded() const {
+    std::vector<std::string> all;
+    if (!last_) return all;
+    for (const auto& one : last_->sick)
+        all.push_back(one.title + " for " + std::to_string(one.since.count()) + " s: " + one.reason);
+    return all;
+}
+
 void aggregator_source::expose(exposition& to) const {
     if (!last_) return;
     for (const metric& one : metrics()) {
@@ -214,6 +342,11 @@ void aggregator_source::overview(json_writer& to) const {
     to.member("broker_connected", last_->consume.connected).member("broker_blocked", last_->consume.blocked);
     to.key("channels").open('[');
     for (const std::string& name : last_->channels) to.value(name);
+    to.close(']').key("sick").open('[');
+    for (const auto& one : last_->sick) {
+        to.open('{').member("what", one.title).member("link", one.link).member("reason", one.reason);
+        to.member("since_s", one.since.count()).close('}');
+    }
     to.close(']').key("message_stats").open('{');
     for (const auto& [name, total] : totals(*last_)) {
         to.member(name, total);

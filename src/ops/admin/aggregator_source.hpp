@@ -17,6 +17,7 @@ public:
 
     void collect(std::function<void()> done) override;
     std::string not_ready() const override { return last_ ? last_->not_ready : "starting"; }
+    std::vector<std::string> degraded() const override;
     void expose(exposition& to) const override;
     void overview(json_writer& to) const override;
     std::optional<std::string> page(std::string_view) const override { return std::nullopt; }

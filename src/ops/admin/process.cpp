@@ -53,6 +53,8 @@ void expose_process(exposition& to) {
     one("process_open_fds", "gauge", "Open descriptors", open_descriptors());
     one("foz_log_lines_dropped_total", "counter", "Lines of the log that stderr did not take in time",
         double(log_lines_dropped()));
+    one("foz_log_notices_kept_back_total", "counter", "Notices of one kind that were told as a count alone",
+        double(notices_kept_back()));
     one("process_start_time_seconds", "gauge", "When the process was first asked, in seconds since 1970",
         std::chrono::duration<double>(started().time_since_epoch()).count());
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace foz::ops {
 
@@ -20,6 +21,8 @@ public:
     virtual void collect(std::function<void()> done) = 0;
     // Of what was collected: empty when this part is ready, else why it is not.
     virtual std::string not_ready() const = 0;
+    // Of what was collected: what does not work while the rest does, each in words. Ready all the same.
+    virtual std::vector<std::string> degraded() const { return {}; }
     // Families and samples of /metrics.
     virtual void expose(exposition& to) const = 0;
     // Its members of the object that /api/overview is.

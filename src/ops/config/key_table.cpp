@@ -35,6 +35,10 @@ auto& at(const target& t, M embedded_settings::* member) {
     return t.all.embedded.*member;
 }
 template <class M>
+auto& at(const target& t, M amqp::publisher_options::* member) {
+    return t.all.server.publishing.*member;
+}
+template <class M>
 auto& at(const target& t, M channel_settings::* member) {
     return t.channel->*member;
 }
@@ -273,6 +277,7 @@ std::vector<key> listen_keys() {
 std::vector<key> broker_keys() {
     using c = configuration;
     using s = settings;
+    using p = amqp::publisher_options;
     return {
         as_flag(
             with_flaw(
@@ -289,6 +294,11 @@ std::vector<key> broker_keys() {
         as_flag(broker_ca(), "--broker-ca"),
         number("broker", "stream_prefetch", &s::stream_prefetch, {1, 65'535}, "messages",
                "sent ahead of their acknowledgement by each stream"),
+        number("broker", "content_bytes", &s::content_bytes_max, {64 * 1'024, 128 * mega}, "octets",
+               "of a service's message; a larger one is skipped, counted, and told as a gap"),
+        number("broker", "confirm_timeout_ms", &p::confirm_timeout, {100, 600'000}, "ms",
+               "without any confirm while messages wait for one: the AMQP channel is opened anew, after as long again "
+               "the connection, at the next URL"),
     };
 }
 
@@ -360,6 +370,12 @@ std::vector<key> client_keys() {
         number("limits", "message_bytes", &s::message_bytes_max, {1'024, 16 * mega}, "octets", "of a client's frame"),
         number("limits", "queue_bytes", &s::queue_bytes_max, {1'024, giga}, "octets",
                "waiting for one socket that takes nothing; more, and it is slow"),
+        number("limits", "queue_patience_ms", &s::queue_patience, {100, 600'000}, "ms",
+               "that a socket may take nothing of more than queue_bytes before it is slow"),
+        number("limits", "loop_queue_bytes", &s::shard_queue_bytes_max, {mega, 64 * giga}, "octets",
+               "waiting for all sockets of one event loop; more, and slow ones are given no time"),
+        number("limits", "receive_rate", &s::receive_rate_min, {0, giga}, "octets a second",
+               "at which a client's message has to come once it has begun, or the client counts as silent; 0: at any"),
         number("limits", "requests_per_client", &s::requests_per_client_max, {1, 1'000'000}, "",
                "of one client, over all its sockets, waiting for an answer"),
         number("limits", "subscriptions_per_session", &s::subscriptions_per_session_max, {1, 1'000'000}, "",
@@ -378,6 +394,25 @@ std::vector<key> client_keys() {
                "of a stream that one resume may read before it is told of a gap instead"),
         number("limits", "outcomes", &s::outcomes_max, {0, 10'000'000}, "outcomes",
                "of messages with an id that each event loop remembers for resends"),
+        number("limits", "catch_up_readers", &s::catch_up_readers_max, {1, 1'000}, "",
+               "of each durable channel that read older entries at a time, for all who come back after long"),
+    };
+}
+
+// Of what clients publish, for each channel and each event loop.
+std::vector<key> publishing_keys() {
+    using p = amqp::publisher_options;
+    return {
+        number("limits", "publish_in_flight", &p::in_flight_limit, {1, 65'535}, "messages",
+               "of each channel and event loop that the broker has not confirmed yet; further ones wait"),
+        number("limits", "publish_in_flight_bytes", &p::in_flight_octets_limit, {1'024, giga}, "octets", "the same"),
+        number("limits", "publish_waiting", &p::pending_limit, {1, 100'000'000}, "messages",
+               "of each channel and event loop without an outcome; a further one is told `overloaded`"),
+        number("limits", "publish_waiting_bytes", &p::pending_octets_limit, {1'024, 64 * giga}, "octets", "the same"),
+        number("limits", "publish_waiting_per_client", &p::key_waiting_limit, {1, 100'000'000}, "messages",
+               "of one client that wait for their turn; a further one is told `overloaded`"),
+        number("limits", "publish_waiting_bytes_per_client", &p::key_waiting_octets_limit, {1'024, 64 * giga}, "octets",
+               "the same"),
     };
 }
 
@@ -446,7 +481,8 @@ const std::vector<section>& sections() {
 
 std::vector<key> key_table() {
     std::vector<key> made;
-    for (auto* part : {listen_keys, broker_keys, embedded_keys, client_keys, operator_keys, channel_keys})
+    for (auto* part :
+         {listen_keys, broker_keys, embedded_keys, client_keys, publishing_keys, operator_keys, channel_keys})
         for (key& one : part()) made.push_back(std::move(one));
     return made;
 }

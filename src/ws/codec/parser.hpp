@@ -56,6 +56,10 @@ public:
     std::optional<parser_failure> take(std::span<char>& octets, parser_handler& handler);
     void pause() noexcept { paused_ = true; }
 
+    // The beginning of a message, or of a frame, has come, and its end has not; and how much of it has come.
+    bool under_way() const noexcept { return in_payload_ || header_used_ > 0 || message_kind_ != opcode::continuation; }
+    std::size_t octets_under_way() const noexcept { return message_.size() + control_.size() + header_used_; }
+
     // Nothing more is reported.
     void stop() noexcept { stopped_ = true; }
 

@@ -3,6 +3,7 @@
 #include "ws/codec/handshake.hpp"
 #include "ws/codec/writer.hpp"
 
+#include <algorithm>
 #include <expected>
 #include <optional>
 #include <utility>
@@ -148,11 +149,19 @@ void connection::feed(std::span<char> octets) {
     std::optional<parser_failure> failure;
     if (!paused_) failure = parser_.take(octets, *this);  // on_open() may have paused already
     if (state_ == state::closed) return;
+    if (!parser_.under_way()) {
+        message_since_ = {};
+    } else if (message_since_ == steady_time{}) {
+        message_since_ = feeding_until_ - options_.time_per_turn;  // now
+    }
     if (!failure) {
         if (octets.empty()) return;
         held_.assign(octets.data(), octets.size());
         stream_->pause_reading();
-        if (!paused_) go_on_next_turn();
+        if (!paused_) {
+            list_.on_put_off();
+            go_on_next_turn();
+        }
         return;
     }
     if (state_ == state::open) {
@@ -200,6 +209,7 @@ void connection::resume_reading() {
 }
 
 void connection::on_message(opcode kind, std::string_view payload) {
+    message_since_ = {};
     // RFC 6455 §7.1.2: what arrives after our close frame is of no interest.
     if (state_ == state::open) kind == opcode::text ? handler_->on_text(payload) : handler_->on_binary(payload);
     count_frame();
@@ -247,6 +257,7 @@ void connection::close(close_code code, std::string_view reason) {
 void connection::abort() {
     if (state_ == state::closed) return;
     state_ = state::closing;
+    if (dribbles({})) list_.on_dribbled();
     parser_.stop();
     timer_.cancel();
     stream_->abort();
@@ -276,6 +287,15 @@ void connection::on_still_blocked() {
     if (state_ == state::open) handler_->on_still_blocked();
 }
 
+// Time in which it was not read from, or in which we were not there, does not count. A rate needs a second to be told.
+bool connection::dribbles(std::chrono::milliseconds span) const {
+    if (options_.rate_min == 0 || message_since_ == steady_time{} || stream_->reading_paused()) return false;
+    const auto took = stream_->home().time().now() - std::max(message_since_, stream_->reading_since());
+    if (took < std::max<std::chrono::nanoseconds>(span, std::chrono::seconds(1))) return false;
+    const double seconds = std::chrono::duration<double>(took).count();
+    return static_cast<double>(parser_.octets_under_way()) < seconds * static_cast<double>(options_.rate_min);
+}
+
 void connection::start_timer(std::chrono::milliseconds limit) {
     untaken_ = stream_->queued_bytes();
     timer_.start(home().wheel(), limit);
@@ -285,8 +305,12 @@ void connection::on_timeout() {
     const auto keep = shared_from_this();
     if (state_ != state::http)
         return end(close_code::abnormal_closure, "the client did not answer the close frame", false);
-    // A large answer to a slow client takes the time that it takes.
-    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() < untaken_) return start_timer(options_.idle_timeout);
+    // A large answer to a slow client takes the time that it takes, at the minimum rate.
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.idle_timeout).count();
+    const std::size_t least = std::max<std::size_t>(1, options_.rate_min * static_cast<std::size_t>(seconds));
+    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() + least <= untaken_)
+        return start_timer(options_.idle_timeout);
+    if (!held_.empty() || stream_->queued_bytes() > 0) list_.on_dribbled();
     if (!held_.empty() && !last_answer_ && !stream_->above_high_watermark())
         stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
     end_http(options_.close_timeout);

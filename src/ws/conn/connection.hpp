@@ -68,6 +68,9 @@ protected:
 
 struct connection_options {
     std::chrono::milliseconds head_timeout = std::chrono::seconds(10);  // for a request's head to arrive
+    // A message that has begun is to come at this rate (octets a second, since its beginning), and so is the taking of
+    // an HTTP answer; 0: at any.
+    std::size_t rate_min = 0;
     // Between requests, and for a client to take at least something of an answer that is waiting for it.
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
@@ -91,6 +94,9 @@ public:
         // The stream goes on by itself for a while: it writes its last words and waits for the peer.
         virtual void on_gone(connection& gone) = 0;
         virtual void on_moved(connection& gone, unsigned shard, net::detached_stream stream) = 0;
+        // For the counters: it had sent more than one turn takes; it is ended because it sends too slowly.
+        virtual void on_put_off() noexcept {}
+        virtual void on_dribbled() noexcept {}
 
     protected:
         ~owner() = default;
@@ -124,8 +130,13 @@ public:
 
     // When octets last came, also in the middle of a large frame.
     steady_time last_octets_at() const noexcept { return stream_->last_octets_at(); }
-    // Nothing was heard of the peer for so long, though it was read from and had nothing to take.
-    bool silent_for(std::chrono::milliseconds span) const { return held_.empty() && stream_->silent_for(span); }
+    // Nothing was heard of the peer for so long, though it was read from and had nothing to take; or a message that
+    // began so long ago comes more slowly than it has to.
+    bool silent_for(std::chrono::milliseconds span) const {
+        return held_.empty() && (stream_->silent_for(span) || dribbles(span));
+    }
+    // Since this was last asked the peer's system has taken some of what was on its way to it by then.
+    bool taking() { return stream_->taking(); }
 
     // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
     void close(close_code code, std::string_view reason);
@@ -158,6 +169,7 @@ private:
     void go_on_next_turn();
     bool go_on();
     void write_frame(opcode op, std::string_view payload);
+    bool dribbles(std::chrono::milliseconds span) const;
     void start_timer(std::chrono::milliseconds limit);
     void on_timeout();
     void end_http(std::chrono::milliseconds within);
@@ -177,7 +189,8 @@ private:
     std::string held_;
     std::size_t frames_left_ = 0;  // of this turn
     steady_time feeding_until_{};
-    std::size_t untaken_ = 0;  // octets that were queued when the timer was started
+    std::size_t untaken_ = 0;      // octets that were queued when the timer was started
+    steady_time message_since_{};  // of the message that is under way
     parser parser_;
     std::unique_ptr<socket_handler> handler_;
     net::wheel_timer timer_{this, [](connection& self) { self.on_timeout(); }};

@@ -48,6 +48,8 @@ struct server_counters {
     std::uint64_t refused = 0;           // for want of a slot or a descriptor
     std::uint64_t refused_silently = 0;  // of these: without being told
     std::uint64_t handshakes_failed = 0;
+    std::uint64_t put_off = 0;   // times that a connection had sent more than one turn takes
+    std::uint64_t dribbled = 0;  // ended because a request or a frame came too slowly
 };
 
 // Lives on one shard. Destroyed on it, also from inside a callback, or after its loop has ended: connections that are
@@ -78,6 +80,8 @@ private:
     void add(std::shared_ptr<net::stream> stream, std::string received = {});
     void on_gone(connection& gone) override;
     void on_moved(connection& gone, unsigned shard, net::detached_stream stream) override;
+    void on_put_off() noexcept override { ++counters_.put_off; }
+    void on_dribbled() noexcept override { ++counters_.dribbled; }
 
     net::shard& home_;
     application& app_;

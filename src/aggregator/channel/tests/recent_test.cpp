@@ -36,4 +36,13 @@ TEST(recent_entries, a_block_that_is_full_has_an_index) {
     EXPECT_FALSE(recent.index_of(*second)) << "it still grows";
 }
 
+TEST(recent_entries, what_is_remembered_no_more_is_given_away_whole) {
+    recent_entries recent(1 << 20);
+    for (std::uint64_t i = 1; i <= 2 * recent_entries::block_entries; ++i) recent.push(at(i));
+    EXPECT_EQ(recent.release().size(), 2u) << "blocks";
+    EXPECT_TRUE(recent.empty());
+    recent.push(at(1));
+    EXPECT_EQ(recent.back().where->offset, 1u) << "it may begin anew, at any place";
+}
+
 }  // namespace foz::aggregator

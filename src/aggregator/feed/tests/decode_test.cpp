@@ -15,6 +15,11 @@ struct sample {
             .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = body};
         return decode(from, {.channel = 1, .channel_name = "chat", .not_json = not_json, .offset = offset});
     }
+    entry skip() const {
+        const amqp::delivery from{
+            .exchange = exchange, .routing_key = routing_key, .properties = properties, .body = {}};
+        return decode_skipped(from, {.channel = 1, .channel_name = "chat"}, envelope::position{.offset = 7});
+    }
     std::string exchange = "OUTBOUND", routing_key = "chat.room.1", body = "{\"a\": 1}";
     amqp::basic_properties properties;
     contract::not_json_kind not_json = contract::not_json_kind::drop;
@@ -168,6 +173,22 @@ TEST(decode, instead_of_an_answer_that_is_no_use_there_is_an_error) {
     }
     body.not_json = contract::not_json_kind::base64;
     EXPECT_EQ(body.make().message.answer->body, "\"aGVsbG8=\"");
+}
+
+TEST(decode, what_is_too_large_is_a_gap_for_all_or_an_error_for_whoever_asked) {
+    sample all, answer;
+    all.properties.headers = amqp::table{{"foz-broadcast", true}};
+    EXPECT_TRUE(all.skip().too_large);
+    EXPECT_FALSE(all.skip().answer);
+    EXPECT_EQ(all.skip().where->offset, 7u);
+    answer.properties.correlation_id = contract::to_string({client_id("c1"), {}, "r-1"});
+    const entry made = answer.skip();
+    EXPECT_FALSE(made.too_large) << "nobody else has missed anything";
+    ASSERT_TRUE(made.answer);
+    EXPECT_EQ(made.answer->code, "bad_answer");
+    EXPECT_EQ(made.answer->to.request, "r-1");
+    answer.properties.headers = amqp::table{{"foz-multicast", "[\"g\"]"}};
+    EXPECT_TRUE(answer.skip().too_large) << "receivers win over the correlation";
 }
 
 TEST(decode, a_sign_of_life_that_is_no_use_leaves_the_request_open) {

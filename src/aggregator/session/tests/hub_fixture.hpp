@@ -78,6 +78,7 @@ struct recorded_output final : hub_output {
     bool silent(member on, std::chrono::milliseconds) const override {
         return std::ranges::find(silent_ones, on) != silent_ones.end();
     }
+    bool taking(member which) override { return std::ranges::find(taking_ones, which) != taking_ones.end(); }
     void close(member which, ws::close_code code, std::string_view) override { closed.emplace_back(which, code); }
     void abort(member which) override { aborted.push_back(which); }
     void pause_reading(member from, bool paused) override { reading_paused[from] = paused; }
@@ -92,7 +93,7 @@ struct recorded_output final : hub_output {
 
     std::map<member, std::vector<std::string>> sent;
     std::map<member, std::size_t> queued;
-    std::vector<member> slow_ones, silent_ones, aborted;
+    std::vector<member> slow_ones, silent_ones, taking_ones, aborted;
     std::vector<std::pair<member, ws::close_code>> closed;
     std::map<member, bool> reading_paused;
     std::vector<published> publishes;

@@ -1,7 +1,7 @@
 // What a hub does with what comes in, without sockets or a broker.
+#include "aggregator/session/tests/entries.hpp"
 #include "aggregator/session/tests/hub_fixture.hpp"
 #include "contract/names.hpp"
-#include "ws/codec/writer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,54 +15,6 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-shared_octets frame_of(std::string_view json) {
-    std::string frame;
-    ws::append_frame(frame, ws::opcode::text, json);
-    return std::make_shared<const std::string>(frame);
-}
-
-// One entry with one route.
-struct said {
-    std::size_t channel = 0;
-    std::uint64_t offset = 0;  // 0: of a volatile channel
-    envelope::via how = envelope::via::broadcast;
-    std::vector<std::string> to = {};
-    std::string body = "0";
-
-    entry_ref make() const {
-        auto made = std::make_shared<entry>();
-        made->channel = channel;
-        made->durable = offset != 0;
-        if (offset != 0) made->where = place_of(offset);
-        std::string json;
-        envelope::append(json, envelope::message_event{.channel = channel == 0 ? "chat" : "voice",
-                                                       .how = how,
-                                                       .group = to.empty() ? std::string_view() : to.front(),
-                                                       .where = made->where,
-                                                       .message = body});
-        made->routes.push_back({how, to, frame_of(json)});
-        return made;
-    }
-};
-
-entry_ref numbered(std::uint64_t offset) {
-    return said{.offset = offset, .body = std::to_string(offset)}.make();
-}
-
-entry_ref answer_to(const amqp::publication& request, std::string body = "\"yes\"",
-                    entry_answer::kind what = entry_answer::kind::answer) {
-    auto made = std::make_shared<entry>();
-    made->answer = entry_answer{.to = *contract::parse_correlation(*request.properties.correlation_id),
-                                .what = what,
-                                .body = std::move(body),
-                                .deadline = {}};
-    return made;
-}
-
-std::string from_position(std::uint64_t offset) {
-    return R"({"packet_action":"consume","channel":"chat","from":")" + envelope::to_string(place_of(offset)) + R"("})";
-}
 
 constexpr std::string_view request_1 =
     R"({"plugin":"primus-responder","requestId":"1","data":{"packet_action":"publish","channel":"chat","message":1}})";
@@ -207,39 +159,6 @@ TEST(hub, a_quiet_session_is_told_its_position_before_it_is_too_far_behind) {
     EXPECT_GE(last, 36u);
 }
 
-TEST(hub, a_round_of_positions_is_told_in_portions) {
-    session_settings config = two_channels();
-    config.resume_entries_max = 20;
-    hub_fixture f(config);
-    std::vector<member> all;
-    for (int i = 0; i < 2'000; ++i) {
-        all.push_back(f.come("c" + std::to_string(i)));
-        f.all.on_text(all.back(), R"({"packet_action":"consume","channel":"chat","distribution":{"multicast":["g"]}})");
-    }
-    const auto told = [&] { return f.all.counters().positions; };
-    for (std::uint64_t i = 1; i <= 10; ++i) {
-        const auto before = told();
-        f.all.dispatch(said{.offset = i, .how = envelope::via::direct, .to = {"b"}}.make());
-        EXPECT_EQ(told(), before) << "not while an entry is dispatched";
-        f.all.work();
-        EXPECT_LE(told() - before, 256u);
-    }
-}
-
-TEST(hub, everybody_hears_of_a_gap_before_what_comes_behind_it) {
-    hub_fixture f;
-    std::vector<member> all;
-    for (int i = 0; i < 1'000; ++i) all.push_back(f.come("c" + std::to_string(i), {0}));
-    for (const member who : all) f.take(who);
-    f.all.gap(0, envelope::gap_cause::retention);
-    f.all.dispatch(numbered(7));
-    for (const member who : all) {
-        ASSERT_EQ(f.out.sent[who].size(), 2u);
-        EXPECT_THAT(f.out.sent[who][0], HasSubstr(R"("event":"gap")"));
-        EXPECT_THAT(f.out.sent[who][1], HasSubstr(R"("event":"message")"));
-    }
-}
-
 TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     hub_fixture f;
     const member a = f.come("a", {0});
@@ -249,6 +168,7 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     skipped->too_large = true;
     f.take(a);
     f.all.dispatch(skipped);
+    f.work();
     f.advance(seconds(33));
     f.work();
     const auto first = [&](std::string_view part) {
@@ -273,7 +193,10 @@ TEST(hub, an_answer_comes_on_the_newest_socket_too_when_the_one_that_asked_is_si
     f.take(old);
     f.advance(seconds(1));
     const member fresh = f.come("a");
+    f.advance(milliseconds(250));
+    f.work();
     EXPECT_EQ(f.count(old, "primus::ping"), 1u) << "it is asked for a sign of life";
+    EXPECT_EQ(f.count(fresh, "primus::ping"), 0u);
     f.out.silent_ones = {old};
     f.advance(seconds(5));
     f.all.dispatch(answer_to(f.out.publishes[0].message));
@@ -488,6 +411,19 @@ TEST(hub, a_client_that_was_silent_for_an_interval_is_gone_unless_octets_come) {
     EXPECT_GE(f.count(b, "primus::ping"), 2u);
 }
 
+TEST(hub, a_ping_behind_what_is_still_being_taken_is_not_unanswered) {
+    hub_fixture f;
+    const member a = f.come("a");
+    f.out.silent_ones = {a};
+    f.out.taking_ones = {a};
+    for (int i = 0; i < 5; ++i) f.advance(f.config.ping_interval);
+    EXPECT_THAT(f.out.aborted, IsEmpty());
+    f.out.taking_ones.clear();
+    f.advance(f.config.ping_interval);
+    EXPECT_THAT(f.out.aborted, ElementsAre(a));
+    EXPECT_EQ(f.all.counters().silent_closed, 1u);
+}
+
 TEST(hub, a_slot_is_used_again_and_its_last_session_is_not_mistaken_for_the_next) {
     hub_fixture f;
     const member a = f.come("a", {0});
@@ -500,25 +436,6 @@ TEST(hub, a_slot_is_used_again_and_its_last_session_is_not_mistaken_for_the_next
     EXPECT_EQ(f.all.sessions(), 1u);
     f.all.dispatch(numbered(1));
     EXPECT_THAT(f.heard(b), IsEmpty());
-}
-
-TEST(hub, a_drain_is_told_in_portions_and_spread) {
-    hub_fixture f;
-    std::vector<member> all;
-    for (int i = 0; i < 1'000; ++i) all.push_back(f.come("c" + std::to_string(i)));
-    f.all.drain();
-    f.all.work();
-    const auto told = [&] {
-        return std::ranges::count_if(all, [&](member who) { return f.count(who, R"("event":"drain")") == 1; });
-    };
-    EXPECT_LE(told(), 256);
-    f.work();
-    EXPECT_EQ(told(), 1'000);
-    f.advance(milliseconds(1'000));
-    EXPECT_GT(f.out.closed.size(), 300u);
-    EXPECT_LT(f.out.closed.size(), 700u);
-    f.advance(milliseconds(1'500));
-    EXPECT_EQ(f.out.closed.size(), 1'000u);
 }
 
 }  // namespace foz::aggregator

@@ -86,6 +86,56 @@ TEST(amqp_sick, a_channel_that_the_broker_closes_the_connection_for_comes_back_s
     }
 }
 
+// It opens, and the broker ends it at once, whatever it says: by closing the channel, or by taking the consumer away.
+TEST(amqp_sick, a_channel_that_does_not_last_is_tried_after_pauses_that_grow_and_named_until_it_lasts) {
+    for (const bool cancels : {false, true}) {
+        struct ward_of_one final : stage {
+            void on_channel_sick(const std::string& queue, const error& why, std::chrono::milliseconds retry) override {
+                EXPECT_EQ(queue, "q");
+                EXPECT_EQ(why.code, errc::channel_closed);
+                pauses.push_back(retry);
+                healed = pauses.size() == 3;
+            }
+            void on_channel_recovered(const std::string& queue) override {
+                EXPECT_EQ(queue, "q");
+                recovered = true;
+                end(*of);
+            }
+            std::vector<std::chrono::milliseconds> pauses;
+            bool healed = false, recovered = false;
+            client* of = nullptr;
+        } s;
+        int tried = 0;
+        s.wish.deals = [&](played_connection& from, std::uint16_t on, message& m) {
+            const auto* consume = std::get_if<basic_consume>(&m.method);
+            if (!consume) return false;
+            ++tried;
+            if (s.healed || cancels) {
+                basic_consume_ok ok;
+                ok.consumer_tag = consume->consumer_tag;
+                from.say(on, ok);
+            }
+            if (s.healed) return true;
+            if (cancels)
+                from.say(on, basic_cancel{.consumer_tag = "q"});
+            else
+                from.say(on, channel_close{.reply_code = 405, .reply_text = "RESOURCE_LOCKED"});
+            return true;
+        };
+        client c(s.home, {.urls = {s.to()}, .good_after = 300ms}, &s);
+        s.of = &c;
+        consumer one(c, "q");
+        c.start();
+        s.run();
+        EXPECT_TRUE(s.recovered);
+        ASSERT_EQ(s.pauses.size(), 3u) << "the first ones were bad luck";
+        EXPECT_EQ(s.pauses, (std::vector<std::chrono::milliseconds>{400ms, 800ms, 1'600ms}));
+        EXPECT_EQ(tried, 7);
+        EXPECT_EQ(c.counters().channel_failures, 6u);
+        EXPECT_EQ(c.counters().connects, 1u) << "nobody else noticed";
+    }
+}
+
 TEST(amqp_sick, a_connection_that_opens_and_dies_is_retried_with_pauses_that_grow) {
     stage s;
     struct watcher final : client_events {
