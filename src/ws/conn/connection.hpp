@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/frame.hpp"
+#include "base/seldom.hpp"
 #include "net/stream.hpp"
 #include "ws/codec/close_code.hpp"
 #include "ws/codec/parser.hpp"
@@ -73,7 +74,7 @@ struct connection_options {
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
     // After so many frames, or so much time, the other connections of the shard have their turn; what this one has sent
     // beyond waits, and nothing more is read from it.
-    std::size_t frames_per_turn = 64;
+    std::uint32_t frames_per_turn = 64;
     std::chrono::microseconds time_per_turn{500};
     parser_limits limits;
 };
@@ -125,7 +126,7 @@ public:
     // When octets last came, also in the middle of a large frame.
     steady_time last_octets_at() const noexcept { return stream_->last_octets_at(); }
     // Nothing was heard of the peer for so long, though it was read from and had nothing to take.
-    bool silent_for(std::chrono::milliseconds span) const { return held_.empty() && stream_->silent_for(span); }
+    bool silent_for(std::chrono::milliseconds span) const { return !held_.there() && stream_->silent_for(span); }
 
     // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
     void close(close_code code, std::string_view reason);
@@ -134,6 +135,10 @@ public:
 
     const net::tcp::endpoint& remote() const noexcept { return stream_->remote(); }
     net::shard& home() noexcept { return stream_->home(); }
+
+    // Its place in the owner's list, for the owner.
+    std::uint32_t number() const noexcept { return number_; }
+    void set_number(std::uint32_t number) noexcept { number_ = number; }
 
 private:
     enum class state { http, open, closing, closed };
@@ -174,8 +179,9 @@ private:
     bool comes_back_ = false;   // go_on() will be called
     // What has come and has not been looked at: the request that is arriving and what is behind it; later the frames
     // that wait for their turn.
-    std::string held_;
-    std::size_t frames_left_ = 0;  // of this turn
+    seldom<std::string> held_;
+    std::uint32_t frames_left_ = 0;  // of this turn
+    std::uint32_t number_ = 0;
     steady_time feeding_until_{};
     std::size_t untaken_ = 0;  // octets that were queued when the timer was started
     parser parser_;
