@@ -52,7 +52,7 @@ hub::hub(const session_settings& config, surroundings around)
               .random = around.random,
               .shard = around.shard,
               .out = around.out,
-              .names = directory(),
+              .names = directory(around.hash_seed),
               .channels = {},
               .asked = {*this, around.time, around.wheel, config.outcomes_max},
               .asked_of_clients = questions(),
@@ -77,30 +77,21 @@ void hub::stop() {
 }
 
 session* hub::find(member who) const {
-    if (who.slot >= slots_.size() || slots_[who.slot].generation != who.generation) return nullptr;
-    return slots_[who.slot].who.get();
+    session* const one = slots_[who.slot].get();
+    return one && one->self() == who ? one : nullptr;
 }
 
 member hub::opened(session_options options) {
-    if (free_slots_.empty()) {
-        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-        slots_.emplace_back();
-    }
-    const std::uint32_t index = free_slots_.back();
-    free_slots_.pop_back();
-    slot& taken = slots_[index];
-    assert(!taken.who);
-    const member self{.slot = index, .generation = taken.generation};
+    const member self{.slot = slots_.next(), .generation = ++generations_};
     shared_.names.add(self, options.client, options.id);
-    taken.who = std::make_unique<session>(shared_, self, std::move(options));
-    ++open_;
+    slots_.put(std::make_unique<session>(shared_, self, std::move(options)));
     return self;
 }
 
 void hub::begin(member who) {
     if (session* const one = find(who)) {
         // The client's other sockets are asked for a sign of life.
-        shared_.names.each_of(one->client().view(), [&](member other) {
+        shared_.names.each_of(one->client(), [&](member other) {
             if (session* const older = find(other); older && older != one) older->ping();
         });
         one->on_open();
@@ -130,10 +121,7 @@ void hub::closed(member who) {
     if (!one) return;
     one->on_closed();
     shared_.names.remove(who);
-    slots_[who.slot].who.reset();
-    ++slots_[who.slot].generation;
-    free_slots_.push_back(who.slot);
-    --open_;
+    slots_.take(who.slot);
 }
 
 void hub::on_outcome(publish_ticket ticket, amqp::outcome result) {
@@ -176,8 +164,8 @@ void hub::interrupt(std::size_t channel) {
 
 void hub::drain() {
     position_timer_.cancel();
-    const auto count = static_cast<std::int64_t>(open_);
-    drain_ = drain_round{.of = std::max<std::size_t>(open_, 1),
+    const auto count = static_cast<std::int64_t>(sessions());
+    drain_ = drain_round{.of = std::max<std::size_t>(sessions(), 1),
                          .spread = std::min(shared_.config.drain_spread, drain_pace * count)};
     shared_.out.want_work();
 }
@@ -193,8 +181,8 @@ bool hub::work() {
 
 bool hub::tell_drain(std::size_t budget) {
     if (!drain_) return false;
-    for (; drain_->next_slot < slots_.size(); ++drain_->next_slot) {
-        session* const one = slots_[drain_->next_slot].who.get();
+    for (; drain_->next_slot < slots_.extent(); ++drain_->next_slot) {
+        session* const one = slots_[drain_->next_slot].get();
         if (!one) continue;
         if (budget-- == 0) return true;
         one->drain(drain_->spread * drain_->told++ / drain_->of);
@@ -206,8 +194,8 @@ bool hub::tell_drain(std::size_t budget) {
 bool hub::tell_gaps(std::size_t budget) {
     while (!gaps_.empty()) {
         gap_round& round = gaps_.front();
-        for (; round.next_slot < slots_.size(); ++round.next_slot) {
-            session* const one = slots_[round.next_slot].who.get();
+        for (; round.next_slot < slots_.extent(); ++round.next_slot) {
+            session* const one = slots_[round.next_slot].get();
             if (!one || !shared_.channels[round.channel].heard.contains(one->self())) continue;
             if (budget-- == 0) return true;
             one->tell_gap(round.channel, round.frame, round.cause);
@@ -271,7 +259,7 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
     // has changed networks: the newest one is told, too, and ignores what it does not know.
     session* newest = nullptr;
-    shared_.names.each_of(one->client().view(), [&](member other) { newest = find(other); });
+    shared_.names.each_of(one->client(), [&](member other) { newest = find(other); });
     if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
         return;
     const auto since = std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at());
