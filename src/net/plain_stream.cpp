@@ -1,73 +1,127 @@
-// The plain TCP stream: non-blocking calls first, the reactor only when they would block. No memory while idle.
+// The plain TCP stream: non-blocking calls first, the shard's poller only when they would block. No memory while idle.
+#include "net/poller.hpp"
 #include "net/stream.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <utility>
-
-#include <boost/asio/buffer.hpp>
 
 namespace foz::net {
 namespace {
 
-class plain_stream final : public stream {
+error_code last_error() {
+    return {errno == EAGAIN ? EWOULDBLOCK : errno, boost::system::system_category()};
+}
+
+// A call that a signal has interrupted is made again.
+template <class Call>
+ssize_t uninterrupted(Call&& call) {
+    ssize_t result;
+    do result = call();
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+class plain_stream final : public stream, private pollable {
 public:
-    plain_stream(shard& home, tcp::socket socket, tcp::endpoint remote, stream_options options)
-        : stream(home, std::move(remote), options), socket_(std::move(socket)) {}
+    plain_stream(shard& home, int descriptor, tcp::endpoint remote, stream_options options)
+        : stream(home, std::move(remote), options), descriptor_(descriptor) {}
+    ~plain_stream() override { close_socket(); }
 
 private:
-    void start_reading() override {
-        if (std::exchange(read_pending_, true)) return;
-        socket_.async_wait(tcp::socket::wait_read, [keep = self(), this](error_code error) {
-            read_pending_ = false;
-            home().note_awake();
-            if (error) return fail(error);
-            if (wants_octets()) read();
-        });
+    void start_reading() override { wait_for(awaited_ | EPOLLIN); }
+    void wait_writable() override { wait_for(awaited_ | EPOLLOUT); }
+
+    void on_ready(std::uint32_t events) override {
+        home().note_awake();
+        // What is broken is both: the call that is tried then says why.
+        if (events & (EPOLLERR | EPOLLHUP)) events |= awaited_;
+        if (events & awaited_ & EPOLLOUT) {
+            wait_for(awaited_ & ~EPOLLOUT);
+            writable({});
+        }
+        if (!(events & awaited_ & EPOLLIN)) return;
+        if (wants_octets()) read();
+        if (!wants_octets()) wait_for(awaited_ & ~EPOLLIN);
+    }
+
+    void move_to(lane to) override {
+        if (to == lane_) return;
+        sockets().forget(place_, descriptor_);
+        lane_ = to;
+        wait_for(std::exchange(awaited_, 0));
+    }
+
+    poller& sockets() { return home().sockets(lane_); }
+
+    // The poller keeps us while we wait for something.
+    void wait_for(std::uint32_t events) {
+        if (descriptor_ < 0 || events == awaited_) return;
+        awaited_ = events;
+        if (events == 0) return sockets().forget(place_, descriptor_);
+        const std::shared_ptr<pollable> keep(self(), this);
+        const std::error_code error = sockets().watch(place_, descriptor_, keep, events);
+        if (!error) return;
+        awaited_ = 0;
+        home().post(
+            [keep = self(), this, why = error_code(error.value(), boost::system::system_category())] { fail(why); });
     }
 
     void read() {
-        error_code error;
         const std::span<char> all = home().read_buffer();
         const std::span<char> buffer = all.first(std::min(all.size(), options().read_bytes_max));
-        const std::size_t size = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
-        if (error && error != asio::error::would_block) return fail(error);
-        if (size > 0) deliver(buffer.first(size));
-        if (wants_octets()) start_reading();
+        const ssize_t size = uninterrupted([&] { return ::recv(descriptor_, buffer.data(), buffer.size(), 0); });
+        if (size > 0) return deliver(buffer.first(static_cast<std::size_t>(size)));
+        if (size == 0) return fail(asio::error::eof);
+        if (const error_code error = last_error(); error != asio::error::would_block) fail(error);
     }
 
     std::size_t write_some(std::span<const asio::const_buffer> buffers, error_code& error) override {
-        return socket_.write_some(buffers, error);
+        std::array<iovec, gather_max> parts;
+        assert(buffers.size() <= parts.size());
+        for (std::size_t i = 0; i < buffers.size(); ++i)
+            parts[i] = {.iov_base = const_cast<void*>(buffers[i].data()), .iov_len = buffers[i].size()};
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = buffers.size();
+        const ssize_t size = uninterrupted([&] { return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL); });
+        if (size >= 0) return static_cast<std::size_t>(size);
+        error = last_error();
+        return 0;
     }
 
-    void wait_writable() override {
-        socket_.async_wait(tcp::socket::wait_write, [keep = self(), this](error_code error) {
-            home().note_awake();
-            writable(error);
-        });
-    }
-
-    void shutdown_output() override {
-        error_code ignored;
-        socket_.shutdown(tcp::socket::shutdown_send, ignored);
-    }
+    void shutdown_output() override { ::shutdown(descriptor_, SHUT_WR); }
 
     void close_socket() override {
-        error_code ignored;
-        socket_.close(ignored);
+        if (const int gone = release(); gone >= 0) ::close(gone);
     }
 
     std::optional<detached_stream> take_out() override {
-        error_code error;
-        const int descriptor = socket_.release(error);
-        if (error) return std::nullopt;
+        const int descriptor = release();
+        if (descriptor < 0) return std::nullopt;
         return detached_stream(descriptor, nullptr, remote());
     }
 
-    int descriptor() override { return socket_.native_handle(); }
+    int descriptor() override { return descriptor_; }
 
-    tcp::socket socket_;
-    bool read_pending_ = false;
+    int release() {
+        sockets().forget(place_, descriptor_);
+        awaited_ = 0;
+        return std::exchange(descriptor_, -1);
+    }
+
+    int descriptor_;
+    lane lane_ = lane::settled;
+    std::uint32_t awaited_ = 0;  // EPOLLIN, EPOLLOUT
+    std::uint32_t place_ = poller::nowhere;
 };
+
+// Each connection has one for as long as it lives, and is idle most of the time.
+static_assert(sizeof(plain_stream) <= 272);
 
 }  // namespace
 
@@ -76,7 +130,8 @@ std::shared_ptr<stream> stream::plain(shard& home, tcp::socket socket, stream_op
     tcp::endpoint remote = socket.remote_endpoint(ignored);
     socket.non_blocking(true, ignored);
     socket.set_option(tcp::no_delay(true), ignored);
-    return std::make_shared<plain_stream>(home, std::move(socket), std::move(remote), options);
+    // Asio waits for it no more.
+    return std::make_shared<plain_stream>(home, socket.release(ignored), std::move(remote), options);
 }
 
 }  // namespace foz::net

@@ -35,12 +35,20 @@ shard::shard(unsigned index, const clock& time, random_source& random, const tur
       work_(asio::make_work_guard(context_)),
       wheel_(time),
       tick_timer_(context_),
+      pollers_{asio::posix::stream_descriptor(context_, sockets_[0].descriptor()),
+               asio::posix::stream_descriptor(context_, sockets_[1].descriptor())},
       read_buffer_(read_buffer_bytes),
       write_buffer_(write_buffer_bytes) {
     tick();
+    await_sockets(lane::settled);
+    await_sockets(lane::arriving);
 }
 
-shard::~shard() = default;
+// Streams that are left end while everything that they use is still there.
+shard::~shard() {
+    for (poller& each : sockets_) each.clear();
+    for (auto& each : pollers_) each.release();
+}
 
 // With mail_mutex_ held: one wake-up for all that comes until the loop has seen it.
 void shard::wake(bool& woken) {
@@ -178,7 +186,7 @@ void shard::end_turn() {
 
 // Anything that does not wait for the reactor?
 bool shard::has_work() const noexcept {
-    return mail_waiting_ || !portions_.empty() || timers_overdue_ || ending_at_ < ending_.size() ||
+    return sockets_ready() || mail_waiting_ || !portions_.empty() || timers_overdue_ || ending_at_ < ending_.size() ||
            !turn_listeners_.empty();
 }
 
@@ -211,15 +219,47 @@ bool shard::run_handlers(std::size_t& handlers_left) {
     return any;
 }
 
+bool shard::run_sockets(lane of, std::size_t& left) {
+    if (!ready_[static_cast<std::size_t>(of)]) return false;
+    const steady_time until = time_.now() + (of == lane::settled ? limits_.handlers : limits_.arrivals);
+    bool any = false;
+    while (left > 0 && !turn_over_) {
+        if (!sockets(of).run_one()) {
+            await_sockets(of);
+            break;
+        }
+        any = true;
+        --left;
+        ++probe_.handlers;
+        if (time_.now() >= until) break;
+    }
+    return any;
+}
+
+// Asio asks for what is ready as it begins to wait: nothing that comes in between is lost.
+void shard::await_sockets(lane of) {
+    const auto at = static_cast<std::size_t>(of);
+    ready_[at] = false;
+    pollers_[at].async_wait(asio::posix::stream_descriptor::wait_read, [this, at](boost::system::error_code error) {
+        if (error) return;
+        note_awake();
+        ready_[at] = true;
+    });
+}
+
 void shard::turn() {
     note_awake();
     idle_ = false;
     std::size_t handlers_left = limits_.handlers_max;
+    std::size_t settled_left = limits_.handlers_max;
+    std::size_t arriving_left = limits_.arrivals_max;
     std::size_t letters_left = limits_.letters_max;
     const steady_time until = turn_began_ + limits_.handlers + limits_.mail;
     for (bool progress = true; progress && !turn_over_;) {
         progress = run_controls();
         progress |= run_handlers(handlers_left);
+        progress |= run_sockets(lane::settled, settled_left);
+        progress |= run_sockets(lane::arriving, arriving_left);
         progress |= take_mail(letters_left);
         if (time_.now() >= until) break;
     }
@@ -253,7 +293,7 @@ void shard::run_timers() {
     }
     // What the sockets hold comes first.
     timers_overdue_ = true;
-    if (now < timers_held_until_ && !idle_) return;
+    if (now < timers_held_until_ && (!idle_ || sockets_ready())) return;
     timers_held_until_ = {};
     timers_overdue_ = !wheel_.advance(now, limits_.timers_max);
 }

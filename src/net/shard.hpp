@@ -3,11 +3,14 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "net/poller.hpp"
 #include "net/timing_wheel.hpp"
 #include "net/turn.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -17,11 +20,16 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 namespace foz::net {
 
 namespace asio = boost::asio;
+
+// Sockets that have only just come take a turn's second share: when a thousand come at once, each has much to say and
+// to be told, and those who are there already don't wait behind them.
+enum class lane : std::uint8_t { settled, arriving };
 
 // Work that is put off until everything that was ready in this turn of the loop has been handled, so that many
 // small sends become one write.
@@ -42,6 +50,7 @@ public:
     using task = std::move_only_function<void()>;
     using step = std::move_only_function<bool()>;
 
+    static constexpr std::size_t lanes = 2;
     // A loop that was away for longer has stalled.
     static constexpr std::chrono::milliseconds stall_min{1'000};
 
@@ -54,6 +63,8 @@ public:
 
     unsigned index() const noexcept { return index_; }
     asio::io_context& context() noexcept { return context_; }
+    // The plain sockets.
+    poller& sockets(lane of) noexcept { return sockets_[static_cast<std::size_t>(of)]; }
     timing_wheel& wheel() noexcept { return wheel_; }
     const clock& time() const noexcept { return time_; }
     random_source& random() noexcept { return random_; }
@@ -141,6 +152,9 @@ private:
     bool next_batch();
     void settle_mail(std::size_t letters, std::size_t octets);
     bool run_handlers(std::size_t& handlers_left);
+    bool run_sockets(lane of, std::size_t& left);
+    void await_sockets(lane of);
+    bool sockets_ready() const noexcept { return ready_[0] || ready_[1]; }
     void run_portions();
     void run_timers();
     void end_turn();
@@ -153,10 +167,13 @@ private:
     random_source& random_;
     const turn_limits limits_;
     const mailbox_limits mail_limits_;
+    std::array<poller, lanes> sockets_;
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     timing_wheel wheel_;
     asio::steady_timer tick_timer_;
+    std::array<asio::posix::stream_descriptor, lanes> pollers_;  // each poller's own descriptor
+    std::array<bool, lanes> ready_{};                            // some sockets of the lane are, or may be
 
     // This turn.
     steady_time turn_began_{};  // zero: not begun

@@ -96,12 +96,15 @@ void stream::send(frame_ref frame) {
 
 void stream::write(std::string_view octets) {
     if (state_ != state::open || octets.empty()) return;
-    tail_ += octets;
+    if (!tail_) tail_ = std::make_unique<std::string>();
+    *tail_ += octets;
     queue_more(octets.size());
 }
 
 void stream::seal_tail() {
-    if (!tail_.empty()) queue_.push_back(frame_ref::take(std::exchange(tail_, {})));
+    if (!tail_) return;
+    const std::string_view octets = *tail_;
+    queue_.push_back(frame_ref::held_by(std::move(tail_), octets));
 }
 
 void stream::queue_more(std::size_t octets) {
@@ -135,7 +138,7 @@ void stream::flush_now() {
 
 // Everything that the socket takes. Calls nobody.
 error_code stream::flush() {
-    std::array<asio::const_buffer, 64> buffers;  // Asio gathers at most 64 into one sendmsg()
+    std::array<asio::const_buffer, gather_max> buffers;
     std::size_t taken = 0;
     while (state_ != state::closed && has_queued()) {
         if (taken >= write_bytes_max) {  // the others have their turn
@@ -314,7 +317,7 @@ void stream::forget_queue() {
     home_.remove_queued(std::exchange(queued_bytes_, 0));
     tried_bytes_ = 0;
     queue_.clear();
-    tail_ = {};
+    tail_.reset();
     front_offset_ = 0;
 }
 

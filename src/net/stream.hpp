@@ -146,6 +146,8 @@ public:
     std::optional<detached_stream> detach();
 
     shard& home() noexcept { return home_; }
+    // Other sockets go first, or no longer. Of a plain stream; the others are settled from the beginning.
+    virtual void move_to(lane) {}
     // The peer's address as it was when the connection began; an unspecified address when it was gone by then.
     const tcp::endpoint& remote() const noexcept { return remote_; }
 
@@ -169,12 +171,14 @@ protected:
     }
     bool closed() const noexcept { return state_ == state::closed; }
 
+    static constexpr std::size_t gather_max = 64;  // buffers in one write
+
     // For the two kinds of stream.
     void deliver(std::span<char> octets);
     void fail(error_code why);
     // Fills `out` with what is to be written next; returns how many entries are used.
     std::size_t gather(std::span<asio::const_buffer> out);
-    bool has_queued() const noexcept { return !queue_.empty() || !tail_.empty(); }
+    bool has_queued() const noexcept { return !queue_.empty() || tail_; }
     void written(std::size_t octets);
     void writable(error_code error);
     const stream_options& options() const noexcept { return options_; }
@@ -200,8 +204,8 @@ private:
     const stream_options options_;
     stream_handler* handler_ = nullptr;
     ring<frame_ref> queue_;
-    std::string tail_;              // write()'s octets that are not a frame yet
-    std::size_t front_offset_ = 0;  // octets of the first frame that are written already
+    std::unique_ptr<std::string> tail_;  // write()'s octets that are not a frame yet; mostly there are none
+    std::size_t front_offset_ = 0;       // octets of the first frame that are written already
     std::size_t queued_bytes_ = 0;
     std::uint32_t acknowledged_ = 0;  // taking(): octets that the peer's system had acknowledged, modulo 2³²
     bool was_behind_ = false;         // and others were on their way

@@ -8,17 +8,19 @@
 
 namespace foz::net {
 
-// A turn has five parts: handlers of sockets, mail, portions of background work, timers, and writes. Each part ends
-// when its share is used up; what is left goes on in the next turn, after the sockets had their chance again. One
-// handler, one letter and one step are the smallest unit: nothing interrupts them.
+// A turn has six parts: handlers of sockets, mail, sockets that are arriving, portions of background work, timers, and
+// writes. Each part ends when its share is used up; what is left goes on in the next turn, after the sockets had their
+// chance again. One handler, one letter and one step are the smallest unit: nothing interrupts them.
 struct turn_limits {
     std::size_t handlers_max = 256;
     std::size_t letters_max = 256;
+    std::size_t arrivals_max = 64;
     std::size_t timers_max = 256;
     // Queued for sockets in one turn: then it is written before more is queued.
     std::size_t queued_bytes_max = 8 * 1024 * 1024;
     std::chrono::microseconds handlers{1'000};
     std::chrono::microseconds mail{1'000};
+    std::chrono::microseconds arrivals{1'000};
     std::chrono::microseconds portions{1'000};
     std::chrono::microseconds writes{2'000};
     // The share of one background job in a turn.

@@ -1,6 +1,7 @@
 // Whose turn it is to be told its position on one channel. No I/O.
 #pragma once
 
+#include "aggregator/channel/give_back.hpp"
 #include "aggregator/channel/member.hpp"
 #include "base/clock.hpp"
 
@@ -9,7 +10,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,23 +26,25 @@ public:
 
     // The session knows its position now; `count` is that of the channel's entries so far.
     void track(member who, std::uint64_t count) {
-        const auto [at, fresh] = index_.try_emplace(who.slot, seats_.size());
-        if (fresh) {
+        if (who.slot >= by_slot_.size()) by_slot_.resize(who.slot + 1, none);
+        std::uint32_t& at = by_slot_[who.slot];
+        if (at == none) {
+            at = static_cast<std::uint32_t>(seats_.size());
             seats_.push_back({who, count});
         } else {
-            seats_[at->second] = {who, count};
+            seats_[at] = {who, count};
         }
     }
     void untrack(member who) {
-        const auto found = index_.find(who.slot);
-        if (found == index_.end()) return;
-        const std::size_t at = found->second;
-        index_.erase(found);
+        if (who.slot >= by_slot_.size() || by_slot_[who.slot] == none) return;
+        const std::uint32_t at = std::exchange(by_slot_[who.slot], none);
         if (at + 1 != seats_.size()) {
             seats_[at] = seats_.back();
-            index_[seats_[at].who.slot] = at;
+            by_slot_[seats_[at].who.slot] = at;
         }
         seats_.pop_back();
+        give_back_excess(seats_);
+        if (seats_.empty()) give_back(by_slot_);
     }
 
     // Moves the hand on to where it should be, past at most `budget` sessions; calls tell(member) for those that don't
@@ -71,6 +73,8 @@ public:
     std::size_t size() const noexcept { return seats_.size(); }
 
 private:
+    static constexpr std::uint32_t none = UINT32_MAX;
+
     struct seat {
         member who;
         std::uint64_t count;  // of the position that it knows
@@ -79,7 +83,7 @@ private:
     const std::uint64_t entries_;
     const std::chrono::duration<double> interval_;
     std::vector<seat> seats_;
-    std::unordered_map<std::uint32_t, std::size_t> index_;  // by slot
+    std::vector<std::uint32_t> by_slot_;  // the seat of each session, or none
     std::size_t hand_ = 0;
     double owed_ = 0;  // sessions that the hand should have passed already
     std::uint64_t counted_ = 0;

@@ -56,7 +56,7 @@ hub::hub(const session_settings& config, surroundings around)
               .random = around.random,
               .shard = around.shard,
               .out = around.out,
-              .names = directory(),
+              .names = directory(around.hash_seed),
               .channels = {},
               .asked = {*this, around.time, around.wheel, config.outcomes_max},
               .asked_of_clients = questions(),
@@ -82,32 +82,24 @@ void hub::stop() {
 }
 
 session* hub::find(member who) const {
-    if (who.slot >= slots_.size() || slots_[who.slot].generation != who.generation) return nullptr;
-    return slots_[who.slot].who.get();
+    session* const one = slots_[who.slot].get();
+    return one && one->self() == who ? one : nullptr;
 }
 
 member hub::opened(session_options options) {
-    if (free_slots_.empty()) {
-        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-        slots_.emplace_back();
-    }
-    const std::uint32_t index = free_slots_.back();
-    free_slots_.pop_back();
-    slot& taken = slots_[index];
-    assert(!taken.who);
-    const member self{.slot = index, .generation = taken.generation};
+    const member self{.slot = slots_.next(), .generation = ++generations_};
     shared_.names.add(self, options.client, options.id);
-    taken.who = std::make_unique<session>(shared_, self, std::move(options));
-    ++open_;
+    slots_.put(std::make_unique<session>(shared_, self, std::move(options)));
     return self;
 }
 
 void hub::begin(member who) {
     if (session* const one = find(who)) {
-        if (shared_.names.members_of(one->client().view()) > 1 && has_come_again_.insert(one->client()).second)
-            expect_life(to_ask_, one->client(), ask_after);
+        const client_id client(std::string(one->client()));
+        if (shared_.names.members_of(client.view()) > 1 && has_come_again_.insert(client).second)
+            expect_life(to_ask_, client, ask_after);
         one->on_open();
-        tell_again(*one, unheard_.find(one->client()));
+        tell_again(*one, unheard_.find(client));
     }
     settle_joins();
 }
@@ -124,7 +116,8 @@ void hub::pass_unheard(const session& from) {
     if (!from.unheard() || planted(bug::answer_to_gone_socket)) return;
     session* const newest = newest_of(from.client());
     if (newest && newest != &from) tell_again(*newest, from.unheard());
-    for (const told_answer& one : from.unheard()->all()) unheard_.add(from.client(), one, shared_.time.now());
+    const client_id client(std::string(from.client()));
+    for (const told_answer& one : from.unheard()->all()) unheard_.add(client, one, shared_.time.now());
 }
 
 void hub::on_text(member who, std::string_view text) {
@@ -148,12 +141,9 @@ void hub::closed(member who) {
     session* const one = find(who);
     if (!one) return;
     one->on_closed();
-    shared_.names.remove(who);
     pass_unheard(*one);
-    slots_[who.slot].who.reset();
-    ++slots_[who.slot].generation;
-    free_slots_.push_back(who.slot);
-    --open_;
+    shared_.names.remove(who);
+    slots_.take(who.slot);
 }
 
 void hub::on_outcome(publish_ticket ticket, amqp::outcome result) {
@@ -195,8 +185,8 @@ void hub::interrupt(std::size_t channel) {
 
 void hub::drain() {
     position_timer_.cancel();
-    const auto count = static_cast<std::int64_t>(open_);
-    drain_ = drain_round{.of = std::max<std::size_t>(open_, 1),
+    const auto count = static_cast<std::int64_t>(sessions());
+    drain_ = drain_round{.of = std::max<std::size_t>(sessions(), 1),
                          .spread = std::min(shared_.config.drain_spread, drain_pace * count)};
     shared_.out.want_work();
 }
@@ -214,8 +204,8 @@ bool hub::work() {
 
 bool hub::tell_drain(std::size_t budget) {
     if (!drain_) return false;
-    for (; drain_->next_slot < slots_.size(); ++drain_->next_slot) {
-        session* const one = slots_[drain_->next_slot].who.get();
+    for (; drain_->next_slot < slots_.extent(); ++drain_->next_slot) {
+        session* const one = slots_[drain_->next_slot].get();
         if (!one) continue;
         if (budget-- == 0) return true;
         one->drain(drain_->spread * drain_->told++ / drain_->of);
@@ -258,7 +248,7 @@ void hub::on_life_timer() {
 // What older sockets were told that have shown no life may have gone into nothing, as with a phone that has changed
 // networks.
 void hub::check_life(const client_id& client) {
-    session* const newest = newest_of(client);
+    session* const newest = newest_of(client.view());
     if (!newest) return;
     shared_.names.each_of(client.view(), [&](member who) {
         session* const older = find(who);
@@ -350,8 +340,8 @@ void hub::respond_to_all(const client_id& client, const reply_context& context, 
         unheard_.add(client, {.request_id = context.request_id, .json = std::string(json)}, shared_.time.now());
 }
 
-session* hub::newest_of(const client_id& client) const {
-    const auto newest = shared_.names.newest_of(client.view());
+session* hub::newest_of(std::string_view client) const {
+    const auto newest = shared_.names.newest_of(client);
     return newest ? find(*newest) : nullptr;
 }
 

@@ -4,6 +4,7 @@
 #include "aggregator/session/session.hpp"
 #include "aggregator/session/session_context.hpp"
 #include "aggregator/session/unheard_answers.hpp"
+#include "base/slot_table.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -28,6 +29,8 @@ public:
         random_source& random;
         hub_output& out;
         unsigned shard = 0;
+        // Of the tables of names that clients choose. No order depends on it.
+        std::uint64_t hash_seed = 0;
     };
 
     // All outlive the hub.
@@ -76,10 +79,10 @@ public:
     // Calls to(channel, resume_cursor::state) for everything that is being resumed.
     template <class F>
     void each_resume(F&& to) const {
-        for (const slot& one : slots_)
-            if (one.who) one.who->each_resume(to);
+        for (std::uint32_t i = 0; i < slots_.extent(); ++i)
+            if (const session* const one = slots_[i].get()) one->each_resume(to);
     }
-    std::size_t sessions() const noexcept { return open_; }
+    std::size_t sessions() const noexcept { return slots_.size(); }
     std::uint64_t questions_forgotten() const noexcept { return shared_.asked_of_clients.forgotten(); }
     std::size_t requests_waiting() const noexcept { return shared_.asked.waiting(); }
     const hub_counters& counters() const noexcept { return shared_.counters; }
@@ -88,10 +91,6 @@ public:
     std::optional<std::size_t> channel_index(std::string_view name) const { return shared_.channel_index(name); }
 
 private:
-    struct slot {
-        std::unique_ptr<session> who;
-        std::uint32_t generation = 0;
-    };
     // A client whose sockets are to be looked at then.
     struct life_round {
         client_id client;
@@ -112,7 +111,7 @@ private:
     void on_refused(error_code why) override { shared_.count_refused(why); }
 
     session* find(member who) const;
-    session* newest_of(const client_id& client) const;
+    session* newest_of(std::string_view client) const;
     // Tells what this socket's client may not have heard, if anything.
     void tell_again(session& to, const unheard_answers* unheard);
     // What a socket was told that may be dead: to the newest one, and to those that come.
@@ -139,10 +138,9 @@ private:
     };
 
     std::uint64_t position_stride_ = 1;  // entries between two looks at whose turn it is to be told its position
-    std::vector<slot> slots_;
-    std::vector<std::uint32_t> free_slots_;
-    std::size_t open_ = 0;
     session_context shared_;
+    slot_table<std::unique_ptr<session>> slots_;
+    std::uint32_t generations_ = 0;  // of the session that came last
     std::deque<settled_join> joins_;
     bool settling_ = false;
     std::unordered_set<client_id> has_come_again_;  // clients whose other sockets are to be asked for a sign of life

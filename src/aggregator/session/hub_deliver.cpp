@@ -65,8 +65,9 @@ void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optiona
     if (cause != envelope::gap_cause::too_large) void_history(on);
     const frame_ref told = event_frame(
         envelope::gap_event{.channel = shared_.config.channels[channel].name, .cause = cause, .where = where});
-    for (const slot& one : slots_)
-        if (one.who && on.heard.contains(one.who->self())) one.who->tell_gap(channel, told, cause);
+    for (std::uint32_t i = 0; i < slots_.extent(); ++i)
+        if (session* const one = slots_[i].get(); one && on.heard.contains(one->self()))
+            one->tell_gap(channel, told, cause);
 }
 
 void hub::forget_history(std::size_t channel) {

@@ -12,31 +12,39 @@ namespace {
 
 constexpr std::size_t passed_max = 1000;
 
+// Each connection has one for as long as it lives: what only some need, or at some times, is behind a pointer.
+static_assert(sizeof(session) <= 144);
+
 }  // namespace
 
 session::session(session_context& shared, member self, session_options options)
-    : shared_(shared), self_(self), options_(std::move(options)), opened_at_(shared.time.now()) {}
+    : shared_(shared),
+      self_(self),
+      opened_at_(shared.time.now()),
+      at_open_(std::make_unique<session_options>(std::move(options))) {
+    if (at_open_->bound_channel) bound_channel_ = static_cast<std::uint32_t>(*at_open_->bound_channel);
+}
 
 void session::on_open() {
-    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
-    if (options_.hello) {
+    const auto asked = std::move(at_open_);
+    timer_.start(shared_.wheel, shared_.config.ping_interval);
+    if (asked->hello) {
         std::string json;
-        envelope::append(json, envelope::welcome_event{.client = client().view(),
-                                                       .session = id().view(),
+        envelope::append(json, envelope::welcome_event{.client = client(),
+                                                       .session = id(),
                                                        .frame_bytes_max = shared_.config.message_bytes_max,
                                                        .channels_max = envelope::channels_max,
                                                        .receivers_max = envelope::receivers_max,
                                                        .consume_targets_max = envelope::consume_targets_max});
         send_control(json);
     }
-    if (options_.consume_at_open.empty()) return;
-    for (const std::size_t channel : options_.consume_at_open) hear(channel, interest::everything());
+    if (asked->consume_at_open.empty()) return;
+    for (const std::size_t channel : asked->consume_at_open) hear(channel, interest::everything());
     send_consuming({});
 }
 
 void session::on_closed() {
-    ping_timer_.cancel();
-    drain_timer_.cancel();
+    timer_.cancel();
     closing_ = true;
     for (std::size_t i = 0; i < shared_.channels.size(); ++i) {
         if (!hears(i)) continue;
@@ -44,7 +52,12 @@ void session::on_closed() {
         shared_.channels[i].positions.untrack(self_);
         shared_.channels[i].heard.drop(self_);
     }
-    while (!resuming_.empty()) end_resume(resuming_.begin()->first);
+    while (resuming_.there()) end_resume(resuming_.get().begin()->first);
+}
+
+void session::on_timer() {
+    if (!sent_away_) return on_ping_interval();
+    shared_.out.close(self_, ws::close_code(spec::close_service_restart), "going away");
 }
 
 // Primus pings from the server; a client that was silent for a whole interval is gone. It may come back: no
@@ -60,7 +73,7 @@ void session::on_ping_interval() {
         return shared_.out.abort(self_);
     }
     ping();
-    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
+    timer_.start(shared_.wheel, shared_.config.ping_interval);
 }
 
 void session::ping() {
@@ -72,7 +85,7 @@ void session::ping() {
 
 void session::on_text(std::string_view text) {
     heard_since_ping_ = true;
-    unheard_.reset();
+    unheard_.drop();
     const auto packet = shared_.packets.parse(text);
     if (!packet) {
         ++shared_.counters.frames_in;
@@ -90,7 +103,7 @@ void session::on_text(std::string_view text) {
             primus::append_pong(json, packet->ms);
             return respond({}, json);
         case primus::packet_kind::id:
-            primus::append_id(json, id().view());
+            primus::append_id(json, id());
             return respond({}, json);
         case primus::packet_kind::request:
             return on_data(packet->data, {.request_id = std::string(packet->id), .frame = ++frames_});
@@ -139,8 +152,8 @@ void session::on_response(std::string_view response_id, std::string_view data) {
     answer.exchange.clear();
     answer.routing_key = question->what.reply_to;
     answer.properties.correlation_id = question->what.correlation_id;
-    answer.properties.message_id = client().str() + "/" + question->what.id;
-    shared_.publish(question->channel, client(), std::move(answer));
+    answer.properties.message_id = std::string(client()) + "/" + question->what.id;
+    shared_.publish(question->channel, client_id(client()), std::move(answer));
 }
 
 void session::deliver(std::span<const frame_ref> pieces, const entry& item) {
@@ -152,7 +165,8 @@ void session::deliver(std::span<const frame_ref> pieces, const entry& item) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (item.durable) return close_slow();
         ++shared_.counters.deliveries_dropped;
-        if (std::ranges::find(lossy_, item.channel) == lossy_.end()) lossy_.push_back(item.channel);
+        auto& lossy = lossy_.get();
+        if (std::ranges::find(lossy, item.channel) == lossy.end()) lossy.push_back(item.channel);
         return;
     }
     ++shared_.counters.deliveries;
@@ -187,8 +201,9 @@ void session::on_violation() {
 
 void session::on_drained() {
     if (closing_) return;
-    for (const std::size_t channel : std::exchange(lossy_, {})) send_gap(channel, envelope::gap_cause::slow, {});
-    for (auto& [channel, state] : resuming_) {
+    for (const std::size_t channel : lossy_.take()) send_gap(channel, envelope::gap_cause::slow, {});
+    if (!resuming_.there()) return;
+    for (auto& [channel, state] : resuming_.get()) {
         state.patience.cancel();
         go_on_soon(state);
     }
@@ -202,8 +217,11 @@ void session::pass_answer(const entry& item) {
         answer.what == what::answer || answer.what == what::service_error || answer.what == what::error;
     if (!says_something || answer.to.kind == kind::internal) return;
     // Once: it may be among what this socket is about to resume.
-    if (item.where && !passed_.emplace(item.channel, item.where->offset).second) return;
-    if (passed_.size() > passed_max) passed_.erase(passed_.begin());
+    if (item.where) {
+        auto& passed = passed_.get();
+        if (!passed.emplace(item.channel, item.where->offset).second) return;
+        if (passed.size() > passed_max) passed.erase(passed.begin());
+    }
     reply_context context{.id = answer.to.id};
     (answer.to.kind == kind::responder ? context.request_id : context.id) = answer.to.request;
     respond(context, requests::render(answer, context));
@@ -216,7 +234,8 @@ void session::drain(std::chrono::milliseconds after) {
     send_control(json);
     closing_ = true;
     // Without primus::server::close: the client comes back, to another aggregator or to our successor.
-    drain_timer_.start(shared_.wheel, after);
+    sent_away_ = true;
+    timer_.start(shared_.wheel, after);
 }
 
 void session::send_error(const client_error& error, const reply_context& context) {
@@ -232,14 +251,13 @@ void session::respond(const reply_context& context, std::string_view json) {
 }
 
 void session::tell_again(const told_answer& what) {
-    if (unheard_ && unheard_->has(what)) return;
+    if (const auto* const told = unheard_.find(); told && told->has(what)) return;
     if (!closing_) send_response(what.request_id, what.json);
     keep_unheard(what);
 }
 
 void session::keep_unheard(told_answer what) {
-    if (!unheard_) unheard_ = std::make_unique<unheard_answers>();
-    unheard_->add(std::move(what));
+    unheard_.get().add(std::move(what));
 }
 
 void session::send_response(std::string_view request_id, std::string_view json) {

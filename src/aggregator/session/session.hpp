@@ -8,6 +8,7 @@
 #include "aggregator/session/pending_consume.hpp"
 #include "aggregator/session/session_context.hpp"
 #include "aggregator/session/unheard_answers.hpp"
+#include "base/seldom.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -40,8 +41,8 @@ public:
     session& operator=(const session&) = delete;
 
     member self() const noexcept { return self_; }
-    const client_id& client() const noexcept { return options_.client; }
-    const session_id& id() const noexcept { return options_.id; }
+    std::string_view client() const { return shared_.names.client_of(self_); }
+    std::string_view id() const { return shared_.names.session_of(self_); }
     steady_time opened_at() const noexcept { return opened_at_; }
 
     // From the socket.
@@ -71,14 +72,15 @@ public:
     // Calls to(channel, resume_cursor::state) for each channel that is being resumed.
     template <class F>
     void each_resume(F&& to) const {
-        for (const auto& [channel, state] : resuming_) to(channel, state.cursor.now());
+        if (const auto* const all = resuming_.find())
+            for (const auto& [channel, state] : *all) to(channel, state.cursor.now());
     }
     // It is sent nothing any more.
     bool closing() const noexcept { return closing_; }
     // `json` is one event; it becomes a responder frame when a request asked for it.
     void respond(const reply_context& context, std::string_view json);
     // What it was told and has shown no sign of life since; null: nothing.
-    const unheard_answers* unheard() const noexcept { return unheard_.get(); }
+    const unheard_answers* unheard() const noexcept { return unheard_.find(); }
     // What another socket of this client was told, and has not heard.
     void tell_again(const told_answer& what);
 
@@ -100,6 +102,7 @@ private:
 
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
+    void on_timer();
     void on_ping_interval();
     void close_slow();
     void keep_unheard(told_answer what);
@@ -152,6 +155,9 @@ private:
                        const reply_context& context, amqp::publication& message) const;
 
     // session_resume.cpp
+    // Null when the channel is not being resumed.
+    resuming* resuming_on(std::size_t channel) noexcept;
+    const resuming* resuming_on(std::size_t channel) const noexcept;
     void resume(std::size_t channel, const envelope::resume_from& from);
     bool take_step(resuming& state, resume_cursor::step step);
     void go_on_soon(resuming& state);
@@ -166,25 +172,25 @@ private:
     reading_id reading_of(const resuming& state) const;
     void send_gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where);
 
+    // Ten thousand of these do nothing most of the time: what few of them need is there when they do.
     session_context& shared_;
     const member self_;
-    const session_options options_;
     const steady_time opened_at_;
     std::uint64_t frames_ = 0;
     std::uint64_t tickets_ = 0;  // of resumes, consumes and presence
+    std::optional<std::uint32_t> bound_channel_;
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    bool reading_paused_ = false;                             // its messages wait: nothing is read from it
-    std::map<std::size_t, resuming> resuming_;                // by channel
-    std::set<std::pair<std::size_t, std::uint64_t>> passed_;  // answers, by channel and offset
-    std::vector<std::unique_ptr<pending_consume>> pending_;
-    std::unique_ptr<unheard_answers> unheard_;
-    std::vector<std::size_t> lossy_;  // volatile channels that lost messages since the socket is slow
-    net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
-    net::wheel_timer drain_timer_{this, [](session& self) {
-                                      self.shared_.out.close(self.self_, ws::close_code(spec::close_service_restart),
-                                                             "going away");
-                                  }};
+    bool sent_away_ = false;
+    bool reading_paused_ = false;                                     // its messages wait: nothing is read from it
+    std::unique_ptr<session_options> at_open_;                        // until on_open()
+    seldom<std::map<std::size_t, resuming>> resuming_;                // by channel
+    seldom<std::set<std::pair<std::size_t, std::uint64_t>>> passed_;  // answers, by channel and offset
+    seldom<std::vector<std::unique_ptr<pending_consume>>> pending_;
+    seldom<unheard_answers> unheard_;
+    seldom<std::vector<std::size_t>> lossy_;  // volatile channels that lost messages since the socket is slow
+    // The next ping; for a session that is sent away its end.
+    net::wheel_timer timer_{this, [](session& self) { self.on_timer(); }};
 };
 
 }  // namespace foz::aggregator

@@ -41,22 +41,21 @@ std::optional<client_error> session::resolve_channels(const envelope::envelope& 
         if (!index)
             return client_error{error_code::unknown_channel, "there is no channel " + std::string(flag.name),
                                 "channel"};
-        if (options_.bound_channel && *options_.bound_channel != *index)
-            return client_error{
-                error_code::channel_mismatch,
-                "this socket is bound to channel " + shared_.config.channels[*options_.bound_channel].name, "channel"};
+        if (bound_channel_ && *bound_channel_ != *index)
+            return client_error{error_code::channel_mismatch,
+                                "this socket is bound to channel " + shared_.config.channels[*bound_channel_].name,
+                                "channel"};
         out.push_back(*index);
     }
     if (!out.empty()) return {};
-    if (!options_.bound_channel) return client_error{error_code::bad_envelope, "no channel is named", "channel"};
-    out.push_back(*options_.bound_channel);
+    if (!bound_channel_) return client_error{error_code::bad_envelope, "no channel is named", "channel"};
+    out.push_back(*bound_channel_);
     return {};
 }
 
 bool session::is_me(std::string_view receiver) const {
-    if (receiver == client().view()) return true;
-    return receiver.starts_with(contract::session_prefix) &&
-           receiver.substr(contract::session_prefix.size()) == id().view();
+    if (receiver == client()) return true;
+    return receiver.starts_with(contract::session_prefix) && receiver.substr(contract::session_prefix.size()) == id();
 }
 
 // The kinds that a distribution names.
@@ -64,7 +63,7 @@ std::optional<client_error> session::read_kinds(const envelope::envelope& asked,
     out.broadcast = asked.to.broadcast;
     for (const std::string_view group : asked.to.multicast) {
         // Messages to the group of one's own name are an interest of their own, which nobody else can have.
-        if (group == client().view()) {
+        if (group == client()) {
             out.own_name = true;
         } else {
             out.groups.emplace(group);
@@ -117,7 +116,8 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
     for (const std::size_t channel : channels) out.wanted.emplace(channel, wanted);
     if (auto error = read_from(asked, out)) return error;
     std::size_t size = out.size();
-    for (const auto& pending : pending_) size += pending->size();
+    if (const auto* const waiting = pending_.find())
+        for (const auto& pending : *waiting) size += pending->size();
     for (std::size_t i = 0; i < shared_.config.channels.size(); ++i) {
         const audience& heard = shared_.channels[i].heard;
         size += heard.names_of(self_);
@@ -149,7 +149,7 @@ std::optional<client_error> session::read_joins(pending_consume& out) const {
     }
     // Each of them is a request that somebody has to answer.
     if (!out.joins.empty() &&
-        shared_.asked.waiting(client()) + out.joins.size() > shared_.config.requests_per_client_max)
+        shared_.asked.waiting(client_id(client())) + out.joins.size() > shared_.config.requests_per_client_max)
         return client_error{error_code::overloaded, "too many requests of this client wait for an answer"};
     return {};
 }
@@ -160,32 +160,34 @@ void session::consume(const envelope::envelope& asked, const reply_context& cont
     what->context = context;
     if (const auto error = read_consume(asked, *what)) return send_error(*error, context);
     if (what->joins.empty()) return complete(*what);
-    pending_.push_back(std::move(what));
-    const pending_consume& waiting = *pending_.back();
+    const pending_consume& waiting = *pending_.get().emplace_back(std::move(what));
     for (const auto& [channel, group] : waiting.joins) ask_to_join(waiting, channel, group);
 }
 
 void session::ask_to_join(const pending_consume& what, std::size_t channel, const std::string& group) {
-    const contract::correlation asked{client(), contract::correlation::request_kind::internal, shared_.random.token()};
+    const contract::correlation asked{client_id(client()), contract::correlation::request_kind::internal,
+                                      shared_.random.token()};
     amqp::publication question = make_internal(channel, contract::type_join, "{\"group\":" + json_string(group) + "}");
     question.properties.reply_to = shared_.channels[channel].reply_queue;
     question.properties.correlation_id = contract::to_string(asked);
-    question.properties.message_id = client().str() + "/" + asked.request;
+    question.properties.message_id = std::string(client()) + "/" + asked.request;
     question.properties.expiration = std::to_string(shared_.config.request_timeout.count());
 
     const auto waiting = std::make_shared<request>();
     waiting->key = requests::key_of(channel, asked);
     waiting->channel = channel;
-    waiting->counted_for = client();
+    waiting->counted_for = asked.client;
     waiting->join = join_question{.session = self_, .consume = what.number, .channel = channel, .group = group};
     shared_.asked.begin(waiting, shared_.config.request_timeout);
-    shared_.publish(channel, client(), std::move(question), shared_.asked.await_outcome(waiting));
+    shared_.publish(channel, asked.client, std::move(question), shared_.asked.await_outcome(waiting));
 }
 
 void session::on_join(const join_question& join, const entry_answer* answer, const client_error* error) {
-    const auto at = std::ranges::find(pending_, join.consume, [](const auto& one) { return one->number; });
     // It may have been left meanwhile.
-    if (at == pending_.end() || (*at)->joins.erase({join.channel, join.group}) == 0) return;
+    if (!pending_.there()) return;
+    auto& pending = pending_.get();
+    const auto at = std::ranges::find(pending, join.consume, [](const auto& one) { return one->number; });
+    if (at == pending.end() || (*at)->joins.erase({join.channel, join.group}) == 0) return;
     const bool allowed = answer && answer->what == entry_answer::kind::answer && allows(answer->body);
     if (!(*at)->error && !allowed) (*at)->error = error ? *error : forbidden_group(join.group);
     if ((*at)->joins.empty()) complete_pending();
@@ -193,12 +195,14 @@ void session::on_join(const join_question& join, const entry_answer* answer, con
 
 // All that wait for no answer any more.
 void session::complete_pending() {
+    if (!pending_.there()) return;
     std::vector<std::unique_ptr<pending_consume>> done;
-    std::erase_if(pending_, [&](auto& pending) {
+    std::erase_if(pending_.get(), [&](auto& pending) {
         const bool complete = pending->joins.empty();
         if (complete) done.push_back(std::move(pending));
         return complete;
     });
+    if (pending_.get().empty()) pending_.drop();
     for (const auto& pending : done) complete(*pending);
 }
 
@@ -214,7 +218,7 @@ void session::hear(std::size_t channel, const interest& wanted) {
     auto& on = shared_.channels[channel];
     const bool first = !hears(channel);
     on.heard.add(self_, wanted);
-    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) read_interest(behind->second);
+    if (auto* const behind = resuming_on(channel)) read_interest(*behind);
     if (!first) return;
     if (durable(channel) && !planted(bug::position_never_told)) on.positions.track(self_, on.entries);
     tell_presence(channel, true);

@@ -17,7 +17,8 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
         if (const auto error = read_kinds(asked, left)) return send_error(*error, context);
     for (const std::string_view pattern : asked.consume_target) left.topics.emplace(pattern);
     for (const std::size_t channel : channels) {
-        for (const auto& pending : pending_) pending->leave(channel, left);
+        if (const auto* const waiting = pending_.find())
+            for (const auto& pending : *waiting) pending->leave(channel, left);
         leave_channel(channel, left);
     }
     complete_pending();
@@ -29,7 +30,7 @@ void session::leave_channel(std::size_t channel, const interest& left) {
     if (!hears(channel)) return;
     from.heard.remove(self_, left);
     if (hears(channel)) {
-        if (const auto behind = resuming_.find(channel); behind != resuming_.end()) read_interest(behind->second);
+        if (auto* const behind = resuming_on(channel)) read_interest(*behind);
         return;
     }
     // Its place is told no more: what comes from now on has not been heard.
@@ -44,7 +45,7 @@ std::optional<envelope::position> session::place_of(std::size_t channel,
         if (begins->second.what != envelope::resume_from::kind::at) return {};
         return begins->second.where;
     }
-    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) return behind->second.cursor.last();
+    if (const auto* const behind = resuming_on(channel)) return behind->cursor.last();
     return shared_.channels[channel].where;
 }
 
@@ -61,7 +62,7 @@ void session::send_consuming(const reply_context& context, const std::map<std::s
         const auto& topics = names.emplace_back(has->topics.begin(), has->topics.end());
         auto& groups = names.emplace_back(has->groups.begin(), has->groups.end());
         // As a group of that name, in its place.
-        if (has->own_name) groups.insert(std::ranges::lower_bound(groups, client().view()), client().view());
+        if (has->own_name) groups.insert(std::ranges::lower_bound(groups, client()), client());
         heard.push_back({.name = all[i].name, .topics = topics, .groups = groups, .where = place_of(i, from)});
     }
     std::string json;
@@ -73,13 +74,12 @@ void session::send_consuming(const reply_context& context, const std::map<std::s
 void session::tell_presence(std::size_t channel, bool here) {
     if (!shared_.config.channels[channel].presence) return;
     const std::string_view type = here ? contract::type_opened : contract::type_closed;
-    amqp::publication event =
-        make_internal(channel, type,
-                      "{\"client\":" + json_string(client().view()) + ",\"session\":" + json_string(id().view()) + "}");
+    amqp::publication event = make_internal(
+        channel, type, "{\"client\":" + json_string(client()) + ",\"session\":" + json_string(id()) + "}");
     // A socket may come and go on one channel many times.
     event.properties.message_id =
-        client().str() + "/" + id().str() + "." + std::string(type) + "." + std::to_string(++tickets_);
-    shared_.publish(channel, client(), std::move(event));
+        std::string(client()) + "/" + std::string(id()) + "." + std::string(type) + "." + std::to_string(++tickets_);
+    shared_.publish(channel, client_id(client()), std::move(event));
 }
 
 }  // namespace foz::aggregator

@@ -56,7 +56,7 @@ std::optional<client_error> session::check_publish(const envelope::envelope& ask
     if (!request && !asked.progress) return {};
     if (shared_.channels[channels.front()].reply_queue.empty())
         return client_error{error_code::unavailable, "the broker can't be reached"};
-    if (shared_.asked.waiting(client()) >= shared_.config.requests_per_client_max)
+    if (shared_.asked.waiting(client_id(client())) >= shared_.config.requests_per_client_max)
         return client_error{error_code::overloaded, "too many requests of this client wait for an answer"};
     return {};
 }
@@ -68,9 +68,10 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     const envelope::ack_mode ack = asked.ack.value_or(responder          ? envelope::ack_mode::answer
                                                       : asked.id.empty() ? envelope::ack_mode::none
                                                                          : envelope::ack_mode::confirmed);
-    const waiter who{.session = self_, .client = client(), .context = context, .ack = ack};
+    const client_id sender(client());
+    const waiter who{.session = self_, .client = sender, .context = context, .ack = ack};
     const std::string id_key =
-        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + client().str() + '\n' + context.id;
+        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + sender.str() + '\n' + context.id;
     // What is known has been checked before, and needs no service any more.
     if (!id_key.empty() && shared_.asked.resend(id_key, who)) {
         ++shared_.counters.resends;
@@ -84,13 +85,13 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     what->ack = ack;
     what->progress = asked.progress;
     what->waiters.push_back(who);
-    what->counted_for = client();
+    what->counted_for = sender;
     const bool comes_back = ack == envelope::ack_mode::answer || asked.progress;
     for (const std::size_t channel : channels) {
         amqp::publication message = make_publication(asked, channel, context);
         if (comes_back) expect_answer(what, asked, context, message);
         // The session may be gone when the outcome comes.
-        shared_.publish(channel, client(), std::move(message), shared_.asked.await_outcome(what));
+        shared_.publish(channel, sender, std::move(message), shared_.asked.await_outcome(what));
         pause_while_crowded(channel);
     }
     const auto patience = asked.timeout_ms                    ? std::chrono::milliseconds(*asked.timeout_ms)
@@ -101,7 +102,7 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
 
 // A client that publishes faster than the broker takes it is read more slowly, it alone.
 void session::pause_while_crowded(std::size_t channel) {
-    if (reading_paused_ || !shared_.out.crowded(channel, client())) return;
+    if (reading_paused_ || !shared_.out.crowded(channel, client_id(client()))) return;
     reading_paused_ = true;
     ++shared_.counters.reading_paused;
     shared_.out.pause_reading(self_, true);
@@ -109,8 +110,9 @@ void session::pause_while_crowded(std::size_t channel) {
 
 void session::on_room() {
     if (!reading_paused_ || closing_ || planted(bug::room_not_noticed)) return;
+    const client_id sender(client());
     for (std::size_t i = 0; i < shared_.channels.size(); ++i)
-        if (shared_.out.crowded(i, client())) return;
+        if (shared_.out.crowded(i, sender)) return;
     reading_paused_ = false;
     shared_.out.pause_reading(self_, false);
 }
@@ -128,14 +130,15 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     properties.content_type = "application/json";
     properties.delivery_mode = persistent;
     properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
-    const std::string own_id = !context.id.empty() ? context.id : id().str() + "." + std::to_string(context.frame);
-    properties.message_id = client().str() + "/" + own_id;
+    const std::string own_id =
+        !context.id.empty() ? context.id : std::string(id()) + "." + std::to_string(context.frame);
+    properties.message_id = std::string(client()) + "/" + own_id;
     if (!asked.type.empty()) properties.type = asked.type;
     if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
 
     amqp::table headers;
-    headers.set(contract::header_client, client().view());
-    headers.set(contract::header_session, id().view());
+    headers.set(contract::header_client, client());
+    headers.set(contract::header_session, id());
     if (!asked.topic.empty()) headers.set(contract::header_topic, asked.topic);
     if (p.exchange == contract::outbound_exchange) {
         // Straight to clients: the distribution selects the receivers.
@@ -163,8 +166,8 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
     p.properties.timestamp = static_cast<std::uint64_t>(unix_ms(shared_.time.wall_now()).count() / 1000);
     if (!type.empty()) p.properties.type = type;
     amqp::table headers;
-    headers.set(contract::header_client, client().view());
-    headers.set(contract::header_session, id().view());
+    headers.set(contract::header_client, client());
+    headers.set(contract::header_session, id());
     p.properties.headers = std::move(headers);
     return p;
 }
@@ -172,10 +175,10 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
 void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
                             const reply_context& context, amqp::publication& message) const {
     const bool responder = !context.request_id.empty();
-    contract::correlation of{.client = client()};
+    contract::correlation of{.client = client_id(client())};
     if (responder) {
         of.request = context.request_id;
-        of.socket = contract::socket_mark(id().view());
+        of.socket = contract::socket_mark(id());
         of.id = context.id;
     } else {
         of.kind = contract::correlation::request_kind::message;

@@ -20,13 +20,25 @@ using kind = envelope::resume_from::kind;
 
 }  // namespace
 
+session::resuming* session::resuming_on(std::size_t channel) noexcept {
+    return const_cast<resuming*>(std::as_const(*this).resuming_on(channel));
+}
+
+const session::resuming* session::resuming_on(std::size_t channel) const noexcept {
+    const auto* const all = resuming_.find();
+    if (!all) return nullptr;
+    const auto at = all->find(channel);
+    return at == all->end() ? nullptr : &at->second;
+}
+
 // Nothing is delivered from here: each resume takes its turn among those of the shard (hub::work()).
 void session::resume(std::size_t channel, const envelope::resume_from& from) {
     ++shared_.counters.resumes;
-    const auto before = resuming_.find(channel);
-    const bool queued = before != resuming_.end() && before->second.queued;
+    const auto* const before = resuming_on(channel);
+    const bool queued = before && before->queued;
     end_resume(channel);
-    auto& state = resuming_.try_emplace(channel, *this, channel, ++tickets_, from, shared_.config.resume_entries_max)
+    auto& state = resuming_.get()
+                      .try_emplace(channel, *this, channel, ++tickets_, from, shared_.config.resume_entries_max)
                       .first->second;
     if (!planted(bug::live_while_resuming)) shared_.channels[channel].heard.pause(self_, true);
     read_interest(state);
@@ -53,9 +65,9 @@ reading_id session::reading_of(const resuming& state) const {
 }
 
 bool session::go_on(std::size_t channel, std::size_t& budget) {
-    const auto at = resuming_.find(channel);
-    if (at == resuming_.end()) return false;
-    resuming& state = at->second;
+    resuming* const found = resuming_on(channel);
+    if (!found) return false;
+    resuming& state = *found;
     state.queued = false;
     if (closing_) return false;
     while (budget > 0) {
@@ -65,8 +77,8 @@ bool session::go_on(std::size_t channel, std::size_t& budget) {
             return false;  // on_drained() goes on
         }
         const auto& here = shared_.channels[channel];
-        const resume_cursor::listener who{.is = {.client = client().view(),
-                                                 .session = id().view(),
+        const resume_cursor::listener who{.is = {.client = client(),
+                                                 .session = id(),
                                                  .broadcast = state.wanted.broadcast,
                                                  .direct = state.wanted.direct,
                                                  .own_name = state.wanted.own_name},
@@ -116,12 +128,12 @@ void session::ask_for_page(resuming& state, envelope::resume_from from) {
 }
 
 void session::on_page(const reading_id& which, page next_page) {
-    const auto at = resuming_.find(which.channel);
-    const bool awaited = at != resuming_.end() && at->second.ticket == which.ticket && !closing_ &&
-                         at->second.cursor.now() == resume_cursor::state::awaits_page;
+    resuming* const state = resuming_on(which.channel);
+    const bool awaited =
+        state && state->ticket == which.ticket && !closing_ && state->cursor.now() == resume_cursor::state::awaits_page;
     if (!awaited) return shared_.out.page_taken(which, false);
-    at->second.cursor.take(std::move(next_page));
-    go_on_soon(at->second);
+    state->cursor.take(std::move(next_page));
+    go_on_soon(*state);
 }
 
 void session::replay(std::size_t channel, const entry_ref& item) {
@@ -132,8 +144,8 @@ void session::replay(std::size_t channel, const entry_ref& item) {
     }
     if (item->answer) {
         // A client that has asked may have lost the answer together with the socket that it went to.
-        if (item->answer->to.client == client() && !(shared_.asked.waits_for(item->channel, *item->answer) &&
-                                                     shared_.asked.take(item->channel, *item->answer)))
+        if (item->answer->to.client.view() == client() && !(shared_.asked.waits_for(item->channel, *item->answer) &&
+                                                            shared_.asked.take(item->channel, *item->answer)))
             pass_answer(*item);
         return;
     }
@@ -158,8 +170,9 @@ void session::become_live(std::size_t channel) {
 }
 
 void session::end_resume(std::size_t channel) {
-    const auto ended = resuming_.extract(channel);
-    if (ended.empty()) return;
+    if (!resuming_on(channel)) return;
+    const auto ended = resuming_.get().extract(channel);
+    if (resuming_.get().empty()) resuming_.drop();
     const resuming& state = ended.mapped();
     if (hears(channel)) shared_.channels[channel].heard.pause(self_, false);
     if (state.cursor.reads_the_stream()) shared_.out.page_taken(reading_of(state), false);
@@ -175,17 +188,17 @@ void session::on_patience(resuming& state) {
 
 void session::tell_position(std::size_t channel, const frame_ref& frame) {
     // A session that is still being brought up to date has not come so far.
-    if (closing_ || resuming_.contains(channel)) return;
+    if (closing_ || resuming_on(channel)) return;
     ++shared_.counters.positions;
     shared_.out.send(self_, frame);
 }
 
 void session::tell_gap(std::size_t channel, const frame_ref& frame, envelope::gap_cause cause) {
     if (closing_) return;
-    if (const auto behind = resuming_.find(channel); behind != resuming_.end()) {
+    if (const resuming* const behind = resuming_on(channel)) {
         // It meets an entry that is too large among the others. What has gone is no loss to who has it already, or is
         // in the new stream: the stream is asked.
-        if (cause != envelope::gap_cause::too_large) resume(channel, behind->second.cursor.from_here());
+        if (cause != envelope::gap_cause::too_large) resume(channel, behind->cursor.from_here());
         return;
     }
     shared_.counters.count_gap(cause);

@@ -1,6 +1,10 @@
 #include "aggregator/shard/gateway.hpp"
 
+#include "aggregator/channel/give_back.hpp"
+
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <utility>
 
@@ -12,6 +16,13 @@ amqp::client_options publish_options(const settings& all, unsigned shard) {
             .connection_name = all.name + " publish " + std::to_string(shard),
             .tls = all.broker_tls,
             .content_bytes_max = all.content_bytes_max};
+}
+
+// Nobody outside can choose names that all fall together.
+std::uint64_t fresh_seed(random_source& from) {
+    std::array<std::uint8_t, sizeof(std::uint64_t)> octets{};
+    from.fill(octets);
+    return std::bit_cast<std::uint64_t>(octets);
 }
 
 // Beyond so many times queue_bytes_max a socket is slow although it takes something now and then.
@@ -56,8 +67,12 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, am
       settings_(all),
       older_(older),
       client_(home, publish_options(all, home.index()), publishing),
-      hub_(all,
-           {.time = home.time(), .wheel = home.wheel(), .random = home.random(), .out = *this, .shard = home.index()}) {
+      hub_(all, {.time = home.time(),
+                 .wheel = home.wheel(),
+                 .random = home.random(),
+                 .out = *this,
+                 .shard = home.index(),
+                 .hash_seed = fresh_seed(home.random())}) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
         auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_, all.publishing));
         made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
@@ -84,6 +99,8 @@ std::unique_ptr<ws::socket_handler> gateway::make_socket(session_options options
 void gateway::attach(member who, ws::connection* to) {
     if (who.slot >= sockets_.size()) sockets_.resize(who.slot + 1);
     sockets_[who.slot] = to;
+    while (!sockets_.empty() && !sockets_.back()) sockets_.pop_back();
+    give_back_excess(sockets_);
 }
 
 std::size_t gateway::unconfirmed() const {

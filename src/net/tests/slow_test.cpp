@@ -266,7 +266,7 @@ TEST(taking, a_peer_that_goes_on_reading_takes_and_one_that_has_stopped_does_not
     reader.set_option(asio::socket_base::receive_buffer_size(32 * 1024));
     reader.connect(door.local_endpoint());
     tcp::socket accepted = door.accept();
-    listener nobody;
+    counting_listener nobody;
     const auto wire = stream::plain(home, std::move(accepted));
     wire->start(nobody);
     EXPECT_FALSE(wire->taking());

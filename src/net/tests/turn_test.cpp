@@ -2,7 +2,9 @@
 #include "net/runtime.hpp"
 #include "net/tests/memory_stream.hpp"
 
+#include <sys/eventfd.h>
 #include <thread>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
@@ -61,6 +63,41 @@ TEST(turn, ends_when_its_time_is_up) {
     EXPECT_EQ(ran, 4);  // the one that crosses the line was begun before it
     for (int i = 0; i < 24; ++i) r.home.turn();
     EXPECT_EQ(ran, 100);
+}
+
+// A thousand that have only just come, each with much to do, and one that was there before.
+TEST(turn, sockets_that_are_settled_do_not_wait_for_those_that_arrive) {
+    struct ready_socket final : pollable {
+        ready_socket(shard& home, lane of, std::function<void()> work) : act(std::move(work)) {
+            descriptor = ::eventfd(1, EFD_NONBLOCK);  // readable for good
+            EXPECT_FALSE(home.sockets(of).watch(place, descriptor, {std::shared_ptr<void>(), this}, EPOLLIN));
+        }
+        ~ready_socket() { ::close(descriptor); }
+        void on_ready(std::uint32_t) override { act(); }
+        int descriptor = -1;
+        std::uint32_t place = poller::nowhere;
+        std::function<void()> act;
+    };
+    rig r({.arrivals = 1ms});
+    int settled = 0, arriving = 0;
+    std::vector<std::unique_ptr<ready_socket>> all;
+    for (int i = 0; i < 100; ++i)
+        all.push_back(std::make_unique<ready_socket>(r.home, lane::arriving, [&] {
+            ++arriving;
+            r.time.time += 200us;
+        }));
+    all.push_back(std::make_unique<ready_socket>(r.home, lane::settled, [&] {
+        ++settled;
+        r.time.time += 200us;
+    }));
+    for (int i = 1; i <= 10; ++i) {
+        r.home.turn();
+        EXPECT_GE(settled, i);
+        EXPECT_GE(arriving, i);
+        EXPECT_LE(arriving, 10 * i);
+    }
+    r.home.sockets(lane::arriving).clear();
+    r.home.sockets(lane::settled).clear();
 }
 
 TEST(turn, ends_when_much_is_queued_for_sockets) {

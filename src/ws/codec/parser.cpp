@@ -1,7 +1,11 @@
 #include "ws/codec/parser.hpp"
 
+#include "base/utf8.hpp"
+
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <string>
 #include <utility>
 
 namespace foz::ws {
@@ -25,6 +29,56 @@ parser_failure protocol_error(std::string_view text) {
 
 }  // namespace
 
+struct parser::unfinished {
+    explicit unfinished(parser& of) noexcept : limits_(of.limits_), role_(of.role_), stopped_(of.stopped_) {}
+
+    void take(std::span<char>& octets, parser_handler& handler, const bool& paused);
+    const std::optional<parser_failure>& failure() const noexcept { return failure_; }
+    // Between two messages.
+    bool at_rest() const noexcept { return !failure_ && !under_way(); }
+    bool under_way() const noexcept { return in_payload_ || header_used_ > 0 || message_kind_ != opcode::continuation; }
+    std::size_t octets() const noexcept { return message_.size() + control_.size() + header_used_; }
+
+private:
+    std::optional<parser_failure> take_header(std::span<char>& octets);
+    std::optional<parser_failure> begin_frame();
+    std::optional<parser_failure> take_payload(std::span<char>& octets, parser_handler& handler);
+    std::optional<parser_failure> end_frame(std::string_view payload, parser_handler& handler);
+    std::optional<parser_failure> end_close(std::string_view payload, parser_handler& handler);
+    void unmask(std::span<char> octets) noexcept;
+    std::size_t header_size() const noexcept;
+
+    const parser_limits& limits_;
+    const role role_;
+    bool& stopped_;
+    std::string message_;             // the fragments of a message so far
+    std::uint64_t payload_left_ = 0;  // of the frame under way
+    std::uint32_t fragments_ = 0;
+    std::array<char, 14> header_{};  // RFC 6455 §5.2: 2 to 14 octets
+    std::string control_;            // a control frame's payload that came in pieces, between a message's fragments
+    std::array<char, 4> mask_{};
+    std::uint8_t header_used_ = 0;
+    std::uint8_t mask_at_ = 0;
+    opcode frame_ = opcode::continuation;         // of the frame under way
+    opcode message_kind_ = opcode::continuation;  // continuation: no message under way
+    bool fin_ = false;
+    bool in_payload_ = false;
+    utf8_validator utf8_;
+    std::optional<parser_failure> failure_;
+};
+
+parser::parser(role self, parser_limits limits) noexcept : limits_(limits), role_(self) {}
+
+parser::~parser() = default;
+
+bool parser::under_way() const noexcept {
+    return kept_ && kept_->under_way();
+}
+
+std::size_t parser::octets_under_way() const noexcept {
+    return kept_ ? kept_->octets() : 0;
+}
+
 std::optional<parser_failure> parser::feed(std::span<char> octets, parser_handler& handler) {
     std::optional<parser_failure> failure;
     do failure = take(octets, handler);
@@ -34,7 +88,21 @@ std::optional<parser_failure> parser::feed(std::span<char> octets, parser_handle
 
 std::optional<parser_failure> parser::take(std::span<char>& octets, parser_handler& handler) {
     paused_ = false;
-    while (!failure_ && !stopped_ && !paused_) {
+    // Mostly whole messages come, and nothing is left to be kept.
+    if (!kept_) {
+        unfinished now(*this);
+        now.take(octets, handler, paused_);
+        if (!now.at_rest()) kept_ = std::make_unique<unfinished>(std::move(now));
+        return kept_ ? kept_->failure() : std::nullopt;
+    }
+    kept_->take(octets, handler, paused_);
+    if (!kept_->at_rest()) return kept_->failure();
+    kept_.reset();
+    return {};
+}
+
+void parser::unfinished::take(std::span<char>& octets, parser_handler& handler, const bool& paused) {
+    while (!failure_ && !stopped_ && !paused) {
         if (!in_payload_) {
             if (octets.empty()) break;
             if ((failure_ = take_header(octets)) || !in_payload_) continue;
@@ -42,17 +110,16 @@ std::optional<parser_failure> parser::take(std::span<char>& octets, parser_handl
         if (octets.empty() && payload_left_ > 0) break;
         failure_ = take_payload(octets, handler);
     }
-    return failure_;
 }
 
 // The size of the header under way, as far as its octets tell.
-std::size_t parser::header_size() const noexcept {
+std::size_t parser::unfinished::header_size() const noexcept {
     if (header_used_ < 2) return 2;
     const std::uint8_t length = octet(header_[1]) & 0x7f;
     return 2u + (length == 126 ? 2u : length == 127 ? 8u : 0u) + (octet(header_[1]) & 0x80 ? 4u : 0u);
 }
 
-std::optional<parser_failure> parser::take_header(std::span<char>& octets) {
+std::optional<parser_failure> parser::unfinished::take_header(std::span<char>& octets) {
     while (header_used_ < header_size()) {
         if (octets.empty()) return {};
         const std::size_t size = std::min(octets.size(), header_size() - header_used_);
@@ -82,7 +149,7 @@ std::optional<parser_failure> parser::take_header(std::span<char>& octets) {
     return {};
 }
 
-std::optional<parser_failure> parser::begin_frame() {
+std::optional<parser_failure> parser::unfinished::begin_frame() {
     fin_ = octet(header_[0]) & 0x80;
     if (octet(header_[0]) & 0x70) return protocol_error("a reserved bit is set");  // no extension was negotiated
     const std::uint8_t code = octet(header_[0]) & 0x0f;
@@ -110,7 +177,7 @@ std::optional<parser_failure> parser::begin_frame() {
     return {};
 }
 
-void parser::unmask(std::span<char> octets) noexcept {
+void parser::unfinished::unmask(std::span<char> octets) noexcept {
     if (role_ == role::client) return;
     std::size_t i = 0;
     std::array<char, 8> key;
@@ -127,7 +194,7 @@ void parser::unmask(std::span<char> octets) noexcept {
     mask_at_ = static_cast<std::uint8_t>((mask_at_ + octets.size()) % 4);
 }
 
-std::optional<parser_failure> parser::take_payload(std::span<char>& octets, parser_handler& handler) {
+std::optional<parser_failure> parser::unfinished::take_payload(std::span<char>& octets, parser_handler& handler) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(payload_left_, octets.size()));
     const std::span<char> piece = octets.first(size);
     octets = octets.subspan(size);
@@ -152,7 +219,7 @@ std::optional<parser_failure> parser::take_payload(std::span<char>& octets, pars
     return end_frame(message_, handler);
 }
 
-std::optional<parser_failure> parser::end_frame(std::string_view payload, parser_handler& handler) {
+std::optional<parser_failure> parser::unfinished::end_frame(std::string_view payload, parser_handler& handler) {
     in_payload_ = false;
     switch (frame_) {
         case opcode::ping:
@@ -176,7 +243,7 @@ std::optional<parser_failure> parser::end_frame(std::string_view payload, parser
     return {};
 }
 
-std::optional<parser_failure> parser::end_close(std::string_view payload, parser_handler& handler) {
+std::optional<parser_failure> parser::unfinished::end_close(std::string_view payload, parser_handler& handler) {
     stopped_ = true;  // RFC 6455 §5.5.1: nothing follows a close frame
     if (payload.empty()) {
         handler.on_close(close_code::no_status_received, {});

@@ -1,16 +1,14 @@
 // RFC 6455 frames in, messages out.
 #pragma once
 
-#include "base/utf8.hpp"
 #include "ws/codec/close_code.hpp"
 #include "ws/codec/opcode.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace foz::ws {
@@ -46,7 +44,8 @@ struct parser_limits {
 // whoever wants to destroy it from inside a callback calls stop() and waits until feed() has returned.
 class parser {
 public:
-    explicit parser(role self, parser_limits limits = {}) noexcept : limits_(limits), role_(self) {}
+    explicit parser(role self, parser_limits limits = {}) noexcept;
+    ~parser();
 
     // Unmasks in place: the octets are changed. Nothing when all is well so far, also after stop() or a close frame,
     // when what follows is ignored; after a failure the same failure again.
@@ -57,39 +56,21 @@ public:
     void pause() noexcept { paused_ = true; }
 
     // The beginning of a message, or of a frame, has come, and its end has not; and how much of it has come.
-    bool under_way() const noexcept { return in_payload_ || header_used_ > 0 || message_kind_ != opcode::continuation; }
-    std::size_t octets_under_way() const noexcept { return message_.size() + control_.size() + header_used_; }
+    bool under_way() const noexcept;
+    std::size_t octets_under_way() const noexcept;
 
     // Nothing more is reported.
     void stop() noexcept { stopped_ = true; }
 
 private:
-    std::optional<parser_failure> take_header(std::span<char>& octets);
-    std::optional<parser_failure> begin_frame();
-    std::optional<parser_failure> take_payload(std::span<char>& octets, parser_handler& handler);
-    std::optional<parser_failure> end_frame(std::string_view payload, parser_handler& handler);
-    std::optional<parser_failure> end_close(std::string_view payload, parser_handler& handler);
-    void unmask(std::span<char> octets) noexcept;
-    std::size_t header_size() const noexcept;
+    // What lies between two calls when a frame or a message is not whole yet. An idle connection has none.
+    struct unfinished;
 
     parser_limits limits_;
-    std::string message_;             // the fragments of a message so far
-    std::uint64_t payload_left_ = 0;  // of the frame under way
-    std::uint32_t fragments_ = 0;
-    std::array<char, 14> header_{};  // RFC 6455 §5.2: 2 to 14 octets
-    std::string control_;            // a control frame's payload that came in pieces, between a message's fragments
-    std::array<char, 4> mask_{};
-    std::uint8_t header_used_ = 0;
-    std::uint8_t mask_at_ = 0;
-    opcode frame_ = opcode::continuation;         // of the frame under way
-    opcode message_kind_ = opcode::continuation;  // continuation: no message under way
+    std::unique_ptr<unfinished> kept_;
     role role_;
-    bool fin_ = false;
-    bool in_payload_ = false;
     bool stopped_ = false;
     bool paused_ = false;
-    utf8_validator utf8_;
-    std::optional<parser_failure> failure_;
 };
 
 }  // namespace foz::ws

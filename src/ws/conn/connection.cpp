@@ -36,6 +36,9 @@ http_response refusal_response(const handshake_failure& failure) {
     return response;
 }
 
+// Each connection has one for as long as it lives, and is idle most of the time.
+static_assert(sizeof(connection) <= 200);
+
 }  // namespace
 
 connection::connection(std::shared_ptr<net::stream> stream, application& app, owner& list,
@@ -49,9 +52,10 @@ connection::~connection() {
 void connection::start(std::string received) {
     const auto keep = shared_from_this();
     timer_.start(home().wheel(), options_.head_timeout);
+    stream_->move_to(net::lane::arriving);
     stream_->start(*this);
     if (received.empty()) return;
-    held_ = std::move(received);
+    held_.get() = std::move(received);
     take_requests(true);
 }
 
@@ -66,8 +70,8 @@ void connection::forsake() {
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
     if (state_ != state::http) return feed(octets);
-    const bool begins = held_.empty();
-    held_.append(octets.data(), octets.size());
+    const bool begins = !held_.there();
+    held_.get().append(octets.data(), octets.size());
     take_requests(begins);
 }
 
@@ -80,22 +84,25 @@ void connection::take_requests(bool begins) {
             return start_timer(options_.idle_timeout);
         }
         if (last_answer_) return end_http(options_.idle_timeout);
-        const std::size_t end = held_.find("\r\n\r\n");
-        const std::size_t size = end == std::string::npos ? held_.size() : end + 4;
+        std::string& arrived = held_.get();
+        const std::size_t end = arrived.find("\r\n\r\n");
+        const std::size_t size = end == std::string::npos ? arrived.size() : end + 4;
         if (size > http_head_bytes_max) {
             refuse({.status = 431, .body = "the request's head is too large\n"});
         } else if (end == std::string::npos) {
-            if (begins) start_timer(held_.empty() ? options_.idle_timeout : options_.head_timeout);
+            if (begins) start_timer(arrived.empty() ? options_.idle_timeout : options_.head_timeout);
+            if (arrived.empty()) held_.drop();
             return;
         } else {
-            const std::string request = held_.substr(0, size);
-            held_.erase(0, size);
+            const std::string request = arrived.substr(0, size);
+            arrived.erase(0, size);
+            if (arrived.empty()) held_.drop();
             take_request(request);
             begins = true;
         }
     }
     // What came right behind the upgrade is WebSocket already; after a close() too, the parser must not lose its place.
-    std::string rest = std::exchange(held_, {});
+    std::string rest = held_.take();
     if (!rest.empty() && handler_) feed(rest);
 }
 
@@ -112,6 +119,7 @@ void connection::take_request(std::string_view head) {
     stream_->write(upgrade_response(*judged, taken.headers));
     timer_.cancel();
     state_ = state::open;
+    stream_->move_to(net::lane::settled);
     handler_ = std::move(taken.handler);
     handler_->on_open(*this);
 }
@@ -121,7 +129,7 @@ void connection::move_to(unsigned shard, std::string_view head) {
     if (!moved) return refuse({.status = 503, .body = "busy: please try again\n", .headers = {{"Retry-After", "1"}}});
     state_ = state::closed;
     timer_.cancel();
-    moved->unread = std::string(head) + std::exchange(held_, {}) + moved->unread;
+    moved->unread = std::string(head) + held_.take() + moved->unread;
     list_.on_moved(*this, shard, std::move(*moved));
 }
 
@@ -156,7 +164,7 @@ void connection::feed(std::span<char> octets) {
     }
     if (!failure) {
         if (octets.empty()) return;
-        held_.assign(octets.data(), octets.size());
+        held_.get().assign(octets.data(), octets.size());
         stream_->pause_reading();
         if (!paused_) {
             list_.on_put_off();
@@ -188,11 +196,11 @@ void connection::go_on_next_turn() {
 bool connection::go_on() {
     comes_back_ = false;
     if (paused_ || state_ == state::closed) return false;
-    std::string octets = std::exchange(held_, {});
+    std::string octets = held_.take();
     comes_back_ = true;  // feed() need not ask for it again
     feed(octets);
-    comes_back_ = !held_.empty() && !paused_ && state_ != state::closed;
-    if (!comes_back_ && held_.empty() && !paused_ && state_ != state::closed) stream_->resume_reading();
+    comes_back_ = held_.there() && !paused_ && state_ != state::closed;
+    if (!comes_back_ && !held_.there() && !paused_ && state_ != state::closed) stream_->resume_reading();
     return comes_back_;
 }
 
@@ -204,7 +212,7 @@ void connection::pause_reading() {
 
 void connection::resume_reading() {
     if (!std::exchange(paused_, false) || state_ == state::closed) return;
-    if (held_.empty()) return stream_->resume_reading();
+    if (!held_.there()) return stream_->resume_reading();
     go_on_next_turn();
 }
 
@@ -310,8 +318,8 @@ void connection::on_timeout() {
     const std::size_t least = std::max<std::size_t>(1, options_.rate_min * static_cast<std::size_t>(seconds));
     if (stream_->queued_bytes() > 0 && stream_->queued_bytes() + least <= untaken_)
         return start_timer(options_.idle_timeout);
-    if (!held_.empty() || stream_->queued_bytes() > 0) list_.on_dribbled();
-    if (!held_.empty() && !last_answer_ && !stream_->above_high_watermark())
+    if (held_.there() || stream_->queued_bytes() > 0) list_.on_dribbled();
+    if (held_.there() && !last_answer_ && !stream_->above_high_watermark())
         stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
     end_http(options_.close_timeout);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/frame.hpp"
+#include "base/seldom.hpp"
 #include "net/stream.hpp"
 #include "ws/codec/close_code.hpp"
 #include "ws/codec/parser.hpp"
@@ -76,7 +77,7 @@ struct connection_options {
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);  // for the closing handshake
     // After so many frames, or so much time, the other connections of the shard have their turn; what this one has sent
     // beyond waits, and nothing more is read from it.
-    std::size_t frames_per_turn = 64;
+    std::uint32_t frames_per_turn = 64;
     std::chrono::microseconds time_per_turn{500};
     parser_limits limits;
 };
@@ -133,7 +134,7 @@ public:
     // Nothing was heard of the peer for so long, though it was read from and had nothing to take; or a message that
     // began so long ago comes more slowly than it has to.
     bool silent_for(std::chrono::milliseconds span) const {
-        return held_.empty() && (stream_->silent_for(span) || dribbles(span));
+        return !held_.there() && (stream_->silent_for(span) || dribbles(span));
     }
     // Since this was last asked the peer's system has taken some of what was on its way to it by then.
     bool taking() { return stream_->taking(); }
@@ -145,6 +146,10 @@ public:
 
     const net::tcp::endpoint& remote() const noexcept { return stream_->remote(); }
     net::shard& home() noexcept { return stream_->home(); }
+
+    // Its place in the owner's list, for the owner.
+    std::uint32_t number() const noexcept { return number_; }
+    void set_number(std::uint32_t number) noexcept { number_ = number; }
 
 private:
     enum class state { http, open, closing, closed };
@@ -186,8 +191,9 @@ private:
     bool comes_back_ = false;   // go_on() will be called
     // What has come and has not been looked at: the request that is arriving and what is behind it; later the frames
     // that wait for their turn.
-    std::string held_;
-    std::size_t frames_left_ = 0;  // of this turn
+    seldom<std::string> held_;
+    std::uint32_t frames_left_ = 0;  // of this turn
+    std::uint32_t number_ = 0;
     steady_time feeding_until_{};
     std::size_t untaken_ = 0;      // octets that were queued when the timer was started
     steady_time message_since_{};  // of the message that is under way

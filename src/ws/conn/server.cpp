@@ -27,8 +27,9 @@ server::server(net::shard& home, application& app, const server_options& options
 server::~server() {
     *alive_ = false;
     // Moved out first: a handler's destructor may ask for what is left of us.
-    const auto connections = std::exchange(connections_, {});
-    for (const auto& [raw, one] : connections) one->forsake();
+    const auto connections = std::move(connections_);
+    for (std::uint32_t i = 0; i < connections.extent(); ++i)
+        if (connections[i]) connections[i]->forsake();
 }
 
 std::expected<std::unique_ptr<server>, std::string> server::open(net::shard& home, application& app,
@@ -96,19 +97,19 @@ void server::adopt(net::detached_stream moved) {
 }
 
 void server::on_moved(connection& gone, unsigned shard, net::detached_stream stream) {
-    connections_.erase(&gone);
+    connections_.take(gone.number());
     options_.move(shard, std::move(stream));
 }
 
 void server::add(std::shared_ptr<net::stream> stream, std::string received) {
     auto made = std::make_shared<connection>(std::move(stream), app_, static_cast<connection::owner&>(*this),
                                              options_.connection);
-    connections_.emplace(made.get(), made);
+    made->set_number(connections_.put(made));
     made->start(std::move(received));
 }
 
 void server::on_gone(connection& gone) {
-    connections_.erase(&gone);
+    connections_.take(gone.number());
 }
 
 }  // namespace foz::ws

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/notice_limiter.hpp"
+#include "base/slot_table.hpp"
 #include "net/listener.hpp"
 #include "net/shard.hpp"
 #include "net/slots.hpp"
@@ -13,7 +14,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include <boost/asio/ssl/context.hpp>
 
@@ -88,7 +88,7 @@ private:
     const server_options options_;
     boost::asio::ssl::context* const tls_;
     std::unique_ptr<net::listener> listener_;
-    std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
+    slot_table<std::shared_ptr<connection>> connections_;
     const std::shared_ptr<net::slot_pool> slots_;
     const std::shared_ptr<net::slot_pool> refusals_;
     std::array<notice_limiter, 2> notices_;  // for each refusal
