@@ -13,8 +13,10 @@ namespace {
 // Of a socket that takes nothing of what waits for it.
 constexpr std::chrono::seconds patience_max{20};
 // More is not queued for one socket before it has taken some of it; above the socket's high watermark, since it is
-// told of draining only after it was above that.
-constexpr std::size_t burst_bytes = 512 * 1024;
+// told of draining only after it was above that, and below what would make it slow.
+std::size_t burst_bytes(const session_settings& config) {
+    return std::min<std::size_t>(512 * 1024, config.queue_bytes_max / 2);
+}
 
 using kind = envelope::resume_from::kind;
 
@@ -71,7 +73,7 @@ bool session::go_on(std::size_t channel, std::size_t& budget) {
     state.queued = false;
     if (closing_) return false;
     while (budget > 0) {
-        if (shared_.out.queued_bytes(self_) > burst_bytes) {
+        if (shared_.out.queued_bytes(self_) > burst_bytes(shared_.config)) {
             state.octets_before = shared_.out.queued_bytes(self_);
             state.patience.start(shared_.wheel, patience_max);
             return false;  // on_drained() goes on

@@ -108,6 +108,9 @@ aggregator::~aggregator() = default;
 
 ws::server_options aggregator::server_options() {
     ws::server_options options{.listen = {.address = settings_.listen_address, .port = settings_.listen_port}};
+    // A session stops filling its socket before that is slow, and goes on when it has drained.
+    options.stream.high_watermark_bytes = std::min(options.stream.high_watermark_bytes, settings_.queue_bytes_max / 4);
+    options.stream.low_watermark_bytes = options.stream.high_watermark_bytes / 4;
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
     options.connection.rate_min = settings_.receive_rate_min;
     options.slots = std::make_shared<net::slot_pool>(settings_.connections_max);

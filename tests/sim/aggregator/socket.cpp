@@ -29,7 +29,7 @@ void aggregator_process::socket::queue(std::string_view octets) {
     if (closing_) return;
     out_ += octets;
     check_bound();
-    if (out_.size() > home_.settings_.queue_bytes_max / 2) above_high_ = true;
+    if (out_.size() > home_.settings_.queue_bytes_max / 4) above_high_ = true;
     if (std::exchange(dirty_, true)) return;
     home_.run_->dirty.push_back(shared_from_this());
 }
@@ -50,7 +50,7 @@ void aggregator_process::socket::write() {
         took_at_ = home_.around_.time.now();
         ++home_.counters_.blocked_writes;
     }
-    if (above_high_ && out_.size() <= home_.settings_.queue_bytes_max / 4) {
+    if (above_high_ && out_.size() <= home_.settings_.queue_bytes_max / 16) {
         above_high_ = false;
         ++home_.counters_.drained;
         home_.after({}, [self = shared_from_this()] {
