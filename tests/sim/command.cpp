@@ -76,7 +76,6 @@ void keep(const run_result& result) {
 
 void fail(std::uint64_t seed, invariant what, const std::string& text) {
     report& r = *mine;
-    if (r.failed) return;
     r.failed = true;
     r.failed_seed = seed;
     r.failed_what = static_cast<std::uint64_t>(what);
@@ -100,16 +99,32 @@ bool run_seed(std::uint64_t seed, coverage& covered) {
     return false;
 }
 
-void work(const command& what, const std::vector<std::uint64_t>& kept, unsigned part, report& into) {
+void print_finding(const report& one) {
+    std::printf("seed %llu: %s: %s\n  to see it: foz_sim --seed %llu --history\n",
+                static_cast<unsigned long long>(one.failed_seed),
+                std::string(to_string(static_cast<invariant>(one.failed_what))).c_str(), one.failed_text,
+                static_cast<unsigned long long>(one.failed_seed));
+    std::fflush(stdout);
+}
+
+void work(const command& what, const std::vector<std::uint64_t>& kept, unsigned part, report* all) {
+    report& into = all[part];
     mine = &into;
     std::signal(SIGABRT, on_abort);
     const auto begin = std::chrono::steady_clock::now();
     coverage covered;
+    // The first finding of anybody ends all, unless all are wanted.
+    const auto goes_on = [&](std::uint64_t seed) {
+        if (run_seed(seed, covered))
+            return what.go_on || !std::any_of(all, all + processes, [](const report& one) { return one.failed; });
+        if (what.go_on) print_finding(into);
+        return what.go_on;
+    };
     for (std::size_t i = part; i < kept.size(); i += processes)
-        if (!run_seed(kept[i], covered)) return;
+        if (!goes_on(kept[i])) return;
     for (std::uint64_t seed = what.from + part; seed < what.to; seed += processes) {
         if (what.seconds && std::chrono::steady_clock::now() - begin > std::chrono::seconds(*what.seconds)) break;
-        if (!run_seed(seed, covered)) break;
+        if (!goes_on(seed)) break;
     }
     std::string names;
     for (const auto& [name, count] : covered.operations) names += "o" + name + '\t' + std::to_string(count) + '\n';
@@ -217,12 +232,19 @@ void add(report& sum, const report& one) {
 
 std::optional<command> read_command(int argc, char** argv) {
     command out;
-    for (int i = 1; i < argc; ++i) {
+    std::string wrong;
+    for (int i = 1; i < argc && wrong.empty(); ++i) {
         const std::string_view name = argv[i];
-        const auto value = [&]() -> std::string_view { return i + 1 < argc ? argv[++i] : ""; };
-        const auto number = [](std::string_view text) {
+        const auto value = [&]() -> std::string_view {
+            if (i + 1 < argc) return argv[++i];
+            wrong = std::string(name) + " needs a value";
+            return {};
+        };
+        const auto number = [&](std::string_view text) {
             std::uint64_t n = 0;
-            std::from_chars(text.data(), text.data() + text.size(), n);
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+            if (wrong.empty() && (error != std::errc() || end != text.data() + text.size()))
+                wrong = std::string(name) + ": \"" + std::string(text) + "\" is no number";
             return n;
         };
         if (name == "--seed") {
@@ -230,9 +252,10 @@ std::optional<command> read_command(int argc, char** argv) {
             out.to = out.from + 1;
         } else if (name == "--seeds") {
             const std::string_view range = value();
-            const std::size_t colon = range.find(':');
+            const std::size_t colon = std::min(range.find(':'), range.size());
             out.from = number(range.substr(0, colon));
-            out.to = number(range.substr(colon + 1));
+            out.to = number(range.substr(std::min(colon + 1, range.size())));
+            if (wrong.empty() && out.from >= out.to) wrong = "--seeds: FROM is not below TO";
         } else if (name == "--time") {
             out.seconds = number(value());
             if (out.to == 2) out.to = UINT64_MAX;
@@ -240,6 +263,8 @@ std::optional<command> read_command(int argc, char** argv) {
             out.history = true;
         } else if (name == "--coverage") {
             out.covered = true;
+        } else if (name == "--go-on") {
+            out.go_on = true;
         } else if (name == "--kept") {
             out.kept_seeds = value();
         } else if (name == "--record") {
@@ -249,18 +274,21 @@ std::optional<command> read_command(int argc, char** argv) {
         } else if (name == "--lines") {
             out.lines = number(value());
         } else {
-            std::fprintf(stderr,
-                         "foz_sim [--seed N | --seeds FROM:TO] [--time SECONDS] [--history] [--lines N] [--coverage]\n"
-                         "        [--kept FILE] [--record FOLDER] [--planted BUG,BUG…|all]\n");
-            return std::nullopt;
+            wrong = "unknown argument " + std::string(name);
         }
     }
-    return out;
+    if (wrong.empty()) return out;
+    std::fprintf(
+        stderr,
+        "foz_sim: %s\n"
+        "foz_sim [--seed N | --seeds FROM:TO] [--time SECONDS] [--go-on] [--history] [--lines N] [--coverage]\n"
+        "        [--kept FILE] [--record FOLDER] [--planted BUG,BUG…|all]\n",
+        wrong.c_str());
+    return std::nullopt;
 }
 
 namespace {
 
-#ifdef FOZ_PLANTED_BUGS
 bool plant(std::string_view name) {
     const auto at = std::ranges::find(bug_names, name);
     if (at == bug_names.end()) return false;
@@ -286,7 +314,6 @@ int find_all_planted(const command& what) {
     }
     return missed;
 }
-#endif
 
 bool read_kept(const std::string& path, std::vector<std::uint64_t>& into) {
     std::ifstream in(path);
@@ -303,13 +330,11 @@ int run(const command& what) {
         return 0;
     }
     if (!what.planted.empty()) {
-#ifdef FOZ_PLANTED_BUGS
         if (what.planted == "all" || what.planted.contains(',')) return find_all_planted(what);
-        if (!plant(what.planted)) return 2;
-#else
-        std::fprintf(stderr, "no bugs are planted in this build\n");
-        return 2;
-#endif
+        if (!plant(what.planted)) {
+            std::fprintf(stderr, "foz_sim: no bug is called %s\n", what.planted.c_str());
+            return 2;
+        }
     }
     std::vector<std::uint64_t> kept;
     if (!what.kept_seeds.empty() && !read_kept(what.kept_seeds, kept)) return 2;
@@ -327,7 +352,7 @@ int run(const command& what) {
     for (unsigned i = 0; i < processes; ++i) {
         children[i] = ::fork();
         if (children[i] != 0) continue;
-        work(what, kept, i, reports[i]);
+        work(what, kept, i, reports);
         std::fflush(nullptr);
         ::_exit(0);
     }
@@ -354,10 +379,7 @@ int run(const command& what) {
         const report& one = reports[i];
         if (!one.failed) continue;
         result = 1;
-        std::printf("seed %llu: %s: %s\n  to see it: foz_sim --seed %llu --history\n",
-                    static_cast<unsigned long long>(one.failed_seed),
-                    std::string(to_string(static_cast<invariant>(one.failed_what))).c_str(), one.failed_text,
-                    static_cast<unsigned long long>(one.failed_seed));
+        if (!what.go_on) print_finding(one);
     }
     if (result == 0 && sum.thin > 0) {
         std::printf("%llu seeds were too thin: fewer than %llu events or %llu faults\n",

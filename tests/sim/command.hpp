@@ -12,6 +12,7 @@ struct command {
     std::uint64_t from = 1;
     std::uint64_t to = 2;  // not included
     std::optional<std::uint64_t> seconds;
+    bool go_on = false;  // all findings, not only the first
     bool history = false;
     bool covered = false;
     std::string kept_seeds;  // a file: seeds that have found something once

@@ -207,6 +207,8 @@ const std::vector<metric>& metrics() {
         shard("foz_answers_total", "Answers of services to sockets", &hub_counters::answers),
         shard("foz_requests_waiting", "gauge", "Requests that wait for an answer",
               [](const shard_snapshot& of) { return of.requests; }),
+        shard("foz_answers_again_total", "Answers, receipts and errors told once more, on another socket of the client",
+              &hub_counters::answers_again),
         shard("foz_resends_total", "Messages of clients whose id was known already", &hub_counters::resends),
         shard("foz_resumes_total", "Channels on which a client came back", &hub_counters::resumes),
         gaps_told(),
