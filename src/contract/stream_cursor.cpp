@@ -100,7 +100,9 @@ void stream_cursor::delivered(const delivery_view& view, steady_time now, std::v
                 out.push_back({.what = kind::repeated});
                 return;
             }
-            if (last_ && view.at.offset > last_->offset + 1 && !is_kept_ && !planted(bug::hole_not_asked)) {
+            if (last_ && view.at.offset > last_->offset + 1 && !(hole_end_ && view.at.offset <= *hole_end_) &&
+                !planted(bug::hole_not_asked)) {
+                hole_end_ = view.at.offset;
                 out.push_back({.what = kind::repeated});
                 return ask_again(out);
             }
@@ -160,7 +162,6 @@ void stream_cursor::prove(const delivery_view& view, steady_time now, std::vecto
     if (view.at.offset == last_->offset) {
         if (view.at != *last_) return recreate(view.at.offset, out);
         out.push_back({.what = kind::repeated});
-        is_kept_ = true;
         return believe(now, out);
     }
     if (!planted(bug::retention_not_told)) out.push_back({.what = kind::gap, .why = cause::retention});
@@ -184,7 +185,7 @@ void stream_cursor::accept(const delivery_view& view, steady_time now, std::vect
         out.push_back({.what = kind::caught_up});
     };
     last_ = view.at;
-    is_kept_ = false;
+    hole_end_.reset();
     silences_ = 0;
     pause_ = options_.silence_min;
     // The marker itself may have gone by now.

@@ -101,8 +101,8 @@ struct cursor_event {
 // above the end of a stream is silent, and so is a broker that is slow. It means: look for evidence (attach at "next"
 // and publish a marker), then ask at the old place again, in turns, ever more slowly.
 //
-// A hole in the offsets is what the end of a segment leaves, and also what retention leaves when it overtakes a consumer.
-// So the old place is asked again: while its entry is there, nothing behind it is gone.
+// A hole in the offsets is what the end of a segment leaves, and also what retention leaves when it overtakes a
+// consumer. So the old place is asked again: while its entry is there, nothing behind it is gone.
 //
 // A cursor begins detached. attaching() is called before basic.consume is sent, since deliveries may overtake its
 // answer; attached() when it has been answered, lost() when the channel is gone. After ask_again deliveries are of no
@@ -159,7 +159,7 @@ private:
     link link_ = link::detached;
     bool probe_ = false;  // the next attaching is a probe
     std::optional<stream_place> last_;
-    bool is_kept_ = false;  // the broker has shown, since it was read, that it still has what was read last
+    std::optional<std::uint64_t> hole_end_;     // where a hole behind it ends that was asked about
     std::optional<std::uint64_t> history_end_;  // entries before it are history
     std::optional<std::uint64_t> end_;          // where our first marker is: with it the end is reached
     id_window ids_;

