@@ -29,6 +29,7 @@ public:
     std::uint32_t put(Pointer what) {
         assert(what);
         const std::uint32_t slot = next();
+        if (!free_.empty() && free_.back() == slot) free_.pop_back();
         if (slot == slots_.size()) slots_.emplace_back();
         slots_[slot] = std::move(what);
         ++size_;
@@ -56,6 +57,9 @@ public:
     std::size_t size() const noexcept { return size_; }
     // No slot that is taken lies beyond: for those who go through all.
     std::uint32_t extent() const noexcept { return static_cast<std::uint32_t>(slots_.size()); }
+
+    // Numbers that are remembered as free: never many more than there are slots.
+    std::size_t remembered() const noexcept { return free_.size(); }
 
     // Everything at once. The table is empty before the first one goes.
     void clear() noexcept {

@@ -112,7 +112,8 @@ void world::arrange_operations() {
 }
 
 void world::arrange_faults() {
-    const auto span = around_.with.operations * around_.with.operation_pause;
+    // A fifth of the operations follow at once: that long it takes, and no fault comes after the last of them.
+    const auto span = around_.with.operations * around_.with.operation_pause * 7 / 10;
     rng& random = around_.random.faults;
     for (unsigned i = 0; i < around_.with.faults; ++i) {
         const duration when = random.between(duration(0), duration(span));

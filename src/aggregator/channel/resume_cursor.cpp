@@ -123,8 +123,9 @@ std::size_t resume_cursor::meeting(const recent_entries& recent, std::span<const
     const auto behind = std::ranges::partition_point(entries, [&](const auto& e) { return e->where->offset < ring; });
     auto at = std::max(at_, static_cast<std::size_t>(behind - entries.begin()));
     for (; at < entries.size(); ++at) {
+        if (entries[at]->where->offset > recent.back().where->offset) break;  // the reader is behind the page
         const entry* const there = recent.at(entries[at]->where->offset);
-        if (!there) continue;  // a hole, or the reader is behind the page
+        if (!there) continue;  // a hole
         if (*there->where == *entries[at]->where) return at;
         ring_differs_ = true;  // this shard still has the stream before: the pages lead to the end
         break;

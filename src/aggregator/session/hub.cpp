@@ -23,6 +23,7 @@ constexpr std::size_t sessions_per_portion = 256;
 constexpr std::size_t entries_per_portion = 1'024;
 constexpr std::size_t requests_per_portion = 256;
 constexpr std::size_t blocks_per_portion = 2;
+constexpr std::size_t answers_per_portion = 512;
 
 // A session is told its position before it is a fifth of what a resume may read behind.
 std::uint64_t position_entries(const session_settings& config) {
@@ -112,12 +113,14 @@ void hub::tell_again(session& to, const unheard_answers* unheard) {
     }
 }
 
-void hub::pass_unheard(const session& from) {
-    if (!from.unheard() || planted(bug::answer_to_gone_socket)) return;
+std::size_t hub::pass_unheard(session& from) {
+    if (!from.unheard() || planted(bug::answer_to_gone_socket)) return 0;
+    const unheard_answers unheard = from.take_unheard();
     session* const newest = newest_of(from.client());
-    if (newest && newest != &from) tell_again(*newest, from.unheard());
+    if (newest && newest != &from) tell_again(*newest, &unheard);
     const client_id client(std::string(from.client()));
-    for (const told_answer& one : from.unheard()->all()) unheard_.add(client, one, shared_.time.now());
+    for (const told_answer& one : unheard.all()) unheard_.add(client, one, shared_.time.now());
+    return unheard.all().size();
 }
 
 void hub::on_text(member who, std::string_view text) {
@@ -197,6 +200,7 @@ bool hub::work() {
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
     more |= ask_for_life(sessions_per_portion);
+    more |= pass_on(answers_per_portion);
     more |= discard(blocks_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
@@ -216,8 +220,15 @@ bool hub::tell_drain(std::size_t budget) {
 
 // Whoever comes a thousand times is one client that has come again.
 void hub::expect_life(std::deque<life_round>& rounds, const client_id& client, std::chrono::milliseconds within) {
-    rounds.push_back({client, shared_.time.now() + within});
-    if (!life_timer_.active()) life_timer_.start(shared_.wheel, within);
+    const steady_time due = shared_.time.now() + within;
+    rounds.push_back({client, due});
+    if (!life_timer_.active() || due < life_due_) start_life_timer(due);
+}
+
+void hub::start_life_timer(steady_time due) {
+    life_due_ = due;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - shared_.time.now());
+    life_timer_.start(shared_.wheel, std::max(left, std::chrono::milliseconds(1)));
 }
 
 void hub::on_life_timer() {
@@ -236,13 +247,12 @@ void hub::on_life_timer() {
         check_life(to_check_.front().client);
         to_check_.pop_front();
     }
-    if (!to_be_asked_.empty()) shared_.out.want_work();
+    if (!to_be_asked_.empty() || !to_pass_.empty()) shared_.out.want_work();
     if (to_ask_.empty() && to_check_.empty()) return;
     const steady_time next = to_ask_.empty()     ? to_check_.front().due
                              : to_check_.empty() ? to_ask_.front().due
                                                  : std::min(to_ask_.front().due, to_check_.front().due);
-    life_timer_.start(shared_.wheel,
-                      std::max(std::chrono::ceil<std::chrono::milliseconds>(next - now), std::chrono::milliseconds(1)));
+    start_life_timer(next);
 }
 
 // What older sockets were told that have shown no life may have gone into nothing, as with a phone that has changed
@@ -252,8 +262,18 @@ void hub::check_life(const client_id& client) {
     if (!newest) return;
     shared_.names.each_of(client.view(), [&](member who) {
         session* const older = find(who);
-        if (older && older != newest && shared_.out.silent(who, sign_of_life_within)) pass_unheard(*older);
+        if (older && older != newest && older->unheard() && shared_.out.silent(who, sign_of_life_within))
+            to_pass_.push_back(who);
     });
+}
+
+bool hub::pass_on(std::size_t budget) {
+    while (!to_pass_.empty() && budget > 0) {
+        session* const one = find(to_pass_.front());
+        to_pass_.pop_front();
+        if (one) budget -= std::min(budget, 1 + pass_unheard(*one));
+    }
+    return !to_pass_.empty();
 }
 
 bool hub::ask_for_life(std::size_t budget) {
@@ -337,7 +357,7 @@ void hub::respond_to_all(const client_id& client, const reply_context& context, 
         any = true;
     });
     if (!any && names_its_request(context) && !planted(bug::answer_to_gone_socket))
-        unheard_.add(client, {.request_id = context.request_id, .json = std::string(json)}, shared_.time.now());
+        unheard_.add(client, told_answer::of(context.request_id, json), shared_.time.now());
 }
 
 session* hub::newest_of(std::string_view client) const {

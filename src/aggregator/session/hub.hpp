@@ -115,7 +115,10 @@ private:
     // Tells what this socket's client may not have heard, if anything.
     void tell_again(session& to, const unheard_answers* unheard);
     // What a socket was told that may be dead: to the newest one, and to those that come.
-    void pass_unheard(const session& from);
+    // How many answers that were.
+    std::size_t pass_unheard(session& from);
+    bool pass_on(std::size_t budget);
+    void start_life_timer(steady_time due);
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
@@ -149,7 +152,9 @@ private:
     std::deque<life_round> to_check_;              // who has been asked
     std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
+    std::deque<member> to_pass_;  // whose unheard answers are to be passed on
     left_behind unheard_;
+    steady_time life_due_{};
     net::wheel_timer life_timer_{this, [](hub& self) { self.on_life_timer(); }};
     net::wheel_timer position_timer_{this, [](hub& self) { self.on_position_interval(); }};
 };

@@ -11,6 +11,8 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::size_t passed_max = 1000;
+// Of all sessions of a shard together: what is beyond is not kept.
+constexpr std::size_t unheard_octets_max = 64 * 1024 * 1024;
 
 // Each connection has one for as long as it lives: what only some need, or at some times, is behind a pointer.
 static_assert(sizeof(session) <= 144);
@@ -85,7 +87,7 @@ void session::ping() {
 
 void session::on_text(std::string_view text) {
     heard_since_ping_ = true;
-    unheard_.drop();
+    if (unheard_.there()) take_unheard();
     const auto packet = shared_.packets.parse(text);
     if (!packet) {
         ++shared_.counters.frames_in;
@@ -247,17 +249,27 @@ void session::respond(const reply_context& context, std::string_view json) {
     // A client that asks and does not read the answers is slow, too.
     if (!closing_ && shared_.out.slow(self_)) close_slow();
     if (!closing_) send_response(context.request_id, json);
-    if (names_its_request(context)) keep_unheard({.request_id = context.request_id, .json = std::string(json)});
+    if (names_its_request(context)) keep_unheard(told_answer::of(context.request_id, json));
 }
 
 void session::tell_again(const told_answer& what) {
     if (const auto* const told = unheard_.find(); told && told->has(what)) return;
-    if (!closing_) send_response(what.request_id, what.json);
+    if (!closing_ && !shared_.out.slow(self_)) send_response(what.request_id, what.json);
     keep_unheard(what);
 }
 
 void session::keep_unheard(told_answer what) {
-    unheard_.get().add(std::move(what));
+    if (shared_.unheard_octets + what.octets() > unheard_octets_max) return;
+    unheard_answers& all = unheard_.get();
+    shared_.unheard_octets -= all.octets();
+    all.add(std::move(what));
+    shared_.unheard_octets += all.octets();
+}
+
+unheard_answers session::take_unheard() {
+    auto taken = unheard_.take();
+    shared_.unheard_octets -= taken.octets();
+    return taken;
 }
 
 void session::send_response(std::string_view request_id, std::string_view json) {

@@ -81,6 +81,7 @@ public:
     void respond(const reply_context& context, std::string_view json);
     // What it was told and has shown no sign of life since; null: nothing.
     const unheard_answers* unheard() const noexcept { return unheard_.find(); }
+    unheard_answers take_unheard();
     // What another socket of this client was told, and has not heard.
     void tell_again(const told_answer& what);
 

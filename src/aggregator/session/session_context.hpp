@@ -38,6 +38,8 @@ struct session_context {
     primus::parser packets;
     envelope::parser envelopes;
     hub_counters counters;
+    // Of all that the sessions may not have heard.
+    std::size_t unheard_octets = 0;
     // Sessions that have a channel to go on resuming, in turn.
     std::deque<std::pair<member, std::size_t>> resuming;
     // Sessions that are ahead of a channel, until it has come so far.

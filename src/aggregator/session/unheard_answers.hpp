@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,7 +23,18 @@ namespace foz::aggregator {
 struct told_answer {
     std::string request_id;  // primus-responder's; empty: a plain event, which carries the message's id
     std::string json;
-    friend bool operator==(const told_answer&, const told_answer&) = default;
+    std::size_t mark = 0;  // of both: tells most of them apart at once
+
+    static told_answer of(std::string_view request_id, std::string_view json) {
+        const std::hash<std::string_view> hash;
+        return {.request_id = std::string(request_id),
+                .json = std::string(json),
+                .mark = hash(request_id) * 31 + hash(json)};
+    }
+    std::size_t octets() const noexcept { return request_id.size() + json.size(); }
+    friend bool operator==(const told_answer& a, const told_answer& b) {
+        return a.mark == b.mark && a.request_id == b.request_id && a.json == b.json;
+    }
 };
 
 inline bool names_its_request(const reply_context& context) {
@@ -35,12 +47,13 @@ public:
     static constexpr std::size_t answers_max = 256;
     static constexpr std::size_t octets_max = 64 * 1024;
 
+    // One that is larger than all may be together is not kept.
     void add(told_answer one) {
-        if (has(one)) return;
-        octets_ += one.json.size();
+        if (one.octets() > octets_max || has(one)) return;
+        octets_ += one.octets();
         answers_.push_back(std::move(one));
-        while (answers_.size() > answers_max || (octets_ > octets_max && answers_.size() > 1)) {
-            octets_ -= answers_.front().json.size();
+        while (answers_.size() > answers_max || octets_ > octets_max) {
+            octets_ -= answers_.front().octets();
             answers_.pop_front();
         }
     }
@@ -54,8 +67,8 @@ private:
     std::size_t octets_ = 0;
 };
 
-// What clients may not have heard, for a minute: each socket with which they come back is told, since another one may
-// be another page's. Who was added first is forgotten first when there are too many.
+// What clients may not have heard, for a minute after the last of it: each socket with which they come back is told,
+// since another one may be another page's. Who was added first is forgotten first when there are too many.
 class left_behind {
 public:
     static constexpr std::size_t clients_max = 10'000;
@@ -64,15 +77,19 @@ public:
 
     void add(const client_id& client, told_answer one, steady_time now) {
         const auto [at, fresh] = clients_.try_emplace(client);
-        if (fresh) order_.push_back({client, now});
-        octets_ -= at->second.octets();
-        at->second.add(std::move(one));
-        octets_ += at->second.octets();
+        absent& who = at->second;
+        if (fresh || now - who.since >= std::chrono::seconds(1)) {
+            who.since = now;
+            order_.push_back({client, now});
+        }
+        octets_ -= who.unheard.octets();
+        who.unheard.add(std::move(one));
+        octets_ += who.unheard.octets();
         while (clients_.size() > clients_max || (octets_ > octets_max && clients_.size() > 1)) forget_oldest();
     }
     const unheard_answers* find(const client_id& client) const {
         const auto at = clients_.find(client);
-        return at == clients_.end() ? nullptr : &at->second;
+        return at == clients_.end() ? nullptr : &at->second.unheard;
     }
     void expire(steady_time now) {
         while (!order_.empty() && now - order_.front().since >= kept) forget_oldest();
@@ -80,19 +97,26 @@ public:
     std::size_t clients() const noexcept { return clients_.size(); }
 
 private:
+    struct absent {
+        unheard_answers unheard;
+        steady_time since{};  // of the last one, to the second
+    };
     struct place {
         client_id client;
         steady_time since;
     };
 
+    // Unless more has come for the client since.
     void forget_oldest() {
         const auto at = clients_.find(order_.front().client);
-        octets_ -= at->second.octets();
-        clients_.erase(at);
+        if (at != clients_.end() && at->second.since == order_.front().since) {
+            octets_ -= at->second.unheard.octets();
+            clients_.erase(at);
+        }
         order_.pop_front();
     }
 
-    std::unordered_map<client_id, unheard_answers> clients_;
+    std::unordered_map<client_id, absent> clients_;
     std::deque<place> order_;
     std::size_t octets_ = 0;
 };

@@ -62,7 +62,7 @@ asio::awaitable<void> channel::open_and_set_up(std::uint32_t opening) {
         co_return;
     }
     state_ = state::ready;
-    if (failures_ > 0 || owner_->sick_.contains(serial_))
+    if ((failures_ > 0 || owner_->sick_.contains(serial_)) && !good_timer_.active())
         good_timer_.start(owner_->home().wheel(), owner_->options_.good_after);
     owner_->on_set_up(*this);
     handler_->on_ready(*this);
@@ -214,6 +214,7 @@ void channel::on_connection_lost(const error& why) {
 void channel::reopen(const error& why) {
     const auto keep = shared_from_this();
     if (state_ != state::opening && state_ != state::ready) return;
+    by_own_wish_ = state_ == state::ready;
     if (connection* const link = transport(); link && number_ != 0) link->detach(number_, true);
     number_ = 0;
     const bool was_ready = state_ == state::ready;
@@ -243,7 +244,7 @@ void channel::lose(const error& why) {
     }
     ++opening_;  // voids delivery ids and ends a set_up() that is under way
     deadline_timer_.cancel();
-    good_timer_.cancel();
+    if (!std::exchange(by_own_wish_, false)) good_timer_.cancel();
     for (auto& call : std::exchange(calls_, {})) call.done(std::unexpected(why));
     handler_->on_lost(*this, why);
 }
@@ -257,6 +258,7 @@ void channel::retry_later() {
 
 // It has lasted.
 void channel::on_good() {
+    if (state_ != state::ready) return;  // it was opened anew because somebody wished so
     failures_ = 0;
     if (owner_) owner_->recover(serial_);
 }

@@ -158,8 +158,9 @@ private:
     state state_ = state::waiting;
     std::uint16_t number_ = 0;
     std::uint32_t opening_ = 0;
-    unsigned failures_ = 0;  // in a row: openings that did not last
-    std::string about_;      // the queue that was declared or consumed last
+    unsigned failures_ = 0;     // in a row: openings that did not last
+    bool by_own_wish_ = false;  // it is lost because its user wanted it anew: that is no failure
+    std::string about_;         // the queue that was declared or consumed last
     std::deque<pending_call> calls_;
     std::vector<consumer_kind> consumers_;  // of this opening
     std::optional<error> last_loss_;

@@ -78,6 +78,16 @@ TEST(slot_table, is_empty_before_the_first_one_of_all_goes) {
     EXPECT_EQ(table.extent(), 0u);
 }
 
+TEST(slot_table, what_comes_and_goes_again_and_again_costs_nothing) {
+    slot_table<std::unique_ptr<int>> table;
+    for (int i = 0; i < 3; ++i) table.put(std::make_unique<int>(i));
+    for (int i = 0; i < 100'000; ++i) {
+        table.take(1);
+        EXPECT_EQ(table.put(std::make_unique<int>(i)), 1u);
+    }
+    EXPECT_LE(table.remembered(), table.extent());
+}
+
 TEST(seldom, is_made_when_it_is_needed) {
     seldom<std::string> text;
     EXPECT_FALSE(text.there());

@@ -82,7 +82,8 @@ void plugin_client::consume(std::size_t channel, const aggregator::interest& wha
     all.groups.insert(what.groups.begin(), what.groups.end());
     all.topics.insert(what.topics.begin(), what.topics.end());
     const std::string id = next_id();
-    consuming_[id] = {channel, std::move(before)};
+    at->second.last = what;
+    consuming_[id] = {channel, std::move(before), what};
     // Until the welcome has come, the own name is not known; the open that follows asks for everything anyway.
     if (connected() && !me_.empty()) say_consume(channel, id);
 }
@@ -93,7 +94,7 @@ void plugin_client::consume_again() {
         const std::size_t channel = channels_[i].first;
         std::erase_if(consuming_, [channel](const auto& one) { return one.second.channel == channel; });
         const std::string id = next_id();
-        consuming_[id] = {channel, std::nullopt};
+        consuming_[id] = {channel, std::nullopt, std::nullopt};
         say_consume(channel, id);
     }
 }
@@ -184,7 +185,8 @@ void plugin_client::on_error(const heard& frame) {
         consuming_.erase(at);
         const auto of = std::ranges::find(channels_, pending.channel, &std::pair<std::size_t, consumed>::first);
         if (of != channels_.end()) {
-            const aggregator::interest wanted = of->second.what;
+            // Its page asks again for what it asked for.
+            const aggregator::interest wanted = pending.asked.value_or(of->second.last);
             if (pending.before) {
                 of->second = *pending.before;
             } else if (!frame.retryable) {

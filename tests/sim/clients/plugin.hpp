@@ -28,6 +28,7 @@ private:
     // What is wanted of a channel, and where it was.
     struct consumed {
         aggregator::interest what;
+        aggregator::interest last;  // that its page has asked for
         std::string position;
     };
     struct message {
@@ -38,6 +39,7 @@ private:
     struct pending_consume {
         std::size_t channel;
         std::optional<consumed> before;
+        std::optional<aggregator::interest> asked;  // by its page; nothing: at a reconnect
     };
 
     handshake greeting() override { return {.client = identity(), .consume_at_open = {}, .hello = true}; }

@@ -215,11 +215,13 @@ TEST(hub, what_a_silent_socket_was_told_is_told_on_the_newest_one) {
     f.out.silent_ones = {old};
     EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 0u) << "it may show life yet";
     f.advance(seconds(2));
+    f.work();
     EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
     // That one is silent, too.
     const member last = f.come("a");
     f.out.silent_ones = {old, fresh};
     f.advance(seconds(2));
+    f.work();
     EXPECT_EQ(f.count(last, R"("responseId":"1")"), 1u);
     EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 1u);
 }
@@ -259,12 +261,12 @@ TEST(hub, what_is_kept_for_those_who_are_away_is_bounded) {
     left_behind kept;
     const steady_time now{seconds(1)};
     for (std::size_t i = 0; i < 3 * left_behind::clients_max; ++i)
-        kept.add(client_id("c" + std::to_string(i)), {.request_id = "1", .json = "{}"}, now);
+        kept.add(client_id("c" + std::to_string(i)), told_answer::of("1", "{}"), now);
     EXPECT_EQ(kept.clients(), left_behind::clients_max);
     EXPECT_EQ(kept.find(client_id("c0")), nullptr) << "who was added first";
     EXPECT_NE(kept.find(client_id("c" + std::to_string(3 * left_behind::clients_max - 1))), nullptr);
     for (int i = 0; i < 1'000; ++i)
-        kept.add(client_id("much"), {.request_id = std::to_string(i), .json = std::string(1'000, 'x')}, now);
+        kept.add(client_id("much"), told_answer::of(std::to_string(i), std::string(1'000, 'x')), now);
     const unheard_answers* const last = kept.find(client_id("much"));
     ASSERT_NE(last, nullptr);
     EXPECT_LE(last->all().size(), unheard_answers::answers_max);
