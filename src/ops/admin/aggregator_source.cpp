@@ -165,8 +165,8 @@ metric ready() {
             [](const snapshot& now, exposition& to) { to.sample({}, now.not_ready.empty() ? 1 : 0); }};
 }
 
-const std::vector<metric>& metrics() {
-    static const std::vector<metric> all{
+std::vector<metric> metrics_of_sockets_and_loops() {
+    return {
         ready(),
         shard("foz_connections", "gauge", "Sockets, those included that only speak HTTP",
               [](const shard_snapshot& of) { return of.connections; }),
@@ -194,6 +194,11 @@ const std::vector<metric>& metrics() {
               [](const shard_snapshot& of) { return of.mailbox_octets; }),
         shard("foz_queued_octets", "gauge", "Octets that wait for sockets",
               [](const shard_snapshot& of) { return of.queued_octets; }),
+    };
+}
+
+std::vector<metric> metrics_of_clients() {
+    return {
         shard("foz_frames_total", "Data frames from clients", &hub_counters::frames_in),
         shard("foz_frames_refused_total", "Of these, answered with an error", &hub_counters::frames_refused),
         shard("foz_overloaded_total", "Of these, because a limit was reached (error overloaded)",
@@ -219,6 +224,11 @@ const std::vector<metric>& metrics() {
         shard("foz_slow_closed_total", "Sockets closed because they took too little", &hub_counters::slow_closed),
         shard("foz_silent_closed_total", "Sockets closed because they gave no sign of life",
               &hub_counters::silent_closed),
+    };
+}
+
+std::vector<metric> metrics_of_channels() {
+    return {
         whole("foz_outbound_total", "Messages of services that were read for clients", &aggregator_counters::outbound),
         dropped(),
         single("foz_volatile_dropped_total", "counter",
@@ -249,6 +259,11 @@ const std::vector<metric>& metrics() {
         topology(),
         single("foz_topology_rounds_total", "counter", "Times that the topology was declared, as a whole",
                [](const snapshot& now) { return now.topology.rounds; }),
+    };
+}
+
+std::vector<metric> metrics_of_broker_connections() {
+    return {
         publisher("foz_publisher_messages_total", "Messages handed in", &amqp::publisher_counters::published),
         publisher("foz_publisher_confirmed_total", "Messages confirmed", &amqp::publisher_counters::confirmed),
         publisher("foz_publisher_returned_total", "Messages that no queue took", &amqp::publisher_counters::returned),
@@ -285,6 +300,16 @@ const std::vector<metric>& metrics() {
         single("foz_sick", "gauge", "What the broker refuses again and again while the rest works (/readyz names it)",
                [](const snapshot& now) { return std::uint64_t(now.sick.size()); }),
     };
+}
+
+const std::vector<metric>& metrics() {
+    static const std::vector<metric> all = [] {
+        std::vector<metric> made;
+        for (auto& part : {metrics_of_sockets_and_loops(), metrics_of_clients(), metrics_of_channels(),
+                           metrics_of_broker_connections()})
+            made.insert(made.end(), part.begin(), part.end());
+        return made;
+    }();
     return all;
 }
 
