@@ -12,7 +12,7 @@
 
 namespace foz::net {
 
-// Whoever owns a watched socket.
+// The owner of a watched socket.
 class pollable {
 public:
     // EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. Called again and again while it is so. At times for nothing: a place may

@@ -55,7 +55,8 @@ public:
             blocks_.pop_front();
         }
     }
-    // Remembers nothing any more. To free what it held takes its time: whoever is in a hurry does that in portions.
+    // Remembers nothing any more. Freeing what it held takes time: a caller that must not keep a loop waiting does so
+    // in portions.
     std::deque<block> release() {
         octets_ = 0;
         said_s_ = 0;

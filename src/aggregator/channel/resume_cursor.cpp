@@ -97,7 +97,7 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
     if (const auto cause = std::exchange(page_->gap, {})) {
         const place where = at_ < entries.size() ? entries[at_]->where : head;
         if (*cause == envelope::gap_cause::recreated) return end(*cause, where);
-        ring_differs_ = false;  // its place is no more, which stream ever it was in
+        ring_differs_ = false;  // its place is gone, whichever stream it was in
         return {.what = action::gap, .cause = *cause, .where = where};
     }
     const std::size_t meets = ring_differs_ ? entries.size() : meeting(recent, entries);

@@ -218,7 +218,7 @@ bool hub::tell_drain(std::size_t budget) {
     return false;
 }
 
-// Whoever comes a thousand times is one client that has come again.
+// Once for each client, however many sockets it opens meanwhile.
 void hub::expect_life(std::deque<life_round>& rounds, const client_id& client, std::chrono::milliseconds within) {
     const steady_time due = shared_.time.now() + within;
     rounds.push_back({client, due});

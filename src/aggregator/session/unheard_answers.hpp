@@ -19,7 +19,7 @@
 
 namespace foz::aggregator {
 
-// It names its request: whoever does not know that one ignores it.
+// It names its request: a page that does not know the request ignores it.
 struct told_answer {
     std::string request_id;  // primus-responder's; empty: a plain event, which carries the message's id
     std::string json;

@@ -39,7 +39,7 @@ TEST(slot_table, a_number_that_fell_off_the_end_is_given_once) {
     EXPECT_EQ(table.size(), 4u);
 }
 
-// Against a map; whoever stays keeps its number, whatever comes and goes.
+// Compared with a map: what stays keeps its number, whatever comes and goes.
 TEST(slot_table, agrees_with_a_map_however_it_is_used) {
     slot_table<std::unique_ptr<int>> table;
     std::unordered_map<std::uint32_t, int> model;

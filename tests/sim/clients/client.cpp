@@ -167,6 +167,15 @@ void client::on_message(ws::opcode, std::string_view payload) {
     }
 }
 
+void add(aggregator::interest& to, const aggregator::interest& what) {
+    to.broadcast |= what.broadcast;
+    to.direct |= what.direct;
+    to.own_name |= what.own_name;
+    to.all_topics |= what.all_topics;
+    to.groups.insert(what.groups.begin(), what.groups.end());
+    to.topics.insert(what.topics.begin(), what.topics.end());
+}
+
 std::string consume_frame(const std::string& channel, const std::string& id, const aggregator::interest& what,
                           const std::string& own_name, const std::string& from) {
     std::string out = R"({"packet_action":"consume","channel":)" + json_string(channel);

@@ -114,6 +114,9 @@ private:
     bool stay_away_ = false;
 };
 
+// Repeated consumes are a union.
+void add(aggregator::interest& to, const aggregator::interest& what);
+
 // {"packet_action":"consume",…}
 std::string consume_frame(const std::string& channel, const std::string& id, const aggregator::interest& what,
                           const std::string& own_name, const std::string& from);

@@ -74,13 +74,7 @@ void plugin_client::consume(std::size_t channel, const aggregator::interest& wha
         before = at->second;
     }
     note("consume", consume_frame(channel_name(channel), "", what, "me", ""));
-    aggregator::interest& all = at->second.what;
-    all.broadcast |= what.broadcast;
-    all.direct |= what.direct;
-    all.own_name |= what.own_name;
-    all.all_topics |= what.all_topics;
-    all.groups.insert(what.groups.begin(), what.groups.end());
-    all.topics.insert(what.topics.begin(), what.topics.end());
+    add(at->second.what, what);
     const std::string id = next_id();
     at->second.last = what;
     consuming_[id] = {channel, std::move(before), what};

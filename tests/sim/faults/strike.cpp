@@ -39,7 +39,6 @@ bool kill(world& w, process* which, milliseconds at_most, unsigned for_good_perm
 bool stop(world& w, process* which) {
     if (!which || !which->running()) return false;
     w.around_.log.say(which->name(), "is stopped");
-    w.oracle_.disturb();
     which->stop();
     const duration most = w.around_.random.faults.chance(150) ? seconds(60) : w.around_.with.fault_span_max;
     w.around_.time.after(w.around_.random.faults.between(milliseconds(100), most), [which, &w] {
@@ -115,7 +114,7 @@ bool slow_reader(world& w) {
     client* const who = any_open(w);
     if (!who) return false;
     w.around_.log.say(who->name(), "reads nothing for a while");
-    w.oracle_.disturb();
+    w.oracle_.disturb(*who);
     who->stop_reading(span_of(w, milliseconds(500)));
     return true;
 }
@@ -123,9 +122,16 @@ bool slow_reader(world& w) {
 bool stall_client(world& w) {
     client* const who = any_open(w);
     if (!who) return false;
-    w.oracle_.disturb();
+    w.oracle_.disturb(*who);
     who->link()->stall(span_of(w));
     return true;
+}
+
+bool stop_client(world& w) {
+    client* const who = any_open(w);
+    if (!who) return false;
+    w.oracle_.disturb(*who);
+    return stop(w, who);
 }
 
 bool recreate(world& w) {
@@ -149,6 +155,7 @@ bool strike(world& w, fault which) {
         case fault::kill_aggregator:
             return kill(w, any_up(w, w.aggregators), milliseconds(8'000), 200);
         case fault::stop_aggregator:
+            w.oracle_.disturb();
             return stop(w, any_up(w, w.aggregators));
         case fault::drain_aggregator: {
             aggregator_process* const one = any_up(w, w.aggregators);
@@ -168,6 +175,7 @@ bool strike(world& w, fault which) {
         case fault::kill_broker:
             return kill(w, w.broker.get(), milliseconds(5'000), 0);
         case fault::stop_broker:
+            w.oracle_.disturb();
             return stop(w, w.broker.get());
         case fault::cut_client:
             return cut(w, false);
@@ -178,7 +186,7 @@ bool strike(world& w, fault which) {
         case fault::slow_reader:
             return slow_reader(w);
         case fault::stop_client:
-            return stop(w, any_open(w));
+            return stop_client(w);
         case fault::cut_broker_link:
             return cut_broker(w, false);
         case fault::half_open_broker_link:

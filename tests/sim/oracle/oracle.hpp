@@ -65,8 +65,10 @@ public:
     // It may not be handled, and nobody is to blame.
     void excuse(std::int64_t number);
 
-    // Somebody stands still: what is told may arrive a minute later, or never.
+    // An aggregator, the broker or a link between them stands still, or this client alone: what is told may arrive a
+    // minute later, or never.
     void disturb() { disturbed_ = around_.time.now(); }
+    void disturb(const client& who);
 
     // From clients.
     void session_begins(client& who);
@@ -144,6 +146,7 @@ private:
         std::unordered_map<std::string, std::size_t> page_ids;  // what its page has heard: the entry
         steady_time heard_at{};                                 // anything
         steady_time left_at{};                                  // the same, of the session before
+        std::optional<steady_time> disturbed;
     };
     struct inbound {
         unsigned client = 0;

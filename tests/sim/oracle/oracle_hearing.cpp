@@ -9,20 +9,6 @@
 #include <algorithm>
 
 namespace foz::sim {
-namespace {
-
-// Repeated consumes are a union.
-void add(aggregator::interest& to, const aggregator::interest& what) {
-    to.broadcast |= what.broadcast;
-    to.direct |= what.direct;
-    to.own_name |= what.own_name;
-    to.all_topics |= what.all_topics;
-    to.groups.insert(what.groups.begin(), what.groups.end());
-    to.topics.insert(what.topics.begin(), what.topics.end());
-}
-
-}  // namespace
-
 void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_t offset,
                       const broker::message_ref& what) {
     std::size_t channel = 0;
@@ -370,9 +356,17 @@ void oracle::check_gap(client& who, std::size_t channel, const listening& state,
     }
 }
 
+void oracle::disturb(const client& who) {
+    if (listeners_.size() <= who.index()) listeners_.resize(who.index() + 1);
+    listeners_[who.index()].disturbed = around_.time.now();
+}
+
 // A session that is told its position in time can be too far only when it was away.
 void oracle::check_position_was_told(client& who, std::size_t channel, const listening& state) {
-    if (!state.was_live || (disturbed_ && around_.time.now() - *disturbed_ < std::chrono::seconds(90))) return;
+    const auto recently = [&](const std::optional<steady_time>& when) {
+        return when && around_.time.now() - *when < std::chrono::seconds(90);
+    };
+    if (!state.was_live || recently(disturbed_) || recently(listeners_[who.index()].disturbed)) return;
     found_.compared(invariant::position_not_told);
     const stream_state& stream = streams_[channel];
     const steady_time since = listeners_[who.index()].left_at - std::chrono::seconds(3);

@@ -184,12 +184,21 @@ TEST(hub, one_entry_that_was_too_large_is_told_and_everything_else_stands) {
     EXPECT_THAT(f.heard(b), ElementsAre("3")) << "the ring was kept";
 }
 
+namespace {
+
+// The broker has the request.
+void asks(hub_fixture& f, member who) {
+    f.all.on_text(who, request_1);
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+}
+
+}  // namespace
+
 // A phone that has changed networks: its old socket says nothing, its new one waits.
 TEST(hub, an_answer_comes_on_the_newest_socket_too_when_the_one_that_asked_is_silent) {
     hub_fixture f;
     const member old = f.come("a");
-    f.all.on_text(old, request_1);
-    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    asks(f, old);
     f.take(old);
     f.advance(seconds(1));
     const member fresh = f.come("a");
@@ -208,8 +217,7 @@ TEST(hub, an_answer_comes_on_the_newest_socket_too_when_the_one_that_asked_is_si
 TEST(hub, what_a_silent_socket_was_told_is_told_on_the_newest_one) {
     hub_fixture f;
     const member old = f.come("a");
-    f.all.on_text(old, request_1);
-    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    asks(f, old);
     f.all.dispatch(answer_to(f.out.publishes[0].message));
     const member fresh = f.come("a");
     f.out.silent_ones = {old};
@@ -229,13 +237,13 @@ TEST(hub, what_a_silent_socket_was_told_is_told_on_the_newest_one) {
 TEST(hub, what_a_socket_has_heard_is_not_told_again) {
     hub_fixture f;
     const member old = f.come("a");
-    f.all.on_text(old, request_1);
-    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    asks(f, old);
     f.all.dispatch(answer_to(f.out.publishes[0].message));
     f.all.on_text(old, R"("primus::pong::1")");
     f.out.silent_ones = {old};
     const member fresh = f.come("a");
     f.advance(seconds(2));
+    f.work();
     f.all.closed(old);
     EXPECT_EQ(f.count(fresh, R"("responseId":"1")"), 0u);
 }
@@ -243,8 +251,7 @@ TEST(hub, what_a_socket_has_heard_is_not_told_again) {
 TEST(hub, what_comes_while_a_client_is_away_is_told_when_it_is_back) {
     hub_fixture f;
     const member old = f.come("a");
-    f.all.on_text(old, request_1);
-    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    asks(f, old);
     f.all.closed(old);
     f.all.dispatch(answer_to(f.out.publishes[0].message));
     const member fresh = f.come("a");
