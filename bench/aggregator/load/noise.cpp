@@ -16,8 +16,6 @@
 namespace foz::load {
 namespace {
 
-constexpr double patience = 30;  // seconds without anything
-
 // On a thread of its own, so that what the noise costs the load itself does not count.
 class watcher {
 public:
@@ -87,7 +85,8 @@ public:
             answered += payload.starts_with(R"({"event":"consuming")");
             heard += words_.is_delivery(payload);
         };
-        clients_.poll_until([&] { return answered == count_ && heard >= messages_; }, patience, "its past", hear);
+        clients_.poll_until([&] { return answered == count_ && heard >= messages_; }, longest_silence, "its past",
+                            hear);
     }
 
     // Each client is in a group of its own; each message is for all of them.
@@ -116,7 +115,7 @@ public:
             says.flush();
             return told >= count_;
         };
-        clients_.poll_until(all_told, patience, "a round of positions", hear);
+        clients_.poll_until(all_told, longest_silence, "a round of positions", hear);
     }
 
     // They are gone without a word, and the server is left to itself for a while.
@@ -147,7 +146,7 @@ private:
             says.flush();
             return heard >= deliveries;
         };
-        clients_.poll_until(all_heard, patience, "deliveries",
+        clients_.poll_until(all_heard, longest_silence, "deliveries",
                             [&](std::size_t, std::string_view payload) { heard += words_.is_delivery(payload); });
     }
 

@@ -12,7 +12,6 @@
 namespace foz::load {
 namespace {
 
-constexpr double patience = 30;  // seconds without anything
 constexpr std::size_t body = 128;
 constexpr std::size_t others = 100;  // groups that nobody is in
 
@@ -62,7 +61,7 @@ public:
     // One more entry for everybody reaches all of them.
     void tell_live(publisher& says) {
         says.send(says.encode({}, body, std::to_string(heard_.shared) + " "));
-        const double end = now_seconds() + patience;
+        const double end = now_seconds() + longest_silence;
         while (heard_.told_live < heard_.last.size() && now_seconds() < end) turn();
         out_.add("told_live", heard_.told_live).add("out_of_order", heard_.out_of_order).add("gaps", heard_.gaps);
         out_.add("closed", clients_.gone());
@@ -110,7 +109,7 @@ void resume_prepare(const arguments& all) {
         if (heard++ == 0) position = quoted_after(payload, R"("position":)");
     };
     says.send(says.encode({}, body, "begin "));
-    clients.poll_until([&] { return heard == 1; }, patience, "a first message", hear);
+    clients.poll_until([&] { return heard == 1; }, longest_silence, "a first message", hear);
 
     std::string frames;
     for (std::size_t i = 0; i < entries; ++i) {
@@ -124,7 +123,7 @@ void resume_prepare(const arguments& all) {
         says.flush();
         return heard == 1 + shared;
     };
-    clients.poll_until(all_heard, patience, "the last entry", hear);
+    clients.poll_until(all_heard, longest_silence, "the last entry", hear);
     json_line().add("position", std::string_view(position)).print();
 }
 

@@ -20,6 +20,8 @@ void burst(const arguments& all);
 void flood(const arguments& all);
 void noise_of(const arguments& all);
 
+constexpr double longest_silence = 30;  // seconds without anything, for what must come
+
 // `host`, `port`, `source` and `at_once`.
 crowd_options crowd_in(const arguments& all);
 std::uint16_t amqp_port_in(const arguments& all);
