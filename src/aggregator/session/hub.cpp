@@ -78,6 +78,7 @@ void hub::start() {
 }
 
 void hub::stop() {
+    hand_out();
     life_timer_.cancel();
     position_timer_.cancel();
 }
@@ -95,6 +96,7 @@ member hub::opened(session_options options) {
 }
 
 void hub::begin(member who) {
+    hand_out();
     if (session* const one = find(who)) {
         const client_id client(std::string(one->client()));
         if (shared_.names.members_of(client.view()) > 1 && has_come_again_.insert(client).second)
@@ -124,25 +126,30 @@ std::size_t hub::pass_unheard(session& from) {
 }
 
 void hub::on_text(member who, std::string_view text) {
+    hand_out();
     if (session* const one = find(who)) one->on_text(text);
     settle_joins();
 }
 
 void hub::on_violation(member who) {
+    hand_out();
     if (session* const one = find(who)) one->on_violation();
 }
 
 void hub::on_drained(member who) {
+    hand_out();
     if (session* const one = find(who)) one->on_drained();
 }
 
 void hub::on_still_blocked(member who) {
+    hand_out();
     if (session* const one = find(who)) one->on_still_blocked();
 }
 
 void hub::closed(member who) {
     session* const one = find(who);
     if (!one) return;
+    hand_out();
     one->on_closed();
     pass_unheard(*one);
     shared_.names.remove(who);
@@ -161,6 +168,7 @@ void hub::on_room(const client_id& client) {
 }
 
 void hub::on_page(const reading_id& which, page next_page) {
+    hand_out();
     const member who{.slot = static_cast<std::uint32_t>(which.session),
                      .generation = static_cast<std::uint32_t>(which.session >> 32)};
     session* const one = find(who);
@@ -182,11 +190,14 @@ void hub::set_service(std::size_t channel, bool there) {
 }
 
 void hub::interrupt(std::size_t channel) {
+    hand_out();
     shared_.channels[channel].reply_queue.clear();
     if (shared_.asked.interrupt(channel)) shared_.out.want_work();
 }
 
 void hub::drain() {
+    hand_out();
+    drains_ = true;
     position_timer_.cancel();
     const auto count = static_cast<std::int64_t>(sessions());
     drain_ = drain_round{.of = std::max<std::size_t>(sessions(), 1),
@@ -195,6 +206,7 @@ void hub::drain() {
 }
 
 bool hub::work() {
+    hand_out();
     bool more = shared_.asked.fail_interrupted(requests_per_portion);
     more |= tell_drain(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
@@ -374,6 +386,7 @@ void hub::on_join(const join_question& join, const entry_answer* answer, const c
 
 void hub::settle_joins() {
     if (std::exchange(settling_, true)) return;
+    if (!joins_.empty()) hand_out();
     while (!joins_.empty()) {
         const settled_join join = std::move(joins_.front());
         joins_.pop_front();

@@ -1,6 +1,7 @@
 // The sessions of one shard: what comes in goes to the right ones. No I/O.
 #pragma once
 
+#include "aggregator/channel/entry_run.hpp"
 #include "aggregator/session/session.hpp"
 #include "aggregator/session/session_context.hpp"
 #include "aggregator/session/unheard_answers.hpp"
@@ -57,7 +58,11 @@ public:
     void on_outcome(publish_ticket ticket, amqp::outcome result);
     // Fewer of the client's messages wait.
     void on_room(const client_id& client);
+    // To those whom it reaches, at once …
     void dispatch(const entry_ref& item);
+    // … or joined with those that come before hand_out(), which is to follow in this turn.
+    void collect(const entry_ref& item);
+    void hand_out();
     // Entries from before this aggregator began: nobody is waiting for them, clients that come back are.
     void remember(const entry_ref& item);
     void on_page(const reading_id& which, page next_page);
@@ -119,6 +124,7 @@ private:
     std::size_t pass_unheard(session& from);
     bool pass_on(std::size_t budget);
     void start_life_timer(steady_time due);
+    void deliver(const entry& item);
     void deliver_answer(const entry& item);
     void wake_ahead(std::size_t channel);
     bool tell_positions(std::size_t budget);
@@ -142,6 +148,8 @@ private:
 
     std::uint64_t position_stride_ = 1;  // entries between two looks at whose turn it is to be told its position
     session_context shared_;
+    entry_run run_;  // collected, and remembered already
+    bool drains_ = false;
     slot_table<std::unique_ptr<session>> slots_;
     std::uint32_t generations_ = 0;  // of the session that came last
     std::deque<settled_join> joins_;

@@ -26,18 +26,42 @@ void hub::wake_ahead(std::size_t channel) {
 }
 
 void hub::dispatch(const entry_ref& item) {
+    collect(item);
+    hand_out();
+}
+
+void hub::collect(const entry_ref& item) {
+    if (!run_.takes(*item)) hand_out();
     remember(item);
+    // A session that is sent away may be closed by its timer before the turn ends.
+    if (!drains_ && run_.takes(*item)) return run_.add(item);
     // Nobody is told a position behind it before.
     if (item->too_large) gap(item->channel, envelope::gap_cause::too_large, item->where);
     if (item->answer) {
         deliver_answer(*item);
     } else {
-        entry_frames frames(*item);
-        shared_.channels[item->channel].heard.each(*item, [&](member who, const entry_route& route) {
-            if (session* const one = find(who)) one->deliver(frames.of(route), *item);
-        });
+        deliver(*item);
     }
     settle_joins();
+}
+
+void hub::deliver(const entry& item) {
+    entry_frames frames(item);
+    shared_.channels[item.channel].heard.each(item, [&](member who, const entry_route& route) {
+        if (session* const one = find(who)) one->deliver(frames.of(route), item);
+    });
+}
+
+// Whatever changes who hears a channel, or tells a session where it is, comes after this.
+void hub::hand_out() {
+    if (run_.empty()) return;
+    const frame_ref joined = run_.joined();
+    const std::size_t entries = run_.size();
+    const entry& first = run_.first();
+    shared_.channels[first.channel].heard.each(first, [&](member who, const entry_route&) {
+        if (session* const one = find(who)) one->deliver({&joined, 1}, first, entries);
+    });
+    run_.clear();
 }
 
 // All sockets of a client live on one shard; on the others nobody asked.
@@ -61,6 +85,7 @@ void hub::deliver_answer(const entry& item) {
 
 // At once, as an entry for all is: nobody is told a place behind it before.
 void hub::gap(std::size_t channel, envelope::gap_cause cause, const std::optional<envelope::position>& where) {
+    hand_out();
     auto& on = shared_.channels[channel];
     if (cause != envelope::gap_cause::too_large) void_history(on);
     const frame_ref told = event_frame(

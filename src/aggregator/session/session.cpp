@@ -158,7 +158,7 @@ void session::on_response(std::string_view response_id, std::string_view data) {
     shared_.publish(question->channel, client_id(client()), std::move(answer));
 }
 
-void session::deliver(std::span<const frame_ref> pieces, const entry& item) {
+void session::deliver(std::span<const frame_ref> pieces, const entry& item, std::size_t entries) {
     if (closing_) return;
     const bool slow =
         (shared_.out.slow(self_) && !planted(bug::queue_without_bound)) ||
@@ -166,12 +166,12 @@ void session::deliver(std::span<const frame_ref> pieces, const entry& item) {
     if (slow) {
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (item.durable) return close_slow();
-        ++shared_.counters.deliveries_dropped;
+        shared_.counters.deliveries_dropped += entries;
         auto& lossy = lossy_.get();
         if (std::ranges::find(lossy, item.channel) == lossy.end()) lossy.push_back(item.channel);
         return;
     }
-    ++shared_.counters.deliveries;
+    shared_.counters.deliveries += entries;
     if (item.question) shared_.asked_of_clients.ask(item.channel, *item.question, self_, shared_.time.wall_now());
     send(pieces);
 }

@@ -56,8 +56,9 @@ public:
     void on_still_blocked();
 
     // From the hub.
-    // `pieces`: of one frame, one behind the other.
-    void deliver(std::span<const frame_ref> pieces, const entry& item);
+    // `pieces`: of one frame, one behind the other; or one with the frames of so many entries, of which this is the
+    // first.
+    void deliver(std::span<const frame_ref> pieces, const entry& item, std::size_t entries = 1);
     void on_page(const reading_id& which, page next_page);
     // Goes on with what it was resuming, for so many entries. True: there is more to do.
     bool go_on(std::size_t channel, std::size_t& budget);

@@ -1,5 +1,8 @@
 #include "aggregator/shard/dispatcher.hpp"
 
+#include "aggregator/shard/identity.hpp"
+#include "contract/names.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -16,20 +19,35 @@ dispatcher::dispatcher(net::runtime& cores, std::vector<gateway*> shards, const 
 }
 
 void dispatcher::dispatch(const entry_ref& what, bool history, delivery_ticket ticket) {
-    for (auto& one : shards_) give(*one, what, history, ticket);
+    const auto only = history ? std::nullopt : only_shard(*what);
+    for (unsigned i = 0; i < shards_.size(); ++i) {
+        const bool reaches = !history && (!only || *only == i);
+        // Who comes back to a durable channel names a place in its stream, which every shard knows.
+        if (reaches || what->durable) give(*shards_[i], what, reaches, ticket);
+    }
 }
 
-void dispatcher::give(shard_state& to, const entry_ref& what, bool history, delivery_ticket ticket) {
+std::optional<unsigned> dispatcher::only_shard(const entry& what) const {
+    const auto shards = static_cast<unsigned>(shards_.size());
+    if (what.answer) return shard_of(what.answer->to.client, shards);
+    if (what.too_large || what.routes.size() != 1) return std::nullopt;
+    const entry_route& route = what.routes.front();
+    if (route.how != envelope::via::direct || route.receivers.size() != 1) return std::nullopt;
+    const std::string& receiver = route.receivers.front();
+    if (receiver.starts_with(contract::session_prefix)) return std::nullopt;
+    return shard_of(client_id(receiver), shards);
+}
+
+void dispatcher::give(shard_state& to, const entry_ref& what, bool reaches, delivery_ticket ticket) {
     if (drops(to, *what)) return;
     const std::size_t octets = what->bytes();
     const bool durable = what->durable;
     to.to->home().post(
-        [this, &to, what, history, ticket, durable] {
-            hub& sessions = to.to->sessions();
-            if (history) {
-                sessions.remember(what);
+        [this, &to, what, reaches, ticket, durable] {
+            if (reaches) {
+                to.to->collect(what);
             } else {
-                sessions.dispatch(what);
+                to.to->sessions().remember(what);
             }
             if (!durable) return;
             to.dispatched[ticket.channel].store(ticket.number, std::memory_order_release);

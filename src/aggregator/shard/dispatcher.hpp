@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace foz::aggregator {
@@ -20,10 +21,11 @@ struct dispatcher_counters {
     std::uint64_t dropped = 0;  // entries of volatile channels that a shard which was behind was not given
 };
 
-// Each entry crosses to each shard once, whatever the number of receivers there. What a shard has dispatched it says
-// once in a turn; what all have dispatched is settled, so that the reader of a durable channel stops when the slowest
-// shard is behind and goes on from the stream. Readers of volatile channels can't stop: a shard that is behind loses
-// entries, never answers, and its sessions are told of the gap before what comes next.
+// Each entry crosses to each shard once, whatever the number of receivers there; one that is for one client reaches
+// nobody but on the shard where this client lives, so that the others only note its place in the stream. What a shard
+// has dispatched it says once in a turn; what all have dispatched is settled, so that the reader of a durable channel
+// stops when the slowest shard is behind and goes on from the stream. Readers of volatile channels can't stop: a shard
+// that is behind loses entries, never answers, and its sessions are told of the gap before what comes next.
 //
 // Lives on shard 0; its shards' part is touched on these alone.
 class dispatcher {
@@ -52,7 +54,9 @@ private:
         std::vector<bool> lossy;                             // by channel: entries were dropped since the last one
     };
 
-    void give(shard_state& to, const entry_ref& what, bool history, delivery_ticket ticket);
+    // The only shard where the entry can reach anybody; nothing when there are several.
+    std::optional<unsigned> only_shard(const entry& what) const;
+    void give(shard_state& to, const entry_ref& what, bool reaches, delivery_ticket ticket);
     bool drops(shard_state& from, const entry& what);
     void settle();
 

@@ -62,6 +62,26 @@ private:
     std::optional<member> self_;                // while there is a session
 };
 
+// Before the sockets write: they come behind it among those that wait for the turn's end.
+class gateway::turn_end final : public net::turn_listener {
+public:
+    explicit turn_end(hub& to) : to_(&to) {}
+
+    void wait(net::shard& on, const std::shared_ptr<turn_end>& self) {
+        if (!std::exchange(waits_, true)) on.at_turn_end(self);
+    }
+    void forget() { to_ = nullptr; }
+
+private:
+    void on_turn_end() override {
+        waits_ = false;
+        if (to_) to_->hand_out();
+    }
+
+    hub* to_;  // null: the gateway has gone
+    bool waits_ = false;
+};
+
 gateway::gateway(net::shard& home, const settings& all, older_entries& older, amqp::client_events* publishing)
     : home_(home),
       settings_(all),
@@ -72,7 +92,8 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, am
                  .random = home.random(),
                  .out = *this,
                  .shard = home.index(),
-                 .hash_seed = fresh_seed(home.random())}) {
+                 .hash_seed = fresh_seed(home.random())}),
+      turn_end_(std::make_shared<turn_end>(hub_)) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
         auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_, all.publishing));
         made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
@@ -80,7 +101,9 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, am
     }
 }
 
-gateway::~gateway() = default;
+gateway::~gateway() {
+    turn_end_->forget();
+}
 
 void gateway::start() {
     client_.start();
@@ -90,6 +113,11 @@ void gateway::start() {
 boost::asio::awaitable<void> gateway::stop() {
     hub_.stop();
     return client_.stop();
+}
+
+void gateway::collect(const entry_ref& item) {
+    hub_.collect(item);
+    turn_end_->wait(home_, turn_end_);
 }
 
 std::unique_ptr<ws::socket_handler> gateway::make_socket(session_options options) {

@@ -44,6 +44,9 @@ public:
     // A socket for a client whose identity is known.
     std::unique_ptr<ws::socket_handler> make_socket(session_options options);
 
+    // To those of this shard whom it reaches, before the turn ends: with what else comes for them in this turn.
+    void collect(const entry_ref& item);
+
     hub& sessions() noexcept { return hub_; }
     const hub& sessions() const noexcept { return hub_; }
     net::shard& home() noexcept { return home_; }
@@ -54,6 +57,7 @@ public:
 
 private:
     class client_socket;
+    class turn_end;
 
     // hub_output
     void send(member to, const frame_ref& frames) override;
@@ -82,6 +86,7 @@ private:
     std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
     std::vector<ws::connection*> sockets_;                      // by slot; null between two sessions
     hub hub_;
+    std::shared_ptr<turn_end> turn_end_;
     bool working_ = false;
 };
 

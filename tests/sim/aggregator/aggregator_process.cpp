@@ -117,6 +117,7 @@ void aggregator_process::tick() {
 // What a turn has brought is written, sent and told.
 void aggregator_process::end_turn() {
     if (!run_) return;
+    run_->hub.hand_out();
     do {
         run_->touched = false;
         for (const auto& one : run_->publishers) one->end_turn();
@@ -325,7 +326,7 @@ bool aggregator_process::crowded(std::size_t channel, const client_id& client) c
 // --- feed_listener
 
 void aggregator_process::on_entry(const aggregator::entry_ref& what, bool history) {
-    history ? run_->hub.remember(what) : run_->hub.dispatch(what);
+    history ? run_->hub.remember(what) : run_->hub.collect(what);
 }
 
 void aggregator_process::on_attached(std::size_t channel, const std::string& reply_queue) {
