@@ -13,7 +13,7 @@ bool entry_run::takes(const entry& next) const {
     if (empty()) return true;
     const entry& before = first();
     const entry_route& known = before.routes.front();
-    return octets_ + route.head->size() <= octets_max && next.channel == before.channel && route.how == known.how &&
+    return octets_ + route.head->size() <= octets_max_ && next.channel == before.channel && route.how == known.how &&
            next.topic == before.topic && route.receivers == known.receivers;
 }
 

@@ -16,7 +16,9 @@ class entry_run {
 public:
     // A large frame is worth the visits, and its copying would cost as much as they do.
     static constexpr std::size_t frame_octets_max = 4 * 1024;
-    static constexpr std::size_t octets_max = 64 * 1024;
+
+    // `octets_max`: of all that is joined.
+    explicit entry_run(std::size_t octets_max) noexcept : octets_max_(octets_max) {}
 
     // It reaches those whom the others of the run reach, by a frame that is joined to theirs. To an empty run: it may
     // be the first of one.
@@ -32,6 +34,7 @@ public:
     void clear() noexcept;
 
 private:
+    const std::size_t octets_max_;
     std::vector<entry_ref> entries_;
     std::size_t octets_ = 0;
 };

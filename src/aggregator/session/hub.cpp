@@ -18,6 +18,8 @@ constexpr std::chrono::milliseconds position_look{1000};
 // once for all its sockets that come meanwhile.
 constexpr std::chrono::milliseconds sign_of_life_within{1000};
 constexpr std::chrono::milliseconds ask_after{200};
+// What is joined for the sockets at most; a small part of what may wait for one of them.
+constexpr std::size_t run_octets_max = 64 * 1024;
 // What one portion of work over many sessions may do, so that nobody waits long for it.
 constexpr std::size_t sessions_per_portion = 256;
 constexpr std::size_t entries_per_portion = 1'024;
@@ -64,7 +66,8 @@ hub::hub(const session_settings& config, surroundings around)
               .packets = {},
               .envelopes = {},
               .counters = {},
-              .resuming = {}} {
+              .resuming = {}},
+      run_(std::min(run_octets_max, config.queue_bytes_max / 8)) {
     position_stride_ = std::max<std::uint64_t>(1, position_entries(config) / 64);
     for (std::size_t i = 0; i < config.channels.size(); ++i)
         shared_.channels.emplace_back(shared_.names, config.recent_bytes_max, position_entries(config),
@@ -319,6 +322,7 @@ bool hub::go_on_resuming(std::size_t budget) {
 }
 
 bool hub::tell_positions(std::size_t budget) {
+    hand_out();
     bool more = false;
     const steady_time now = shared_.time.now();
     for (std::size_t i = 0; i < shared_.channels.size(); ++i) {

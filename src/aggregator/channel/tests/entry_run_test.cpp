@@ -11,6 +11,8 @@
 namespace foz::aggregator {
 namespace {
 
+constexpr std::size_t octets_max = 64 * 1024;
+
 entry said_to_all(std::string frame) {
     entry made;
     made.topic = "news";
@@ -25,7 +27,7 @@ entry_ref shared(entry of) {
 }  // namespace
 
 TEST(entry_run, frames_are_joined_in_order) {
-    entry_run run;
+    entry_run run(octets_max);
     for (const char* const frame : {"one ", "two ", "three"}) {
         const entry_ref next = shared(said_to_all(frame));
         ASSERT_TRUE(run.takes(*next));
@@ -38,7 +40,7 @@ TEST(entry_run, frames_are_joined_in_order) {
 }
 
 TEST(entry_run, one_alone_is_not_copied) {
-    entry_run run;
+    entry_run run(octets_max);
     const entry_ref only = shared(said_to_all("alone"));
     run.add(only);
     EXPECT_EQ(run.joined().octets().data(), only->routes.front().head->data());
@@ -58,7 +60,7 @@ TEST(entry_run, takes_what_reaches_the_same_members_and_nothing_else) {
         [](entry& e) { e.too_large = true; },
     };
     for (std::size_t i = 0; i < differences.size(); ++i) {
-        entry_run run;
+        entry_run run(octets_max);
         run.add(shared(said_to_all("first")));
         entry other = said_to_all("other");
         EXPECT_TRUE(run.takes(other));
@@ -68,12 +70,12 @@ TEST(entry_run, takes_what_reaches_the_same_members_and_nothing_else) {
 }
 
 TEST(entry_run, is_bounded) {
-    entry_run run;
+    entry_run run(octets_max);
     EXPECT_FALSE(run.takes(said_to_all(std::string(entry_run::frame_octets_max + 1, 'x'))));
     const entry_ref largest = shared(said_to_all(std::string(entry_run::frame_octets_max, 'x')));
     std::size_t octets = 0;
     for (; run.takes(*largest); octets += entry_run::frame_octets_max) run.add(largest);
-    EXPECT_EQ(octets, entry_run::octets_max);
+    EXPECT_EQ(octets, octets_max);
     EXPECT_EQ(run.joined().size(), octets);
 }
 

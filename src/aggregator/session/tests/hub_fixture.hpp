@@ -63,6 +63,7 @@ struct recorded_output final : hub_output {
     };
 
     void send(member to, const frame_ref& frames) override {
+        ++sends;
         for (auto& text : texts_of(frames.octets())) sent[to].push_back(std::move(text));
         queued[to] += frames.size();
     }
@@ -93,6 +94,7 @@ struct recorded_output final : hub_output {
 
     std::map<member, std::vector<std::string>> sent;
     std::map<member, std::size_t> queued;
+    std::size_t sends = 0;  // of whole frames
     std::vector<member> slow_ones, silent_ones, taking_ones, aborted;
     std::vector<std::pair<member, ws::close_code>> closed;
     std::map<member, bool> reading_paused;
