@@ -1,8 +1,9 @@
 #include "cli/broker_thread.hpp"
 
+#include "base/thread.hpp"
+
 #include <chrono>
 #include <exception>
-#include <pthread.h>
 #include <utility>
 
 namespace foz::cli {
@@ -14,7 +15,7 @@ constexpr std::chrono::milliseconds empty_look_interval{20};
 
 broker_thread::broker_thread(broker::embedded_options options, std::function<void(const std::string&)> failed)
     : broker_(core_.at(0), std::move(options)), thread_([this, failed = std::move(failed)] {
-          ::pthread_setname_np(::pthread_self(), "broker");
+          introduce_thread("broker", true);
           try {
               core_.run();
           } catch (const std::exception& error) {

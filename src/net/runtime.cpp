@@ -1,6 +1,7 @@
 #include "net/runtime.hpp"
 
-#include <pthread.h>
+#include "base/thread.hpp"
+
 #include <sched.h>
 #include <string>
 #include <thread>
@@ -37,7 +38,7 @@ void runtime::run() {
     } const guard{*this};
     for (unsigned i = 1; i < size(); ++i)
         threads.emplace_back([this, i] {
-            ::pthread_setname_np(::pthread_self(), ("shard " + std::to_string(i)).c_str());
+            introduce_thread(("shard " + std::to_string(i)).c_str());
             at(i).run();
         });
     at(0).run();

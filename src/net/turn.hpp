@@ -22,7 +22,7 @@ struct turn_limits {
     std::chrono::microseconds mail{1'000};
     std::chrono::microseconds arrivals{1'000};
     std::chrono::microseconds portions{1'000};
-    std::chrono::microseconds writes{2'000};
+    std::chrono::microseconds writes{500};
     // The share of one background job in a turn.
     std::chrono::microseconds portion{500};
 };

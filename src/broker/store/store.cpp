@@ -1,5 +1,7 @@
 #include "broker/store/store.hpp"
 
+#include "base/thread.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -203,7 +205,10 @@ store::store(std::unique_ptr<engine> disk, poster post, store_events& events, co
       open_(std::make_unique<batch>()) {
     open_->number = 1;
     recover();
-    writer_ = std::thread([this] { write(); });
+    writer_ = std::thread([this] {
+        introduce_thread("store", true);
+        write();
+    });
 }
 
 void store::recover() {
