@@ -91,14 +91,14 @@ void stream::send(frame_ref frame) {
     seal_tail();
     const std::size_t size = frame.size();
     queue_.push_back(std::move(frame));
-    queue_more(size);
+    queue_more(size, write_line::round);
 }
 
 void stream::write(std::string_view octets) {
     if (state_ != state::open || octets.empty()) return;
     if (!tail_) tail_ = std::make_unique<std::string>();
     *tail_ += octets;
-    queue_more(octets.size());
+    queue_more(octets.size(), write_line::soon);
 }
 
 void stream::seal_tail() {
@@ -107,22 +107,26 @@ void stream::seal_tail() {
     queue_.push_back(frame_ref::held_by(std::move(tail_), octets));
 }
 
-void stream::queue_more(std::size_t octets) {
+void stream::queue_more(std::size_t octets, write_line which) {
     queued_bytes_ += octets;
     home_.add_queued(octets);
     home_.count_queued(octets);
     if (queued_bytes_ > options_.high_watermark_bytes) above_high_ = true;
     if (untried_bytes() >= options_.flush_bytes) return flush_now();
-    if (!blocked_) come_back_at_turn_end();
+    if (!blocked_) come_back_at_turn_end(which);
 }
 
-void stream::come_back_at_turn_end() {
-    if (std::exchange(turn_end_due_, true)) return;
-    home_.at_turn_end(self());
+void stream::come_back_at_turn_end(write_line which) {
+    which = std::min(which, line_);
+    const auto bit = static_cast<std::uint8_t>(1u << static_cast<unsigned>(which));
+    const auto and_before = static_cast<std::uint8_t>(2 * bit - 1);
+    if (due_ & and_before) return;
+    due_ |= bit;
+    home_.at_turn_end(self(), which);
 }
 
-void stream::on_turn_end() {
-    turn_end_due_ = false;
+void stream::on_turn_end(write_line which) {
+    due_ &= static_cast<std::uint8_t>(~(1u << static_cast<unsigned>(which)));
     if (state_ == state::closed) return;
     if (!blocked_ && has_queued())
         if (const error_code error = flush()) return fail(error);

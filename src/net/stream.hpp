@@ -96,12 +96,15 @@ public:
     stream(const stream&) = delete;
     stream& operator=(const stream&) = delete;
 
+    // What is queued is written before what others have that don't. For the few whose octets many wait for.
+    void write_first() noexcept { line_ = write_line::first; }
     // Starts reading. The handler outlives the stream or closes it first.
     void start(stream_handler& handler);
 
     // Queues a frame by reference; it is written at the end of the turn. Ignored once the stream has closed.
     void send(frame_ref frame);
-    // Queues a copy of the octets, joined to what was queued by write() before.
+    // Queues a copy of the octets, joined to what was queued by write() before. They are for this peer alone: they
+    // don't wait while a frame is written to very many.
     void write(std::string_view octets);
     std::size_t queued_bytes() const noexcept { return queued_bytes_; }
     bool above_high_watermark() const noexcept { return above_high_; }
@@ -186,14 +189,14 @@ protected:
 private:
     enum class state { open, closing, closed };
 
-    void on_turn_end() override;
-    void queue_more(std::size_t octets);
+    void on_turn_end(write_line which) override;
+    void queue_more(std::size_t octets, write_line which);
     void seal_tail();
     error_code flush();
     void block(bool took_something);
     void take_off(std::size_t octets);
     void tell_drained();
-    void come_back_at_turn_end();
+    void come_back_at_turn_end(write_line which = write_line::round);
     void forget_queue();
     void on_patience_over();
     void output_done();
@@ -221,7 +224,8 @@ private:
     bool drained_due_ = false;       // the handler is to hear that it is below the low watermark
     bool blocked_ = false;           // the socket takes no more for now
     bool writable_pending_ = false;  // wait_writable() has been called
-    bool turn_end_due_ = false;
+    std::uint8_t due_ = 0;           // a bit for each line in which it waits for the turn's end
+    write_line line_ = write_line::round;
     // Open: of a socket that would block; closing: of the peer that is waited for.
     wheel_timer patience_timer_{this, [](stream& s) { s.on_patience_over(); }};
 };

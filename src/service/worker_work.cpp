@@ -73,7 +73,7 @@ void worker_core::start_work() {
             continue;
         }
         // A message that came back may be the one that killed its worker: nothing else is at stake while it runs.
-        const bool must_be_alone = (*at)->redelivered();
+        const bool must_be_alone = may_have_killed(**at);
         if (must_be_alone && working_ > 0) return;
         alone_ = must_be_alone;
         begin(std::move(*at));
@@ -230,18 +230,25 @@ void worker_core::settle(request_ptr done) {
 
 void worker_core::finish(request_ptr done, bool confirmed) {
     const request::state& s = *done->state_;
+    --working_;
+    alone_ = false;
     if (confirmed) {
         s.from->ack(s.id);
         ++counters_.handled;
         if (s.refused) ++counters_.refused;
+        leave_lane(*done, false);
+    } else if (draining_ || !s.from->holds(s.id)) {
+        return_to_queue(*done);
     } else {
-        s.from->nack(s.id, true);
-        ++counters_.requeued;
+        hold(std::move(done));  // the client's later messages on a channel whose order is by client wait, too
     }
-    leave_lane(*done, !confirmed);
-    --working_;
-    alone_ = false;
     start_work();
+}
+
+void worker_core::return_to_queue(const request& r) {
+    r.state_->from->nack(r.state_->id, true);
+    ++counters_.requeued;
+    leave_lane(r, true);
 }
 
 void worker_core::leave_lane(const request& r, bool failed) {

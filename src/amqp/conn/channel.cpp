@@ -123,9 +123,13 @@ result<bool> channel::publish(const basic_publish& target, const basic_propertie
     return true;
 }
 
+bool channel::holds(delivery_id id) noexcept {
+    return transport() && id.opening == opening_ && number_ != 0;
+}
+
 void channel::ack(delivery_id id, bool multiple) {
     connection* const link = transport();
-    if (!link || id.opening != opening_ || number_ == 0) return;
+    if (!link || !holds(id)) return;
     basic_ack acknowledgement;
     acknowledgement.delivery_tag = id.tag;
     acknowledgement.multiple = multiple;

@@ -102,6 +102,8 @@ public:
     result<bool> publish(const basic_publish& target, const basic_properties& properties, std::string_view body);
 
     // Ignored when the delivery came through an earlier opening.
+    // It has not been delivered to a channel that is lost by now.
+    bool holds(delivery_id id) noexcept;
     void ack(delivery_id id, bool multiple = false);
     void nack(delivery_id id, bool requeue);
     // What can be done with a delivery that nobody wants; see channel_handler::on_too_large().

@@ -55,6 +55,7 @@ connection::~connection() {
 
 void connection::start() {
     limit_timer_.start(home().wheel(), options_.handshake_timeout);
+    stream_->write_first();
     stream_->start(*this);
     stream_->write(protocol_header_octets);
 }
