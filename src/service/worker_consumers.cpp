@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -94,6 +95,7 @@ void worker_core::consumer::on_lost(amqp::channel&, const amqp::error& why) {
     consuming = false;
     // What waits here will be delivered again, perhaps to another worker; what is being worked on goes on.
     std::erase_if(owner.waiting_, [&](const request_ptr& r) { return r->state_->from == link; });
+    for (const request_ptr& one : std::exchange(returning, {})) owner.leave_lane(*one, true);
     std::erase_if(owner.held_, [&](const held_message& one) {
         if (one.what->state_->from != link) return false;
         owner.leave_lane(*one.what, true);
@@ -118,6 +120,7 @@ boost::asio::awaitable<void> worker_core::consumer::adjust_on(std::shared_ptr<am
     bool more = true;
     while (more && consuming && !owner.draining_) more = co_await one_step(*on);
     adjusting = false;
+    owner.return_to_queue(std::exchange(returning, {}));
 }
 
 // False: nothing is to be done, or it can't be.
@@ -185,20 +188,26 @@ void worker_core::hold(request_ptr failed) {
 }
 
 void worker_core::give_back(std::list<held_message>::iterator which) {
-    const request_ptr done = std::move(which->what);
+    request_ptr done = std::move(which->what);
     held_.erase(which);
     counters_.held = held_.size();
-    consumer& from = consumer_of(*done);
-    --from.held;
     if (!done->message_id().empty()) failed_.emplace_back(done->message_id());
     if (failed_.size() > failed_ids_max) failed_.pop_front();
-    return_to_queue(*done);
+    consumer& from = consumer_of(*done);
+    --from.held;
+    from.returning.push_back(std::move(done));
     from.adjust();
-    start_work();
 }
 
+// At the end: the consumers have been cancelled.
 void worker_core::give_back_all() {
     while (!held_.empty()) give_back(held_.begin());
+    for (const auto& one : consumers_) return_to_queue(std::exchange(one->returning, {}));
+}
+
+void worker_core::return_to_queue(std::vector<request_ptr> all) {
+    for (const request_ptr& one : all) return_to_queue(*one);
+    if (!all.empty()) start_work();
 }
 
 // It was delivered before, and not because its handler told us that it had failed.

@@ -89,7 +89,8 @@ private:
         // A message that failed is held for a while; meanwhile its place is taken by a consumer of its own, with a
         // prefetch of one.
         std::size_t held = 0;
-        std::size_t spare = 0;  // such consumers
+        std::size_t spare = 0;               // such consumers
+        std::vector<request_ptr> returning;  // the pause is over
         bool adjusting = false;
     };
 
@@ -130,6 +131,7 @@ private:
     void give_back(std::list<held_message>::iterator which);
     void give_back_all();
     void return_to_queue(const request& r);
+    void return_to_queue(std::vector<request_ptr> all);
     std::chrono::milliseconds pause_after(unsigned attempt) const;
     bool may_have_killed(const request& r) const;
     void leave_lane(const request& r, bool failed);
