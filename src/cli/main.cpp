@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     foz::cli::add_config(app, chosen);
     foz::cli::add_topology(app, chosen);
     foz::cli::add_talk(app, chosen);
+    foz::cli::add_dead(app, chosen);
     foz::cli::add_doctor(app, chosen);
     foz::cli::add_top(app, chosen);
     try {

@@ -28,6 +28,7 @@ inline constexpr std::string_view header_broadcast = "foz-broadcast";
 inline constexpr std::string_view header_multicast = "foz-multicast";
 inline constexpr std::string_view header_direct = "foz-direct";
 inline constexpr std::string_view header_error = "foz-error";
+inline constexpr std::string_view header_dead_letter = "foz-dead-letter";  // of foz.error: its message id in IN_DEAD
 
 // Inbound: the caller wants to be told foz.taken and foz.done. Outbound, with foz.taken: the attempt, from 1.
 inline constexpr std::string_view header_progress = "foz-progress";

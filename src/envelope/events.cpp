@@ -139,6 +139,7 @@ void append(std::string& out, const error_event& event) {
         .text_if("field", event.field)
         .text_if("id", event.id)
         .number_if("frame", event.frame)
+        .text_if("dead_letter", event.dead_letter)
         .text_if("service_code", event.service_code);
     if (!event.service.empty()) error.raw("service", event.service);
     error.end();

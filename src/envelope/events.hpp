@@ -69,6 +69,7 @@ struct error_event {
     std::string_view field;
     std::string_view id;
     std::optional<std::uint64_t> frame;
+    std::string_view dead_letter;  // the message id under which it is kept
     // An error that a service raised: its own code, and its body as raw JSON, spliced octet for octet.
     std::string_view service_code;
     std::string_view service;

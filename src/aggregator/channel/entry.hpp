@@ -33,6 +33,7 @@ struct entry_answer {
     kind what = kind::answer;
     std::string body;  // JSON; for bad_answer what is wrong, in words
     std::string code;
+    std::string dead_letter;             // error: the message id of what IN_DEAD keeps; empty: it keeps nothing
     std::uint64_t attempt = 1;           // taken
     std::chrono::milliseconds deadline;  // extend: since 1970
 };

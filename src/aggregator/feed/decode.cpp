@@ -169,7 +169,11 @@ std::expected<entry_answer, drop_reason> read_answer(contract::correlation to, s
         made.what = what::service_error;
         made.code = *code;
     }
-    if (type == contract::type_error) made.what = what::error;
+    if (type == contract::type_error) {
+        made.what = what::error;
+        const auto kept = amqp::as_string(headers.find(contract::header_dead_letter));
+        if (kept && is_utf8(*kept)) made.dead_letter = *kept;
+    }
     return made;
 }
 

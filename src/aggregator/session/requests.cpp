@@ -20,7 +20,7 @@ client_error error_from(const entry_answer& answer) {
     const auto code = spec::parse_error_code(answer.code).value_or(error_code::dead_lettered);
     if (code == error_code::timeout) return {code, "no service took the request in time"};
     if (code == error_code::bad_answer) return {code, "the service's answer can't be passed on: " + answer.body};
-    return {code, "the service could not handle the request"};
+    return {.code = code, .message = "the service could not handle the request", .dead_letter = answer.dead_letter};
 }
 
 }  // namespace

@@ -101,9 +101,9 @@ public:
     // Sends basic.publish with its content. False when the channel is not open, or the error when it can't be encoded.
     result<bool> publish(const basic_publish& target, const basic_properties& properties, std::string_view body);
 
-    // Ignored when the delivery came through an earlier opening.
-    // It has not been delivered to a channel that is lost by now.
+    // The delivery has not come through an opening that is lost by now.
     bool holds(delivery_id id) noexcept;
+    // Ignored when it has.
     void ack(delivery_id id, bool multiple = false);
     void nack(delivery_id id, bool requeue);
     // What can be done with a delivery that nobody wants; see channel_handler::on_too_large().
