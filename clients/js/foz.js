@@ -259,9 +259,8 @@ export function client(primus, options) {
         // After `retention` it goes on with the entry at this position, which is still to come.
         if (event.cause !== 'retention') remember(event);
         return emit('gap', event);
-      case 'drain':
-        held = true;
-        return emit('drain', event);
+      // Until the close everything is handled and answered; what crosses it is sent again after the next welcome.
+      case 'drain': return emit('drain', event);
     }
   });
 

@@ -10,8 +10,6 @@
 namespace foz::aggregator {
 namespace {
 
-// Clients that are sent away come back somewhere: not all at once.
-constexpr std::chrono::milliseconds drain_pace{10};
 // How often those are looked for that are to be told their position.
 constexpr std::chrono::milliseconds position_look{1000};
 // When a client has come again, its other sockets have so long to give a sign of life. They are asked a little later,
@@ -84,6 +82,7 @@ void hub::stop() {
     hand_out();
     life_timer_.cancel();
     position_timer_.cancel();
+    departure_timer_.cancel();
 }
 
 session* hub::find(member who) const {
@@ -106,6 +105,7 @@ void hub::begin(member who) {
             expect_life(to_ask_, client, ask_after);
         one->on_open();
         tell_again(*one, unheard_.find(client));
+        if (drains_) send_away(*one, {});
     }
     settle_joins();
 }
@@ -130,7 +130,11 @@ std::size_t hub::pass_unheard(session& from) {
 
 void hub::on_text(member who, std::string_view text) {
     hand_out();
-    if (session* const one = find(who)) one->on_text(text);
+    if (session* const one = find(who)) {
+        one->on_text(text);
+        if (one->may_leave()) settled_.push_back(who);  // it may have answered what it was asked
+    }
+    if (!settled_.empty()) shared_.out.want_work();
     settle_joins();
 }
 
@@ -198,20 +202,12 @@ void hub::interrupt(std::size_t channel) {
     if (shared_.asked.interrupt(channel)) shared_.out.want_work();
 }
 
-void hub::drain() {
-    hand_out();
-    drains_ = true;
-    position_timer_.cancel();
-    const auto count = static_cast<std::int64_t>(sessions());
-    drain_ = drain_round{.of = std::max<std::size_t>(sessions(), 1),
-                         .spread = std::min(shared_.config.drain_spread, drain_pace * count)};
-    shared_.out.want_work();
-}
-
 bool hub::work() {
     hand_out();
     bool more = shared_.asked.fail_interrupted(requests_per_portion);
-    more |= tell_drain(sessions_per_portion);
+    // Who is closed because the drain is over has been told before what fails with it.
+    if (!more || !drain_over_) more |= go_round(sessions_per_portion);
+    more |= let_go(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
     more |= ask_for_life(sessions_per_portion);
@@ -219,18 +215,6 @@ bool hub::work() {
     more |= discard(blocks_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
-}
-
-bool hub::tell_drain(std::size_t budget) {
-    if (!drain_) return false;
-    for (; drain_->next_slot < slots_.extent(); ++drain_->next_slot) {
-        session* const one = slots_[drain_->next_slot].get();
-        if (!one) continue;
-        if (budget-- == 0) return true;
-        one->drain(drain_->spread * drain_->told++ / drain_->of);
-    }
-    drain_.reset();
-    return false;
 }
 
 // Once for each client, however many sockets it opens meanwhile.

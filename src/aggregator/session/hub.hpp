@@ -11,8 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -76,8 +78,12 @@ public:
     // A volatile channel's answers can't come any more: what waits for one fails, a portion at a time.
     void interrupt(std::size_t channel);
 
-    // Asks every session to go elsewhere; they close in their own time.
+    // Tells every session to go elsewhere, and closes them one after the other, each when nothing is owed to it any
+    // more: until then everything goes on.
     void drain();
+    // Those that are still there close now. What they wait for on volatile channels fails.
+    void end_drain();
+    bool drains() const noexcept { return drains_; }
     // Work over many sessions, a portion of it. True: there is more.
     bool work();
 
@@ -101,11 +107,18 @@ private:
         client_id client;
         steady_time due;
     };
+    // Over all sessions: they are told to go, or closed.
     struct drain_round {
         std::uint32_t next_slot = 0;
         std::size_t told = 0;
         std::size_t of = 0;
         std::chrono::milliseconds spread{0};
+    };
+    // A session that may go then.
+    struct departure {
+        steady_time due;
+        member who;
+        friend auto operator<=>(const departure&, const departure&) = default;
     };
 
     // request_listener
@@ -114,6 +127,7 @@ private:
     void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) override;
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error) override;
     void on_refused(error_code why) override { shared_.count_refused(why); }
+    void on_owed(member who, bool more) override;
 
     session* find(member who) const;
     session* newest_of(std::string_view client) const;
@@ -133,7 +147,11 @@ private:
     void check_life(const client_id& client);
     bool discard(std::size_t budget);
     void void_history(channel& on);
-    bool tell_drain(std::size_t budget);
+    // hub_drain.cpp
+    bool go_round(std::size_t budget);
+    void send_away(session& one, std::chrono::milliseconds after);
+    bool let_go(std::size_t budget);
+    void on_departure();
     bool go_on_resuming(std::size_t budget);
     void settle_joins();
     void on_position_interval();
@@ -160,6 +178,10 @@ private:
     std::deque<life_round> to_check_;              // who has been asked
     std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
+    bool drain_over_ = false;
+    std::priority_queue<departure, std::vector<departure>, std::greater<>> departures_;
+    std::deque<member> settled_;  // may leave, and nothing is owed to them any more
+    net::wheel_timer departure_timer_{this, [](hub& self) { self.on_departure(); }};
     std::deque<member> to_pass_;  // whose unheard answers are to be passed on
     left_behind unheard_;
     steady_time life_due_{};

@@ -42,6 +42,9 @@ public:
     }
     // Begins the closing handshake; hub::closed() follows. Nothing can be sent any more.
     virtual void close(member which, ws::close_code code, std::string_view reason) = 0;
+    // The same, but what the peer has sent before it knew of it is still given to the hub: it comes back, and hears
+    // elsewhere what becomes of it.
+    virtual void send_away(member which, ws::close_code code, std::string_view reason) { close(which, code, reason); }
     // Closes at once; hub::closed() follows.
     virtual void abort(member which) = 0;
     // While paused, no frames come from this socket.

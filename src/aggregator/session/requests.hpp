@@ -48,6 +48,8 @@ struct request {
     bool progress = false;
     bool told_confirmed = false;
     bool taken = false;  // somebody has said something of it: the broker had it, whatever became of its confirm
+    bool awaited = false;  // its answer will come, or its time-out
+    bool owed = false;     // this, or the outcome of a publish; its sessions have been told so
     std::vector<waiter> waiters;
     client_id counted_for;              // against whose limit; empty: nobody's
     std::optional<join_question> join;  // a question of our own: it has no waiters
@@ -66,6 +68,8 @@ public:
     // The answer, or why there is none.
     virtual void on_join(const join_question& join, const entry_answer* answer, const client_error* error) = 0;
     virtual void on_refused(error_code why) = 0;  // a request has failed: for the counters
+    // One answer or outcome more, or one less, is owed to this session. Each that was added is taken away once.
+    virtual void on_owed(member who, bool more) = 0;
 
 protected:
     ~request_listener() = default;
@@ -114,6 +118,8 @@ private:
         std::uint64_t cut_to = 0;  // what began up to here has lost its way back
     };
 
+    // Tells its sessions whether something is owed to them, if that has changed.
+    void weigh(request& what);
     void join_line(open_request& one);
     void leave_line(open_request& one);
     void confirmed(const std::shared_ptr<request>& what);

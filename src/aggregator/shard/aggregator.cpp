@@ -18,6 +18,8 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::chrono::milliseconds look_again{20};
+// For those who are closed at the drain's limit to read why.
+constexpr std::chrono::milliseconds last_words{1'000};
 
 amqp::client_options publish_options(const settings& all) {
     return {.urls = all.publish_urls,
@@ -179,19 +181,34 @@ void aggregator::for_each_core(const std::function<void(gateway&, const ws::serv
     for (auto& one : cores_state_) one->way.home().post_control([&one = *one, work] { work(one.way, *one.server); });
 }
 
-void aggregator::drain(std::chrono::milliseconds within) {
-    boost::asio::co_spawn(cores_.at(0).context(), drain_and_stop(within), boost::asio::detached);
+void aggregator::drain(grace first) {
+    const auto wait = first == grace::as_set ? settings_.drain_grace : std::chrono::milliseconds(0);
+    boost::asio::co_spawn(cores_.at(0).context(), drain_and_stop(wait), boost::asio::detached);
 }
 
-boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::milliseconds within) {
-    const steady_time deadline = cores_.at(0).time().now() + within;
-    boost::asio::steady_timer pause(cores_.at(0).context());
+boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::milliseconds wait) {
+    const steady_time limit = cores_.at(0).time().now() + std::max(settings_.drain_limit, wait);
+    front_state_.stopping = true;
+    boost::asio::steady_timer pause(cores_.at(0).context(), wait);
+    co_await pause.async_wait(boost::asio::use_awaitable);
+    front_state_.closed = true;
     for (auto& one : cores_state_)
         one->way.home().post_control([&one = *one] {
             one.server->stop_accepting();
             one.way.sessions().drain();
         });
-    co_await until_idle(deadline);
+    const std::size_t left = co_await until_idle(limit);
+    if (left > 0) {
+        events_.on_notice("the drain's limit is over: " + std::to_string(left) + " clients are closed all the same");
+        for (auto& one : cores_state_) one->way.home().post_control([&one = *one] { one.way.sessions().end_drain(); });
+        (void)co_await until_idle(cores_.at(0).time().now() + last_words);
+    }
+    co_await stop_all();
+    cores_.stop();
+}
+
+boost::asio::awaitable<void> aggregator::stop_all() {
+    boost::asio::steady_timer pause(cores_.at(0).context());
     co_await consume_.stop();
     co_await streams_.stop();
     co_await own_publish_.stop();
@@ -205,27 +222,29 @@ boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::millisecond
         pause.expires_after(look_again);
         co_await pause.async_wait(boost::asio::use_awaitable);
     }
-    cores_.stop();
 }
 
-// Until nothing is in flight on any shard.
-boost::asio::awaitable<void> aggregator::until_idle(steady_time deadline) {
-    std::atomic<unsigned> busy = 0;
+// Until nothing is in flight on any shard, or so long: then how many sessions are left.
+boost::asio::awaitable<std::size_t> aggregator::until_idle(steady_time deadline) {
+    std::atomic<std::size_t> sessions = 0, unconfirmed = 0;
     boost::asio::steady_timer pause(cores_.at(0).context());
-    do {
-        // Each shard says whether something is still in flight there.
+    for (;;) {
         std::atomic<unsigned> answers = 0;
-        busy = 0;
+        sessions = unconfirmed = 0;
         for (auto& one : cores_state_)
-            one->way.home().post([&one = *one, &busy, &answers] {
-                if (one.way.sessions().sessions() > 0 || one.way.unconfirmed() > 0) ++busy;
+            one->way.home().post([&one = *one, &sessions, &unconfirmed, &answers] {
+                sessions += one.way.sessions().sessions();
+                unconfirmed += one.way.unconfirmed();
                 ++answers;
             });
         while (answers < cores_state_.size()) {
             pause.expires_after(look_again);
             co_await pause.async_wait(boost::asio::use_awaitable);
         }
-    } while (busy > 0 && cores_.at(0).time().now() < deadline);
+        if ((sessions == 0 && unconfirmed == 0) || cores_.at(0).time().now() >= deadline) co_return sessions.load();
+        pause.expires_after(look_again);
+        co_await pause.async_wait(boost::asio::use_awaitable);
+    }
 }
 
 }  // namespace foz::aggregator

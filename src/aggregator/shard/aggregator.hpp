@@ -58,9 +58,11 @@ public:
 
     // Before the runtime runs.
     void start();
-    // On shard 0, once: takes no further clients, sends those who are there away, waits for what is in flight (at most
-    // `within`), closes the connections to the broker, then stops the runtime.
-    void drain(std::chrono::milliseconds within = std::chrono::seconds(5));
+    // On shard 0, once: is not ready any more, but takes clients for the grace; closes the port, sends the clients away,
+    // each when it has been told what is owed to it, and those that are left at the limit of the settings; waits for
+    // what is in flight, closes the connections to the broker, then stops the runtime.
+    enum class grace : bool { none, as_set };
+    void drain(grace first);
 
     std::uint16_t port() const noexcept { return port_; }
     const aggregator_counters& counters() const noexcept { return counters_; }
@@ -106,8 +108,9 @@ private:
     void for_each_core(const std::function<void(gateway&, const ws::server&)>& work);
     std::string why_not_ready() const;
     std::vector<sick_snapshot> sick_now() const;
-    boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
-    boost::asio::awaitable<void> until_idle(steady_time deadline);
+    boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds wait);
+    boost::asio::awaitable<std::size_t> until_idle(steady_time deadline);
+    boost::asio::awaitable<void> stop_all();
 
     net::runtime& cores_;
     const settings settings_;

@@ -108,9 +108,14 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
         return for_other_origins(request, gateway_.config(),
                                  {.content_type = "application/json",
                                   .body = primus::spec_json({.ping_interval = gateway_.config().ping_interval})});
-    if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
+    if (path == "/healthz") return health();
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
+}
+
+ws::http_response front::health() const {
+    if (state_.stopping) return text(503, "not ready: stopping");
+    return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
 }
 
 ws::decision front::library(const ws::http_request& request, const std::string& source) const {
@@ -124,8 +129,8 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     if (!origin_allowed(request, gateway_.config()))
         return text(403, "forbidden: pages of this origin may not connect");
     // Until the streams are attached, a client would believe to hear what it can't.
-    if (!state_.ready) {
-        ws::http_response later = text(503, "not ready: no broker yet");
+    if (!state_.ready || state_.closed) {
+        ws::http_response later = text(503, state_.closed ? "not ready: stopping" : "not ready: no broker yet");
         later.headers = {{"Retry-After", "1"}};
         return later;
     }

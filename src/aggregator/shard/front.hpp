@@ -12,7 +12,9 @@ namespace foz::aggregator {
 
 // Read on every shard.
 struct front_state {
-    std::atomic<bool> ready = false;  // every channel can be heard
+    std::atomic<bool> ready = false;     // every channel can be heard
+    std::atomic<bool> stopping = false;  // clients are still let in for a while
+    std::atomic<bool> closed = false;    // they are not any more
     // Set before the shards run:
     unsigned shards = 1;
     std::string primus_js;
@@ -30,6 +32,7 @@ private:
     ws::decision library(const ws::http_request& request, const std::string& source) const;
     ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
     ws::http_response file(std::string_view path) const;
+    ws::http_response health() const;
 
     gateway& gateway_;
     const front_state& state_;

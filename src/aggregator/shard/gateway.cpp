@@ -172,6 +172,10 @@ void gateway::close(member which, ws::close_code code, std::string_view reason) 
     if (auto* const socket = socket_of(which)) socket->close(code, reason);
 }
 
+void gateway::send_away(member which, ws::close_code code, std::string_view reason) {
+    if (auto* const socket = socket_of(which)) socket->close(code, reason, ws::connection::late_messages::taken);
+}
+
 void gateway::abort(member which) {
     if (auto* const socket = socket_of(which)) socket->abort();
 }

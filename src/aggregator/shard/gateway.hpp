@@ -67,6 +67,7 @@ private:
     bool silent(member on, std::chrono::milliseconds span) const override;
     bool taking(member which) override;
     void close(member which, ws::close_code code, std::string_view reason) override;
+    void send_away(member which, ws::close_code code, std::string_view reason) override;
     void abort(member which) override;
     void pause_reading(member from, bool paused) override;
     void publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,

@@ -222,6 +222,9 @@ std::vector<metric> metrics_of_clients() {
               "Questions of services to clients that were forgotten before their end: too many were open",
               [](const shard_snapshot& of) { return of.questions_forgotten; }),
         shard("foz_slow_closed_total", "Sockets closed because they took too little", &hub_counters::slow_closed),
+        shard("foz_sent_away_total", "Sockets that were told to go to another aggregator", &hub_counters::sent_away),
+        shard("foz_sent_away_early_total", "Of these, closed at the drain's limit although an answer was still to come",
+              &hub_counters::sent_away_early),
         shard("foz_silent_closed_total", "Sockets closed because they gave no sign of life",
               &hub_counters::silent_closed),
     };
