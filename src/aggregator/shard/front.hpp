@@ -1,10 +1,12 @@
 // What a shard's port answers: files, health, Primus' routes, and the upgrade of a client whose identity is known.
 #pragma once
 
+#include "aggregator/session/client_error.hpp"
 #include "aggregator/shard/gateway.hpp"
 #include "ws/conn/connection.hpp"
 
 #include <atomic>
+#include <expected>
 #include <optional>
 #include <string>
 
@@ -31,6 +33,10 @@ public:
 private:
     ws::decision library(const ws::http_request& request, const std::string& source) const;
     ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
+    std::expected<session_options, client_error> read_query(const ws::http_request& request,
+                                                            std::string_view channel) const;
+    ws::decision refuse_for_good(const client_error& why);
+    ws::decision refuse_for_now(const ws::http_request& request);
     ws::http_response file(std::string_view path) const;
     ws::http_response health() const;
 

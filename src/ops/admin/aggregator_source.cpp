@@ -123,6 +123,17 @@ metric gaps_told() {
             }};
 }
 
+metric refused() {
+    return {"foz_sockets_refused_total", "counter", "WebSockets that were refused, for good or for now",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t i = 0; i < now.shards.size(); ++i) {
+                    const hub_counters& of = now.shards[i].counters;
+                    to.sample({{"shard", std::to_string(i)}, {"for", "good"}}, of.refused_for_good);
+                    to.sample({{"shard", std::to_string(i)}, {"for", "now"}}, of.refused_for_now);
+                }
+            }};
+}
+
 metric dead_letters() {
     return {"foz_dead_letters_total", "counter", "Dead letters that this aggregator took, by whether a caller was told",
             [](const snapshot& now, exposition& to) {
@@ -222,6 +233,7 @@ std::vector<metric> metrics_of_clients() {
               "Questions of services to clients that were forgotten before their end: too many were open",
               [](const shard_snapshot& of) { return of.questions_forgotten; }),
         shard("foz_slow_closed_total", "Sockets closed because they took too little", &hub_counters::slow_closed),
+        refused(),
         shard("foz_sent_away_total", "Sockets that were told to go to another aggregator", &hub_counters::sent_away),
         shard("foz_sent_away_early_total", "Of these, closed at the drain's limit although an answer was still to come",
               &hub_counters::sent_away_early),

@@ -154,7 +154,7 @@ public:
     void set_number(std::uint32_t number) noexcept { number_ = number; }
 
 private:
-    enum class state { http, open, closing, closed };
+    enum class state : std::uint8_t { http, open, closing, closed };
 
     void on_octets(std::span<char> octets) override;
     void on_closed(net::error_code why) override;

@@ -8,6 +8,8 @@
 #include "ws/codec/writer.hpp"
 #include "ws/conn/server.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
