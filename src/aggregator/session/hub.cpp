@@ -124,8 +124,40 @@ std::size_t hub::pass_unheard(session& from) {
     session* const newest = newest_of(from.client());
     if (newest && newest != &from) tell_again(*newest, &unheard);
     const client_id client(std::string(from.client()));
-    for (const told_answer& one : unheard.all()) unheard_.add(client, one, shared_.time.now());
+    for (const told_answer& one : unheard.all()) keep_for(client, one);
     return unheard.all().size();
+}
+
+// For the sockets with which the client comes: here, or, when nobody is to come here any more, elsewhere.
+void hub::keep_for(const client_id& client, const told_answer& what) {
+    unheard_.add(client, what, shared_.time.now());
+    if (drains_) shared_.out.tell_elsewhere(client, what);
+}
+
+// Its other sockets may come yet.
+void hub::told_elsewhere(const client_id& client, const told_answer& what) {
+    shared_.names.each_of(client.view(), [&](member who) {
+        session* const one = find(who);
+        if (!one || one->closing()) return;
+        ++shared_.counters.answers_again;
+        one->tell_again(what);
+    });
+    if (!drains_) unheard_.add(client, what, shared_.time.now());
+}
+
+void hub::tell_presence_again() {
+    presence_round_ = 0;
+    shared_.out.want_work();
+}
+
+bool hub::say_presence(std::size_t budget) {
+    if (!presence_round_) return false;
+    for (; *presence_round_ < slots_.extent(); ++*presence_round_) {
+        if (budget-- == 0) return true;
+        if (session* const one = slots_[*presence_round_].get()) one->tell_presence_again();
+    }
+    presence_round_.reset();
+    return false;
 }
 
 void hub::on_text(member who, std::string_view text) {
@@ -153,10 +185,12 @@ void hub::on_still_blocked(member who) {
     if (session* const one = find(who)) one->on_still_blocked();
 }
 
-void hub::closed(member who) {
+void hub::closed(member who, bool clean) {
     session* const one = find(who);
     if (!one) return;
     hand_out();
+    // Who was sent away and has said so has heard everything.
+    if (clean && one->closing()) one->take_unheard();
     one->on_closed();
     pass_unheard(*one);
     shared_.names.remove(who);
@@ -213,6 +247,7 @@ bool hub::work() {
     more |= ask_for_life(sessions_per_portion);
     more |= pass_on(answers_per_portion);
     more |= discard(blocks_per_portion);
+    more |= say_presence(sessions_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
 }
@@ -339,6 +374,11 @@ bool hub::is_open(member who) const {
 void hub::respond(member who, const reply_context& context, std::string_view json) {
     session* const one = find(who);
     if (!one) return;
+    if (one->closing()) {
+        if (names_its_request(context))
+            keep_for(client_id(one->client()), told_answer::of(context.request_id, json));
+        return;
+    }
     one->respond(context, json);
     if (!names_its_request(context)) return;
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
@@ -353,11 +393,12 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
     bool any = false;
     shared_.names.each_of(client.view(), [&](member who) {
+        if (!is_open(who)) return;
         respond(who, context, json);
         any = true;
     });
     if (!any && names_its_request(context) && !planted(bug::answer_to_gone_socket))
-        unheard_.add(client, told_answer::of(context.request_id, json), shared_.time.now());
+        keep_for(client, told_answer::of(context.request_id, json));
 }
 
 session* hub::newest_of(std::string_view client) const {

@@ -54,7 +54,8 @@ public:
     void on_drained(member who);
     // It would block, and has taken nothing for a while.
     void on_still_blocked(member who);
-    void closed(member who);
+    // `clean`: the peer has read everything up to the close frame.
+    void closed(member who, bool clean = false);
 
     // The broker's side.
     void on_outcome(publish_ticket ticket, amqp::outcome result);
@@ -84,6 +85,11 @@ public:
     // Those that are still there close now. What they wait for on volatile channels fails.
     void end_drain();
     bool drains() const noexcept { return drains_; }
+    std::size_t answers_awaited() const noexcept { return shared_.asked.awaited(); }
+    // What another aggregator has told a client that was leaving it.
+    void told_elsewhere(const client_id& client, const told_answer& what);
+    // Services were told that all sessions are closed, since the aggregator said nothing for too long.
+    void tell_presence_again();
     // Work over many sessions, a portion of it. True: there is more.
     bool work();
 
@@ -137,6 +143,8 @@ private:
     // How many answers that were.
     std::size_t pass_unheard(session& from);
     bool pass_on(std::size_t budget);
+    void keep_for(const client_id& client, const told_answer& what);
+    bool say_presence(std::size_t budget);
     void start_life_timer(steady_time due);
     void deliver(const entry& item);
     void deliver_answer(const entry& item);
@@ -179,6 +187,7 @@ private:
     std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
     bool drain_over_ = false;
+    std::optional<std::uint32_t> presence_round_;  // the next slot
     std::priority_queue<departure, std::vector<departure>, std::greater<>> departures_;
     std::deque<member> settled_;  // may leave, and nothing is owed to them any more
     net::wheel_timer departure_timer_{this, [](hub& self) { self.on_departure(); }};

@@ -77,6 +77,7 @@ void requests::begin(const std::shared_ptr<request>& what, std::chrono::millisec
     if (!what->counted_for.empty()) ++waiting_[what->counted_for];
     // Progress alone is not waited for: it may never come.
     what->awaited = what->ack == envelope::ack_mode::answer || what->join.has_value();
+    awaited_ += what->awaited;
     weigh(*what);
 }
 
@@ -234,7 +235,7 @@ void requests::on_timeout(const std::shared_ptr<request>& what) {
 
 void requests::end(const std::shared_ptr<request>& what) {
     if (!what->id_key.empty()) open_ids_.erase(what->id_key);
-    what->awaited = false;
+    awaited_ -= std::exchange(what->awaited, false);
     weigh(*what);
     if (what->key.empty() || open_.erase(what->key) == 0) return;
     if (!what->counted_for.empty()) {

@@ -106,6 +106,8 @@ public:
     bool fail_interrupted(std::size_t budget);
 
     std::size_t waiting() const noexcept { return open_.size(); }
+    // Of these, for an answer and not for progress alone.
+    std::size_t awaited() const noexcept { return awaited_; }
     // The `answer`, or `error`, that an answer becomes for whoever asked.
     static std::string render(const entry_answer& answer, const reply_context& context);
 
@@ -139,6 +141,7 @@ private:
     const std::size_t outcomes_max_;
     std::vector<line> lines_;  // by channel; the open ones leave it when they are destroyed
     std::uint64_t begun_ = 0;
+    std::size_t awaited_ = 0;
     std::unordered_map<std::string, std::unique_ptr<open_request>> open_;  // by key
     std::unordered_map<std::string, std::shared_ptr<request>> open_ids_;   // by id_key
     std::unordered_map<publish_ticket, std::shared_ptr<request>> unconfirmed_;

@@ -67,6 +67,8 @@ public:
     // An answer to what this aggregator was not asked.
     void pass_answer(const entry& item);
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error);
+    // Services were told that it is closed, and it is not.
+    void tell_presence_again();
     // Tells the client to come back elsewhere after that time. Nothing else changes until leave_when_done().
     void tell_drain(std::chrono::milliseconds after);
     // From now on it closes as soon as nothing is owed to it: answers, receipts, its own answers to questions. False
@@ -191,9 +193,9 @@ private:
     std::optional<std::uint32_t> bound_channel_;
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    bool may_leave_ = false;
     bool reading_paused_ = false;                                     // its messages wait: nothing is read from it
-    bool was_asked_ = false;                                          // by a service
+    bool may_leave_ : 1 = false;                                      // its time to go has come
+    bool was_asked_ : 1 = false;                                      // by a service
     std::uint32_t owed_ = 0;                                          // answers and outcomes
     std::unique_ptr<session_options> at_open_;                        // until on_open()
     seldom<std::map<std::size_t, resuming>> resuming_;                // by channel

@@ -72,8 +72,8 @@ amqp::client_events* aggregator::watch_link(std::string name) {
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
     core(net::shard& home, const settings& all, const front_state& state, older_entries& older,
-         amqp::client_events* publishing)
-        : way(home, all, older, publishing), port(way, state) {}
+         other_aggregators& others, amqp::client_events* publishing)
+        : way(home, all, older, others, publishing), port(way, state) {}
 
     gateway way;
     front port;
@@ -99,8 +99,9 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     }
     front_state_.shards = cores_.size();
     older_entries& older = *this;
+    other_aggregators& others = *this;
     for (unsigned i = 0; i < cores_.size(); ++i)
-        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older,
+        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older, others,
                                                       watch_link("publish " + std::to_string(i))));
     open_ports();
     make_feed();
@@ -168,6 +169,8 @@ void aggregator::make_feed() {
         dispatcher_->tell_now([channel, there](hub& home) { home.set_service(channel, there); });
     });
     notices_ = std::make_unique<dead_notices>(consume_, own_publish_, settings_);
+    peers_listener& listener = *this;
+    peers_ = std::make_unique<peers>(consume_, own_publish_, settings_, listener);
 }
 
 void aggregator::start() {
@@ -197,11 +200,18 @@ boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::millisecond
             one.server->stop_accepting();
             one.way.sessions().drain();
         });
-    const std::size_t left = co_await until_idle(limit);
+    std::size_t left = co_await until_idle(limit);
     if (left > 0) {
         events_.on_notice("the drain's limit is over: " + std::to_string(left) + " clients are closed all the same");
         for (auto& one : cores_state_) one->way.home().post_control([&one = *one] { one.way.sessions().end_drain(); });
-        (void)co_await until_idle(cores_.at(0).time().now() + last_words);
+        left = co_await until_idle(cores_.at(0).time().now() + last_words);
+    }
+    // Otherwise somebody else says what has become of our sessions.
+    if (left == 0) peers_->leave();
+    const steady_time end = cores_.at(0).time().now() + last_words;
+    while (peers_->pending() > 0 && cores_.at(0).time().now() < end) {
+        pause.expires_after(look_again);
+        co_await pause.async_wait(boost::asio::use_awaitable);
     }
     co_await stop_all();
     cores_.stop();
@@ -226,22 +236,23 @@ boost::asio::awaitable<void> aggregator::stop_all() {
 
 // Until nothing is in flight on any shard, or so long: then how many sessions are left.
 boost::asio::awaitable<std::size_t> aggregator::until_idle(steady_time deadline) {
-    std::atomic<std::size_t> sessions = 0, unconfirmed = 0;
+    std::atomic<std::size_t> sessions = 0, under_way = 0;
     boost::asio::steady_timer pause(cores_.at(0).context());
     for (;;) {
         std::atomic<unsigned> answers = 0;
-        sessions = unconfirmed = 0;
+        sessions = under_way = 0;
         for (auto& one : cores_state_)
-            one->way.home().post([&one = *one, &sessions, &unconfirmed, &answers] {
+            one->way.home().post([&one = *one, &sessions, &under_way, &answers] {
                 sessions += one.way.sessions().sessions();
-                unconfirmed += one.way.unconfirmed();
+                // Who has gone already is told elsewhere what its requests have come to.
+                under_way += one.way.unconfirmed() + one.way.sessions().answers_awaited();
                 ++answers;
             });
         while (answers < cores_state_.size()) {
             pause.expires_after(look_again);
             co_await pause.async_wait(boost::asio::use_awaitable);
         }
-        if ((sessions == 0 && unconfirmed == 0) || cores_.at(0).time().now() >= deadline) co_return sessions.load();
+        if ((sessions == 0 && under_way == 0) || cores_.at(0).time().now() >= deadline) co_return sessions.load();
         pause.expires_after(look_again);
         co_await pause.async_wait(boost::asio::use_awaitable);
     }

@@ -5,6 +5,7 @@
 #include "aggregator/feed/dead_notices.hpp"
 #include "aggregator/feed/drop_reason.hpp"
 #include "aggregator/feed/feed_sink.hpp"
+#include "aggregator/feed/peers.hpp"
 #include "aggregator/feed/readers.hpp"
 #include "aggregator/feed/service_watch.hpp"
 #include "aggregator/settings.hpp"
@@ -45,12 +46,17 @@ struct aggregator_counters {
     std::uint64_t outbound = 0;                            // messages read for clients
     std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
+    std::uint64_t queues_lost = 0;     // of volatile channels, with what was in them
     std::uint64_t histories_void = 0;  // at the start: what was read did not lead to what came
 };
 
 // Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a gateway, a front and
 // a server on each shard.
-class aggregator final : private feed_sink, private older_entries, private amqp::client_events {
+class aggregator final : private feed_sink,
+                         private older_entries,
+                         private other_aggregators,
+                         private peers_listener,
+                         private amqp::client_events {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
     aggregator(net::runtime& cores, settings all, aggregator_events& events);
@@ -86,6 +92,14 @@ private:
     // older_entries
     void read_older(const page_request& what) override;
     void page_taken(const reading_id& which, bool more) override;
+
+    // other_aggregators
+    void note_presence(std::size_t channel, std::string client, std::string session, bool here) override;
+    void tell_elsewhere(const client_id& client, const told_answer& what) override;
+
+    // peers_listener
+    void on_told(told_message what) override;
+    void on_given_up() override;
 
     // amqp::client_events
     void on_connected(const std::string& where) override;
@@ -129,6 +143,7 @@ private:
     std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
+    std::unique_ptr<peers> peers_;
     std::vector<bool> attached_;  // by channel: it could be heard at least once
     std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;
