@@ -96,7 +96,7 @@ std::optional<peer_message> parse_peer_message(std::string_view body) {
                      .from = member_text(all, "from"),
                      .whom = member_text(all, "whom")};
     if (kind == peer_kinds.end() || out.from.empty()) return std::nullopt;
-    (void)all["seq"].get_uint64().get(out.seq);
+    if (all["seq"].get_uint64().get(out.seq)) out.seq = 0;
     auto opened = member_sessions(all, "opened"), closed = member_sessions(all, "closed");
     if (!opened || !closed) return std::nullopt;
     out.opened = *std::move(opened);

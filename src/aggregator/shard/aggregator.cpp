@@ -1,5 +1,6 @@
 #include "aggregator/shard/aggregator.hpp"
 
+#include "aggregator/shard/identity.hpp"
 #include "contract/topology.hpp"
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace {
 constexpr std::chrono::milliseconds look_again{20};
 // For those who are closed at the drain's limit to read why.
 constexpr std::chrono::milliseconds last_words{1'000};
+// For answers to what clients asked when they were leaving: they are given to the other aggregators.
+constexpr std::chrono::milliseconds late_answers{3'000};
 
 amqp::client_options publish_options(const settings& all) {
     return {.urls = all.publish_urls,
@@ -184,6 +187,13 @@ void aggregator::for_each_core(const std::function<void(gateway&, const ws::serv
     for (auto& one : cores_state_) one->way.home().post_control([&one = *one, work] { work(one.way, *one.server); });
 }
 
+void aggregator::on_told(told_message what) {
+    gateway& way = cores_state_[shard_of(what.client, cores_.size())]->way;
+    way.home().post([&way, what = std::move(what)] {
+        way.sessions().told_elsewhere(what.client, told_answer::of(what.request, what.json));
+    });
+}
+
 void aggregator::drain(grace first) {
     const auto wait = first == grace::as_set ? settings_.drain_grace : std::chrono::milliseconds(0);
     boost::asio::co_spawn(cores_.at(0).context(), drain_and_stop(wait), boost::asio::detached);
@@ -236,23 +246,33 @@ boost::asio::awaitable<void> aggregator::stop_all() {
 
 // Until nothing is in flight on any shard, or so long: then how many sessions are left.
 boost::asio::awaitable<std::size_t> aggregator::until_idle(steady_time deadline) {
-    std::atomic<std::size_t> sessions = 0, under_way = 0;
+    std::atomic<std::size_t> sessions = 0, unconfirmed = 0, awaited = 0;
+    std::optional<steady_time> alone_since;
     boost::asio::steady_timer pause(cores_.at(0).context());
     for (;;) {
-        std::atomic<unsigned> answers = 0;
-        sessions = under_way = 0;
+        unsigned answers = 0;
+        sessions = unconfirmed = awaited = 0;
         for (auto& one : cores_state_)
-            one->way.home().post([&one = *one, &sessions, &under_way, &answers] {
+            one->way.home().post([&one = *one, &home = cores_.at(0), &sessions, &unconfirmed, &awaited, &answers] {
                 sessions += one.way.sessions().sessions();
-                // Who has gone already is told elsewhere what its requests have come to.
-                under_way += one.way.unconfirmed() + one.way.sessions().answers_awaited();
-                ++answers;
+                unconfirmed += one.way.unconfirmed();
+                awaited += one.way.sessions().answers_awaited();
+                // Behind everything that the shard has told this one before.
+                home.post([&answers] { ++answers; });
             });
         while (answers < cores_state_.size()) {
             pause.expires_after(look_again);
             co_await pause.async_wait(boost::asio::use_awaitable);
         }
-        if ((sessions == 0 && under_way == 0) || cores_.at(0).time().now() >= deadline) co_return sessions.load();
+        const steady_time now = cores_.at(0).time().now();
+        if (now >= deadline) co_return sessions.load();
+        if (sessions > 0 || unconfirmed > 0) {
+            alone_since.reset();
+        } else if (awaited == 0 || now - alone_since.value_or(now) >= late_answers) {
+            co_return 0;
+        } else if (!alone_since) {
+            alone_since = now;
+        }
         pause.expires_after(look_again);
         co_await pause.async_wait(boost::asio::use_awaitable);
     }

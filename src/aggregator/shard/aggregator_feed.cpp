@@ -1,8 +1,6 @@
 // The broker's side: the part of an aggregator that its readers tell.
 #include "aggregator/shard/aggregator.hpp"
 
-#include "aggregator/shard/identity.hpp"
-
 #include <algorithm>
 #include <utility>
 
@@ -94,13 +92,6 @@ void aggregator::note_presence(std::size_t channel, std::string client, std::str
 void aggregator::tell_elsewhere(const client_id& client, const told_answer& what) {
     cores_.at(0).post([this, told = told_message{client, what.request_id, what.json}]() mutable {
         peers_->tell(std::move(told));
-    });
-}
-
-void aggregator::on_told(told_message what) {
-    gateway& way = cores_state_[shard_of(what.client, cores_.size())]->way;
-    way.home().post([&way, what = std::move(what)] {
-        way.sessions().told_elsewhere(what.client, told_answer::of(what.request, what.json));
     });
 }
 

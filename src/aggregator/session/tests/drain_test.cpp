@@ -57,13 +57,14 @@ TEST(drain, a_socket_stays_until_its_answer_has_been_sent) {
 
 TEST(drain, a_receipt_is_owed_too_and_so_is_what_was_written_after_the_drain_was_told) {
     draining f;
+    f.come("b");  // goes first
     const member a = f.come("a");
     f.all.drain();
     f.work();
     ASSERT_EQ(f.count(a, R"("event":"drain")"), 1u);
     f.all.on_text(a, R"({"packet_action":"publish","channel":"chat","id":"m1","message":1})");
     f.pass(seconds(2));
-    EXPECT_THAT(f.out.closed, IsEmpty());
+    EXPECT_FALSE(f.is_closed(a));
     f.confirm(0);
     f.work();
     EXPECT_EQ(f.count(a, R"("event":"receipt")"), 1u);
@@ -151,6 +152,36 @@ TEST(drain, what_was_written_before_the_client_knew_of_the_close_is_published) {
     f.all.on_text(a, ask("2"));
     ASSERT_EQ(f.out.publishes.size(), 1u);
     EXPECT_EQ(f.count(a, R"("responseId":"2")"), 0u);
+    // Its answer goes where the client is by then.
+    EXPECT_EQ(f.all.answers_awaited(), 1u);
+    f.all.closed(a, true);
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    EXPECT_EQ(f.all.answers_awaited(), 0u);
+    ASSERT_EQ(f.out.elsewhere.size(), 1u);
+    hub_fixture next;
+    const auto& [client, told] = f.out.elsewhere[0];
+    const member early = next.come("a");
+    next.all.told_elsewhere(client, told);
+    const member late = next.come("a"), other = next.come("b");
+    EXPECT_EQ(next.count(early, R"("responseId":"2")"), 1u);
+    EXPECT_EQ(next.count(late, R"("responseId":"2")"), 1u);
+    EXPECT_EQ(next.count(other, R"("responseId":"2")"), 0u);
+}
+
+TEST(drain, who_has_closed_in_good_order_has_heard_everything_and_others_may_not_have) {
+    for (const bool clean : {true, false}) {
+        draining f;
+        const member a = f.come("a");
+        f.all.on_text(a, ask("1"));
+        f.all.drain();
+        f.pass(seconds(2));
+        f.confirm(0);
+        f.all.dispatch(answer_to(f.out.publishes[0].message));
+        f.work();
+        ASSERT_TRUE(f.is_closed(a));
+        f.all.closed(a, clean);
+        EXPECT_EQ(f.out.elsewhere.size(), clean ? 0u : 1u);
+    }
 }
 
 TEST(drain, resends_of_one_message_are_all_owed_its_outcome) {
