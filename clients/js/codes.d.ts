@@ -5,6 +5,7 @@ export type FozErrorCode =
   | 'bad_json'
   | 'bad_request'
   | 'bad_envelope'
+  | 'bad_query'
   | 'unknown_action'
   | 'unknown_channel'
   | 'channel_mismatch'
@@ -44,7 +45,9 @@ export type FozCloseCode =
   | 1007
   | 1009
   | 1012
-  | 1013;
+  | 1013
+  | 4000
+  | 4100;
 
 /** Close codes after which a client comes back. */
-export type FozComeBack = 1006 | 1012 | 1013;
+export type FozComeBack = 1006 | 1012 | 1013 | 4100;

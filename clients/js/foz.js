@@ -27,7 +27,8 @@ export function client(primus, options) {
   let bytes = 0;
   let count = 0;
   let me = null; // the client's id
-  let held = false; // this aggregator goes away: what is written now goes to the next one
+  let held = false; // until the welcome: what is written now waits for it
+  let refusal = null; // why this connection is not wanted
   let over = null; // an error: no more
 
   const secret = (octets) => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(octets))))
@@ -227,6 +228,7 @@ export function client(primus, options) {
     } else if (error.id) {
       settle(error.id, 'reject', new FozError(error)); // or it is another socket's of this client, which has gone
     } else {
+      if (held && !error.retryable) refusal = new FozError(error);
       emit('error', new FozError(error));
     }
   }
@@ -245,6 +247,7 @@ export function client(primus, options) {
       case 'welcome':
         me = event.client;
         held = false;
+        refusal = null;
         consumeAgain();
         for (const id of [...outbox.keys()]) send(id);
         return emit('welcome', event);
@@ -259,9 +262,8 @@ export function client(primus, options) {
         // After `retention` it goes on with the entry at this position, which is still to come.
         if (event.cause !== 'retention') remember(event);
         return emit('gap', event);
-      case 'drain':
-        held = true;
-        return emit('drain', event);
+      // Until the close everything is handled and answered; what crosses it is sent again after the next welcome.
+      case 'drain': return emit('drain', event);
     }
   });
 
@@ -269,7 +271,7 @@ export function client(primus, options) {
   held = true;
 
   primus.on('end', () => {
-    over = new FozError({ code: 'closed', message: 'the connection has ended for good' });
+    over = refusal || new FozError({ code: 'closed', message: 'the connection has ended for good' });
     for (const id of [...outbox.keys()]) settle(id, 'reject', over);
     for (const pending of consuming.values()) for (const one of pending.waiting) one.reject(over);
     consuming.clear();

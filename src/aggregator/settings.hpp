@@ -50,6 +50,13 @@ struct settings : session_settings {
     std::size_t receive_rate_min = 100;
     // Read from a durable channel and not yet dispatched by every shard: more, and its reader stops until they have.
     std::size_t reader_bytes_max = 32 * 1024 * 1024;
+    // One that says nothing to the others for so long is dead: another one tells the services that its sessions are
+    // closed.
+    std::chrono::milliseconds presence_lease = std::chrono::seconds(6);
+    // An aggregator that stops says so at once and takes clients for so long, until whoever sends them has noticed.
+    std::chrono::milliseconds drain_grace = std::chrono::seconds(2);
+    // Then they are sent away. After so long in all, those that still wait for an answer are closed, too.
+    std::chrono::milliseconds drain_limit = std::chrono::seconds(25);
     // An aggregator that starts begins so many entries before the end of a stream: clients that come back find them in
     // memory.
     std::size_t history_entries = 20'000;

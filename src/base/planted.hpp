@@ -27,9 +27,10 @@ enum class bug : std::uint8_t {
     room_not_noticed,        // a client that was read more slowly is never read again
     queue_without_bound,     // a socket that takes nothing is never slow
     hole_not_asked,          // retention overtakes a reader that is attached, and nobody is told
+    sent_away_too_early,     // an aggregator that stops closes sockets that wait for an answer
 };
 
-inline constexpr std::array<std::string_view, 18> bug_names{"none",
+inline constexpr std::array<std::string_view, 19> bug_names{"none",
                                                             "judged_within_turn",
                                                             "silence_is_recreation",
                                                             "position_never_told",
@@ -46,7 +47,8 @@ inline constexpr std::array<std::string_view, 18> bug_names{"none",
                                                             "order_ignored",
                                                             "room_not_noticed",
                                                             "queue_without_bound",
-                                                            "hole_not_asked"};
+                                                            "hole_not_asked",
+                                                            "sent_away_too_early"};
 
 #ifdef FOZ_PLANTED_BUGS
 inline bug planted_bug = bug::none;  // one at a time

@@ -79,13 +79,15 @@ private:
     }
 
     void wait_for_signal() {
-        signals_.async_wait([this](boost::system::error_code error, int) {
+        signals_.async_wait([this](boost::system::error_code error, int signal) {
             if (error) return;
             if (stopping_) return cores_.stop();  // asked twice: at once
             stopping_ = true;
             if (admin_) admin_->set_stopping();
             spdlog::info("stopping: clients are sent away, what is in flight is finished");
-            aggregator_.drain();
+            // Whoever stops it by hand has nobody to wait for that goes on sending clients.
+            using grace = aggregator::aggregator::grace;
+            aggregator_.drain(signal == SIGTERM ? grace::as_set : grace::none);
             wait_for_signal();
         });
     }

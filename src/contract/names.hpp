@@ -6,9 +6,10 @@
 
 namespace foz::contract {
 
-// Exchanges, all durable topic exchanges but the last.
+// Exchanges, all durable; topic exchanges unless it says something else.
 inline constexpr std::string_view inbound_exchange = "INBOUND";    // clients → services
 inline constexpr std::string_view outbound_exchange = "OUTBOUND";  // services → clients
+inline constexpr std::string_view internal_exchange = "INTERNAL";  // fanout exchange: what aggregators tell each other
 inline constexpr std::string_view dead_exchange = "INBOUND.DEAD";  // headers exchange: what was dead-lettered
 
 // Queues of dead letters: one keeps them for people, one tells their callers.
@@ -36,7 +37,8 @@ inline constexpr std::string_view header_attempt = "foz-attempt";
 
 // Types of ours. Aggregator → service: may this client join this group (body {"group":…}, answered {"allow":true});
 // a session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
-// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is.
+// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is. From aggregator to
+// aggregator.
 inline constexpr std::string_view type_join = "foz.join";
 inline constexpr std::string_view type_opened = "foz.opened";
 inline constexpr std::string_view type_closed = "foz.closed";
@@ -45,6 +47,7 @@ inline constexpr std::string_view type_extend = "foz.extend";
 inline constexpr std::string_view type_done = "foz.done";
 inline constexpr std::string_view type_error = "foz.error";
 inline constexpr std::string_view type_marker = "foz.marker";
+inline constexpr std::string_view type_peer = "foz.peer";
 
 // Within foz-direct: addresses one socket instead of all sockets of a client.
 inline constexpr std::string_view session_prefix = "session:";

@@ -73,8 +73,9 @@ export function configFile(text) {
 }
 
 export async function serve(args = [], url = broker, env = {}) {
+  // Nobody balances here, and what a test leaves open is nothing to wait for.
   const self = await start(process.env.FOZ, ['serve', '--broker', url, '--listen', '127.0.0.1:0', '--threads', '2',
-    '--web', process.env.FOZ_ROOT + '/web', ...args], env);
+    '--web', process.env.FOZ_ROOT + '/web', ...args], { FOZ_CLIENT_DRAIN_GRACE_MS: '0', FOZ_CLIENT_DRAIN_LIMIT_MS: '8000', ...env });
   await self.until('ready: ', 60);
   self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
   return self;

@@ -21,11 +21,23 @@ amqp::basic_qos qos(std::uint16_t prefetch) {
     return method;
 }
 
-amqp::queue_declare volatile_queue(const std::string& name, std::int32_t max_length) {
+amqp::queue_declare volatile_queue(const std::string& name, std::int32_t max_length, const std::string& dropped) {
     amqp::queue_declare method;
     method.queue = name;
     method.exclusive = true;
-    method.arguments = {{"x-max-length", max_length}, {"x-overflow", "drop-head"}};
+    method.arguments = {{"x-max-length", max_length},
+                        {"x-overflow", "drop-head"},
+                        {"x-dead-letter-exchange", ""},
+                        {"x-dead-letter-routing-key", dropped}};
+    return method;
+}
+
+// What was dropped: the last one is enough.
+amqp::queue_declare evidence_queue(const std::string& name) {
+    amqp::queue_declare method;
+    method.queue = name;
+    method.exclusive = true;
+    method.arguments = {{"x-max-length", 1}, {"x-overflow", "drop-head"}};
     return method;
 }
 
@@ -123,9 +135,17 @@ volatile_reader::volatile_reader(amqp::client& owner, const settings& all, std::
 
 boost::asio::awaitable<amqp::result<void>> volatile_reader::set_up(amqp::channel& self) {
     queue_ = channel().out_queue() + "." + client_.home().random().token();
-    auto prepared = co_await prepare(self, settings_.stream_prefetch);
+    dropped_queue_ = queue_ + ".dropped";
+    // The prefetch holds for the consumers that follow; one at a time is enough here.
+    auto prepared = co_await prepare(self, 1);
     if (!prepared) co_return prepared;
-    auto declared = co_await self.call(volatile_queue(queue_, channel().volatile_max_length));
+    auto evidence = co_await self.call(evidence_queue(dropped_queue_));
+    if (!evidence) co_return std::unexpected(evidence.error());
+    auto watching = co_await self.call(consume(dropped_queue_));
+    if (!watching) co_return std::unexpected(watching.error());
+    prepared = co_await prepare(self, settings_.stream_prefetch);
+    if (!prepared) co_return prepared;
+    auto declared = co_await self.call(volatile_queue(queue_, channel().volatile_max_length, dropped_queue_));
     if (!declared) co_return std::unexpected(declared.error());
     auto bound = co_await self.call(volatile_binding(queue_, channel()));
     if (!bound) co_return std::unexpected(bound.error());
@@ -138,7 +158,19 @@ void volatile_reader::on_ready(amqp::channel&) {
     sink_.on_attached(channel_, queue_);
 }
 
+bool volatile_reader::is_evidence(const amqp::delivery& message) const {
+    return message.exchange.empty() && message.routing_key == dropped_queue_;
+}
+
+// Acknowledged with what comes next, or soon: so often at most it is told.
+void volatile_reader::take_evidence(const amqp::delivery& message) {
+    done_with(message.id, 1);
+    ++counters_.overflowed;
+    sink_.on_gap(channel_, envelope::gap_cause::lost, std::nullopt);
+}
+
 void volatile_reader::on_too_large(amqp::channel&, const amqp::delivery& message, const amqp::skipped_body&) {
+    if (is_evidence(message)) return take_evidence(message);
     ++counters_.read;
     done_with(message.id, 1);
     const entry_ref made = make_skipped(message, std::nullopt, false);
@@ -147,6 +179,7 @@ void volatile_reader::on_too_large(amqp::channel&, const amqp::delivery& message
 }
 
 void volatile_reader::on_delivery(amqp::channel&, const amqp::delivery& message) {
+    if (is_evidence(message)) return take_evidence(message);
     ++counters_.read;
     done_with(message.id, 1);
     const auto& id = message.properties.message_id;

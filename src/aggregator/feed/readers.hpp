@@ -24,6 +24,7 @@ struct reader_counters {
     std::uint64_t duplicates = 0;  // of these, what had been said already
     std::uint64_t parked = 0;      // times that a durable channel's reader stopped until the shards had caught up
     std::uint64_t too_large = 0;   // bodies that were skipped
+    std::uint64_t overflowed = 0;  // times that a volatile channel's queue was seen to drop what did not fit
 };
 
 // What both kinds of reader share: topology, prefetch, decoding, acknowledgements in batches.
@@ -106,8 +107,9 @@ private:
 };
 
 // Consumes a volatile channel's messages from an exclusive queue with a new name for each opening: declaring the name
-// of a queue whose connection has just died is a 405. Acknowledges at once: what the broker drops from a full queue
-// nobody can count, so the shards decide what they drop.
+// of a queue whose connection has just died is a 405. Acknowledges at once, so that the shards decide what they drop.
+// What the broker drops from a queue that is full all the same becomes a dead letter in a second queue, which holds one:
+// it shows that something is missing, and is not counted by the message.
 class volatile_reader final : public reader {
 public:
     volatile_reader(amqp::client& owner, const settings& all, std::size_t channel, feed_sink& sink);
@@ -121,8 +123,12 @@ private:
     void on_too_large(amqp::channel& self, const amqp::delivery& message, const amqp::skipped_body& body) override;
 
     contract::id_window recent_;
+    bool is_evidence(const amqp::delivery& message) const;
+    void take_evidence(const amqp::delivery& message);
+
     std::uint64_t handed_on_ = 0;
     std::string queue_;
+    std::string dropped_queue_;
 };
 
 }  // namespace foz::aggregator

@@ -10,8 +10,6 @@
 namespace foz::aggregator {
 namespace {
 
-// Clients that are sent away come back somewhere: not all at once.
-constexpr std::chrono::milliseconds drain_pace{10};
 // How often those are looked for that are to be told their position.
 constexpr std::chrono::milliseconds position_look{1000};
 // When a client has come again, its other sockets have so long to give a sign of life. They are asked a little later,
@@ -84,6 +82,7 @@ void hub::stop() {
     hand_out();
     life_timer_.cancel();
     position_timer_.cancel();
+    departure_timer_.cancel();
 }
 
 session* hub::find(member who) const {
@@ -106,6 +105,7 @@ void hub::begin(member who) {
             expect_life(to_ask_, client, ask_after);
         one->on_open();
         tell_again(*one, unheard_.find(client));
+        if (drains_) send_away(*one, {});
     }
     settle_joins();
 }
@@ -124,13 +124,49 @@ std::size_t hub::pass_unheard(session& from) {
     session* const newest = newest_of(from.client());
     if (newest && newest != &from) tell_again(*newest, &unheard);
     const client_id client(std::string(from.client()));
-    for (const told_answer& one : unheard.all()) unheard_.add(client, one, shared_.time.now());
+    for (const told_answer& one : unheard.all()) keep_for(client, one);
     return unheard.all().size();
+}
+
+// For the sockets with which the client comes: here, or, when nobody is to come here any more, elsewhere.
+void hub::keep_for(const client_id& client, const told_answer& what) {
+    unheard_.add(client, what, shared_.time.now());
+    if (drains_) shared_.out.tell_elsewhere(client, what);
+}
+
+// Its other sockets may come yet.
+void hub::told_elsewhere(const client_id& client, const told_answer& what) {
+    shared_.names.each_of(client.view(), [&](member who) {
+        session* const one = find(who);
+        if (!one || one->closing()) return;
+        ++shared_.counters.answers_again;
+        one->tell_again(what);
+    });
+    if (!drains_) unheard_.add(client, what, shared_.time.now());
+}
+
+void hub::tell_presence_again() {
+    presence_round_ = 0;
+    shared_.out.want_work();
+}
+
+bool hub::say_presence(std::size_t budget) {
+    if (!presence_round_) return false;
+    for (; *presence_round_ < slots_.extent(); ++*presence_round_) {
+        if (budget-- == 0) return true;
+        if (session* const one = slots_[*presence_round_].get()) one->tell_presence_again();
+    }
+    presence_round_.reset();
+    return false;
 }
 
 void hub::on_text(member who, std::string_view text) {
     hand_out();
-    if (session* const one = find(who)) one->on_text(text);
+    if (session* const one = find(who)) {
+        one->on_text(text);
+        if (one->may_leave()) settled_.push_back(who);  // it may have answered what it was asked
+    }
+    if (!settled_.empty()) shared_.out.want_work();
     settle_joins();
 }
 
@@ -149,10 +185,12 @@ void hub::on_still_blocked(member who) {
     if (session* const one = find(who)) one->on_still_blocked();
 }
 
-void hub::closed(member who) {
+void hub::closed(member who, bool clean) {
     session* const one = find(who);
     if (!one) return;
     hand_out();
+    // Who was sent away and has said so has heard everything.
+    if (clean && one->closing()) one->take_unheard();
     one->on_closed();
     pass_unheard(*one);
     shared_.names.remove(who);
@@ -198,39 +236,20 @@ void hub::interrupt(std::size_t channel) {
     if (shared_.asked.interrupt(channel)) shared_.out.want_work();
 }
 
-void hub::drain() {
-    hand_out();
-    drains_ = true;
-    position_timer_.cancel();
-    const auto count = static_cast<std::int64_t>(sessions());
-    drain_ = drain_round{.of = std::max<std::size_t>(sessions(), 1),
-                         .spread = std::min(shared_.config.drain_spread, drain_pace * count)};
-    shared_.out.want_work();
-}
-
 bool hub::work() {
     hand_out();
     bool more = shared_.asked.fail_interrupted(requests_per_portion);
-    more |= tell_drain(sessions_per_portion);
+    // Who is closed because the drain is over has been told before what fails with it.
+    if (!more || !drain_over_) more |= go_round(sessions_per_portion);
+    more |= let_go(sessions_per_portion);
     more |= go_on_resuming(entries_per_portion);
     more |= tell_positions(sessions_per_portion);
     more |= ask_for_life(sessions_per_portion);
     more |= pass_on(answers_per_portion);
     more |= discard(blocks_per_portion);
+    more |= say_presence(sessions_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
-}
-
-bool hub::tell_drain(std::size_t budget) {
-    if (!drain_) return false;
-    for (; drain_->next_slot < slots_.extent(); ++drain_->next_slot) {
-        session* const one = slots_[drain_->next_slot].get();
-        if (!one) continue;
-        if (budget-- == 0) return true;
-        one->drain(drain_->spread * drain_->told++ / drain_->of);
-    }
-    drain_.reset();
-    return false;
 }
 
 // Once for each client, however many sockets it opens meanwhile.
@@ -355,6 +374,11 @@ bool hub::is_open(member who) const {
 void hub::respond(member who, const reply_context& context, std::string_view json) {
     session* const one = find(who);
     if (!one) return;
+    if (one->closing()) {
+        if (names_its_request(context))
+            keep_for(client_id(one->client()), told_answer::of(context.request_id, json));
+        return;
+    }
     one->respond(context, json);
     if (!names_its_request(context)) return;
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
@@ -369,11 +393,12 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
     bool any = false;
     shared_.names.each_of(client.view(), [&](member who) {
+        if (!is_open(who)) return;
         respond(who, context, json);
         any = true;
     });
     if (!any && names_its_request(context) && !planted(bug::answer_to_gone_socket))
-        unheard_.add(client, told_answer::of(context.request_id, json), shared_.time.now());
+        keep_for(client, told_answer::of(context.request_id, json));
 }
 
 session* hub::newest_of(std::string_view client) const {

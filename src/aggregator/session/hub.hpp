@@ -11,8 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -52,7 +54,8 @@ public:
     void on_drained(member who);
     // It would block, and has taken nothing for a while.
     void on_still_blocked(member who);
-    void closed(member who);
+    // `clean`: the peer has read everything up to the close frame.
+    void closed(member who, bool clean = false);
 
     // The broker's side.
     void on_outcome(publish_ticket ticket, amqp::outcome result);
@@ -76,8 +79,17 @@ public:
     // A volatile channel's answers can't come any more: what waits for one fails, a portion at a time.
     void interrupt(std::size_t channel);
 
-    // Asks every session to go elsewhere; they close in their own time.
+    // Tells every session to go elsewhere, and closes them one after the other, each when nothing is owed to it any
+    // more: until then everything goes on.
     void drain();
+    // Those that are still there close now. What they wait for on volatile channels fails.
+    void end_drain();
+    bool drains() const noexcept { return drains_; }
+    std::size_t answers_awaited() const noexcept { return shared_.asked.awaited(); }
+    // What another aggregator has told a client that was leaving it.
+    void told_elsewhere(const client_id& client, const told_answer& what);
+    // Services were told that all sessions are closed, since the aggregator said nothing for too long.
+    void tell_presence_again();
     // Work over many sessions, a portion of it. True: there is more.
     bool work();
 
@@ -101,11 +113,18 @@ private:
         client_id client;
         steady_time due;
     };
+    // Over all sessions: they are told to go, or closed.
     struct drain_round {
         std::uint32_t next_slot = 0;
         std::size_t told = 0;
         std::size_t of = 0;
         std::chrono::milliseconds spread{0};
+    };
+    // A session that may go then.
+    struct departure {
+        steady_time due;
+        member who;
+        friend auto operator<=>(const departure&, const departure&) = default;
     };
 
     // request_listener
@@ -114,6 +133,7 @@ private:
     void respond_to_all(const client_id& client, const reply_context& context, std::string_view json) override;
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error) override;
     void on_refused(error_code why) override { shared_.count_refused(why); }
+    void on_owed(member who, bool more) override;
 
     session* find(member who) const;
     session* newest_of(std::string_view client) const;
@@ -123,6 +143,8 @@ private:
     // How many answers that were.
     std::size_t pass_unheard(session& from);
     bool pass_on(std::size_t budget);
+    void keep_for(const client_id& client, const told_answer& what);
+    bool say_presence(std::size_t budget);
     void start_life_timer(steady_time due);
     void deliver(const entry& item);
     void deliver_answer(const entry& item);
@@ -133,7 +155,11 @@ private:
     void check_life(const client_id& client);
     bool discard(std::size_t budget);
     void void_history(channel& on);
-    bool tell_drain(std::size_t budget);
+    // hub_drain.cpp
+    bool go_round(std::size_t budget);
+    void send_away(session& one, std::chrono::milliseconds after);
+    bool let_go(std::size_t budget);
+    void on_departure();
     bool go_on_resuming(std::size_t budget);
     void settle_joins();
     void on_position_interval();
@@ -160,6 +186,11 @@ private:
     std::deque<life_round> to_check_;              // who has been asked
     std::deque<recent_entries::block> discarded_;  // what is remembered no more
     std::optional<drain_round> drain_;
+    bool drain_over_ = false;
+    std::optional<std::uint32_t> presence_round_;  // the next slot
+    std::priority_queue<departure, std::vector<departure>, std::greater<>> departures_;
+    std::deque<member> settled_;  // may leave, and nothing is owed to them any more
+    net::wheel_timer departure_timer_{this, [](hub& self) { self.on_departure(); }};
     std::deque<member> to_pass_;  // whose unheard answers are to be passed on
     left_behind unheard_;
     steady_time life_due_{};

@@ -33,8 +33,7 @@ void hub::dispatch(const entry_ref& item) {
 void hub::collect(const entry_ref& item) {
     if (!run_.takes(*item)) hand_out();
     remember(item);
-    // A session that is sent away may be closed by its timer before the turn ends.
-    if (!drains_ && run_.takes(*item)) return run_.add(item);
+    if (run_.takes(*item)) return run_.add(item);
     // Nobody is told a position behind it before.
     if (item->too_large) gap(item->channel, envelope::gap_cause::too_large, item->where);
     if (item->answer) {

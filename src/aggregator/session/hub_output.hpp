@@ -3,6 +3,7 @@
 
 #include "aggregator/channel/member.hpp"
 #include "aggregator/channel/page.hpp"
+#include "aggregator/session/unheard_answers.hpp"
 #include "amqp/codec/publication.hpp"
 #include "base/clock.hpp"
 #include "base/frame.hpp"
@@ -42,6 +43,9 @@ public:
     }
     // Begins the closing handshake; hub::closed() follows. Nothing can be sent any more.
     virtual void close(member which, ws::close_code code, std::string_view reason) = 0;
+    // The same, but what the peer has sent before it knew of it is still given to the hub: it comes back, and hears
+    // elsewhere what becomes of it.
+    virtual void send_away(member which, ws::close_code code, std::string_view reason) { close(which, code, reason); }
     // Closes at once; hub::closed() follows.
     virtual void abort(member which) = 0;
     // While paused, no frames come from this socket.
@@ -58,6 +62,13 @@ public:
     // hub::on_page() follows, again after each taken(more), until a page is the last or no more are wanted.
     virtual void read_older(const page_request& what) = 0;
     virtual void page_taken(const reading_id& which, bool more) = 0;
+
+    // A session begins or ends to hear a channel with presence; its service has been told.
+    virtual void presence(std::size_t channel, std::string_view client, std::string_view session, bool here) {
+        (void)channel, (void)client, (void)session, (void)here;
+    }
+    // The client is not here any more, and may not have heard this: other aggregators call hub::told_elsewhere().
+    virtual void tell_elsewhere(const client_id& client, const told_answer& what) { (void)client, (void)what; }
 
     // hub::work() is to be called soon, in a turn of its own.
     virtual void want_work() = 0;

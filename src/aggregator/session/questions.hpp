@@ -47,6 +47,15 @@ public:
         return std::ranges::find(asked, session) == asked.end() ? nullptr : &at->second;
     }
 
+    // This session was asked something that nobody has answered yet and somebody still waits for.
+    bool awaits(member session, wall_time now) const {
+        return std::ranges::any_of(open_, [&](const auto& one) {
+            const open_question& question = one.second;
+            return !question.answered && question.what.expires >= now &&
+                   std::ranges::find(question.asked, session) != question.asked.end();
+        });
+    }
+
     // That had not expired, for want of room.
     std::uint64_t forgotten() const noexcept { return forgotten_; }
 

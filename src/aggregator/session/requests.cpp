@@ -48,11 +48,17 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     }
     const auto open = open_ids_.find(id_key);
     if (open == open_ids_.end()) return false;
-    auto& waiters = open->second->waiters;
+    request& what = *open->second;
+    auto& waiters = what.waiters;
     if (waiters.size() == waiters_max)
-        std::erase_if(waiters, [&](const waiter& one) { return !listener_.is_open(one.session); });
+        std::erase_if(waiters, [&](const waiter& one) {
+            const bool gone = !listener_.is_open(one.session);
+            if (gone && what.owed) listener_.on_owed(one.session, false);
+            return gone;
+        });
     if (waiters.size() < waiters_max) {
         waiters.push_back(who);
+        if (what.owed) listener_.on_owed(who.session, true);
     } else {
         listener_.on_refused(error_code::overloaded);
         tell(who, to_json({error_code::overloaded, "too many requests wait for the outcome of this id"}, who.context));
@@ -63,12 +69,23 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
 void requests::begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience) {
     if (!what->id_key.empty()) open_ids_[what->id_key] = what;
     if (planted(bug::receipt_before_confirm)) confirmed(what);
-    if (what->key.empty()) return;
+    if (what->key.empty()) return weigh(*what);
     // The same responder id again, without an id of its own: the one answer goes to who asked last.
     if (const auto before = open_.find(what->key); before != open_.end()) end(std::shared_ptr(before->second->what));
     const auto at = open_.emplace(what->key, std::make_unique<open_request>(*this, what)).first;
     if (!planted(bug::time_out_forgotten)) at->second->timer.start(wheel_, patience);
     if (!what->counted_for.empty()) ++waiting_[what->counted_for];
+    // Progress alone is not waited for: it may never come.
+    what->awaited = what->ack == envelope::ack_mode::answer || what->join.has_value();
+    awaited_ += what->awaited;
+    weigh(*what);
+}
+
+void requests::weigh(request& what) {
+    const bool owed = what.awaited || what.unconfirmed > 0;
+    if (std::exchange(what.owed, owed) == owed) return;
+    for (const waiter& who : what.waiters) listener_.on_owed(who.session, owed);
+    if (what.join) listener_.on_owed(what.join->session, owed);
 }
 
 publish_ticket requests::await_outcome(const std::shared_ptr<request>& what) {
@@ -86,6 +103,7 @@ void requests::on_outcome(publish_ticket ticket, amqp::outcome result) {
     if (auto error = error_of(result); error && !what->error) what->error = std::move(error);
     assert(what->unconfirmed > 0);
     if (--what->unconfirmed > 0) return;
+    weigh(*what);
     if (!what->error || (what->taken && what->ack == envelope::ack_mode::confirmed)) return confirmed(what);
     // An answer may have come all the same when the outcome is unknown: then nobody is waiting any more.
     const auto open = open_.find(what->key);
@@ -217,6 +235,8 @@ void requests::on_timeout(const std::shared_ptr<request>& what) {
 
 void requests::end(const std::shared_ptr<request>& what) {
     if (!what->id_key.empty()) open_ids_.erase(what->id_key);
+    awaited_ -= std::exchange(what->awaited, false);
+    weigh(*what);
     if (what->key.empty() || open_.erase(what->key) == 0) return;
     if (!what->counted_for.empty()) {
         const auto count = waiting_.find(what->counted_for);

@@ -48,6 +48,8 @@ struct request {
     bool progress = false;
     bool told_confirmed = false;
     bool taken = false;  // somebody has said something of it: the broker had it, whatever became of its confirm
+    bool awaited = false;  // its answer will come, or its time-out
+    bool owed = false;     // this, or the outcome of a publish; its sessions have been told so
     std::vector<waiter> waiters;
     client_id counted_for;              // against whose limit; empty: nobody's
     std::optional<join_question> join;  // a question of our own: it has no waiters
@@ -66,6 +68,8 @@ public:
     // The answer, or why there is none.
     virtual void on_join(const join_question& join, const entry_answer* answer, const client_error* error) = 0;
     virtual void on_refused(error_code why) = 0;  // a request has failed: for the counters
+    // One answer or outcome more, or one less, is owed to this session. Each that was added is taken away once.
+    virtual void on_owed(member who, bool more) = 0;
 
 protected:
     ~request_listener() = default;
@@ -102,6 +106,8 @@ public:
     bool fail_interrupted(std::size_t budget);
 
     std::size_t waiting() const noexcept { return open_.size(); }
+    // Of these, for an answer and not for progress alone.
+    std::size_t awaited() const noexcept { return awaited_; }
     // The `answer`, or `error`, that an answer becomes for whoever asked.
     static std::string render(const entry_answer& answer, const reply_context& context);
 
@@ -114,6 +120,8 @@ private:
         std::uint64_t cut_to = 0;  // what began up to here has lost its way back
     };
 
+    // Tells its sessions whether something is owed to them, if that has changed.
+    void weigh(request& what);
     void join_line(open_request& one);
     void leave_line(open_request& one);
     void confirmed(const std::shared_ptr<request>& what);
@@ -133,6 +141,7 @@ private:
     const std::size_t outcomes_max_;
     std::vector<line> lines_;  // by channel; the open ones leave it when they are destroyed
     std::uint64_t begun_ = 0;
+    std::size_t awaited_ = 0;
     std::unordered_map<std::string, std::unique_ptr<open_request>> open_;  // by key
     std::unordered_map<std::string, std::shared_ptr<request>> open_ids_;   // by id_key
     std::unordered_map<publish_ticket, std::shared_ptr<request>> unconfirmed_;

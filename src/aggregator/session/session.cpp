@@ -29,7 +29,7 @@ session::session(session_context& shared, member self, session_options options)
 
 void session::on_open() {
     const auto asked = std::move(at_open_);
-    timer_.start(shared_.wheel, shared_.config.ping_interval);
+    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
     if (asked->hello) {
         std::string json;
         envelope::append(json, envelope::welcome_event{.client = client(),
@@ -46,7 +46,7 @@ void session::on_open() {
 }
 
 void session::on_closed() {
-    timer_.cancel();
+    ping_timer_.cancel();
     closing_ = true;
     for (std::size_t i = 0; i < shared_.channels.size(); ++i) {
         if (!hears(i)) continue;
@@ -55,11 +55,6 @@ void session::on_closed() {
         shared_.channels[i].heard.drop(self_);
     }
     while (resuming_.there()) end_resume(resuming_.get().begin()->first);
-}
-
-void session::on_timer() {
-    if (!sent_away_) return on_ping_interval();
-    shared_.out.close(self_, ws::close_code(spec::close_service_restart), "going away");
 }
 
 // Primus pings from the server; a client that was silent for a whole interval is gone. It may come back: no
@@ -75,7 +70,7 @@ void session::on_ping_interval() {
         return shared_.out.abort(self_);
     }
     ping();
-    timer_.start(shared_.wheel, shared_.config.ping_interval);
+    ping_timer_.start(shared_.wheel, shared_.config.ping_interval);
 }
 
 void session::ping() {
@@ -172,8 +167,13 @@ void session::deliver(std::span<const frame_ref> pieces, const entry& item, std:
         return;
     }
     shared_.counters.deliveries += entries;
-    if (item.question) shared_.asked_of_clients.ask(item.channel, *item.question, self_, shared_.time.wall_now());
+    if (item.question) be_asked(item.channel, *item.question);
     send(pieces);
+}
+
+void session::be_asked(std::size_t channel, const entry_question& what) {
+    was_asked_ = true;
+    shared_.asked_of_clients.ask(channel, what, self_, shared_.time.wall_now());
 }
 
 void session::send(std::span<const frame_ref> pieces) {
@@ -229,15 +229,26 @@ void session::pass_answer(const entry& item) {
     respond(context, requests::render(answer, context));
 }
 
-void session::drain(std::chrono::milliseconds after) {
+void session::tell_drain(std::chrono::milliseconds after) {
     if (closing_) return;
     std::string json;
     envelope::append(json, envelope::drain_event{.retry_after_ms = static_cast<std::uint64_t>(after.count())});
     send_control(json);
-    closing_ = true;
-    // Without primus::server::close: the client comes back, to another aggregator or to our successor.
-    sent_away_ = true;
-    timer_.start(shared_.wheel, after);
+}
+
+bool session::leave_when_done() {
+    may_leave_ = true;
+    if (closing_) return true;
+    const bool has_to_answer = was_asked_ && shared_.asked_of_clients.awaits(self_, shared_.time.wall_now());
+    if ((owes() || has_to_answer) && !planted(bug::sent_away_too_early)) return false;
+    go_away();
+    return true;
+}
+
+// Without primus::server::close: the client comes back, to another aggregator or to our successor.
+void session::go_away() {
+    if (std::exchange(closing_, true)) return;
+    shared_.out.send_away(self_, ws::close_code(spec::close_service_restart), "going away");
 }
 
 void session::send_error(const client_error& error, const reply_context& context) {

@@ -67,8 +67,18 @@ public:
     // An answer to what this aggregator was not asked.
     void pass_answer(const entry& item);
     void on_join(const join_question& join, const entry_answer* answer, const client_error* error);
-    // Tells the client to come back elsewhere, and closes after that time.
-    void drain(std::chrono::milliseconds after);
+    // Services were told that it is closed, and it is not.
+    void tell_presence_again();
+    // Tells the client to come back elsewhere after that time. Nothing else changes until leave_when_done().
+    void tell_drain(std::chrono::milliseconds after);
+    // From now on it closes as soon as nothing is owed to it: answers, receipts, its own answers to questions. False
+    // when it stays for now.
+    bool leave_when_done();
+    // Closes, whatever is owed.
+    void go_away();
+    void owe(bool more) noexcept { more ? ++owed_ : --owed_; }
+    bool owes() const noexcept { return owed_ > 0; }
+    bool may_leave() const noexcept { return may_leave_; }
     void on_room();
     // Calls to(channel, resume_cursor::state) for each channel that is being resumed.
     template <class F>
@@ -104,9 +114,9 @@ private:
 
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
-    void on_timer();
     void on_ping_interval();
     void close_slow();
+    void be_asked(std::size_t channel, const entry_question& what);
     void keep_unheard(told_answer what);
     void send_response(std::string_view request_id, std::string_view json);
     void send_error(const client_error& error, const reply_context& context);
@@ -183,16 +193,17 @@ private:
     std::optional<std::uint32_t> bound_channel_;
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    bool sent_away_ = false;
     bool reading_paused_ = false;                                     // its messages wait: nothing is read from it
+    bool may_leave_ : 1 = false;                                      // its time to go has come
+    bool was_asked_ : 1 = false;                                      // by a service
+    std::uint32_t owed_ = 0;                                          // answers and outcomes
     std::unique_ptr<session_options> at_open_;                        // until on_open()
     seldom<std::map<std::size_t, resuming>> resuming_;                // by channel
     seldom<std::set<std::pair<std::size_t, std::uint64_t>>> passed_;  // answers, by channel and offset
     seldom<std::vector<std::unique_ptr<pending_consume>>> pending_;
     seldom<unheard_answers> unheard_;
     seldom<std::vector<std::size_t>> lossy_;  // volatile channels that lost messages since the socket is slow
-    // The next ping; for a session that is sent away its end.
-    net::wheel_timer timer_{this, [](session& self) { self.on_timer(); }};
+    net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
 };
 
 }  // namespace foz::aggregator

@@ -80,6 +80,12 @@ void session::tell_presence(std::size_t channel, bool here) {
     event.properties.message_id =
         std::string(client()) + "/" + std::string(id()) + "." + std::string(type) + "." + std::to_string(++tickets_);
     shared_.publish(channel, client_id(client()), std::move(event));
+    shared_.out.presence(channel, client(), id(), here);
+}
+
+void session::tell_presence_again() {
+    for (std::size_t i = 0; i < shared_.channels.size(); ++i)
+        if (hears(i)) tell_presence(i, true);
 }
 
 }  // namespace foz::aggregator

@@ -102,7 +102,7 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
 
 // A client that publishes faster than the broker takes it is read more slowly, it alone.
 void session::pause_while_crowded(std::size_t channel) {
-    if (reading_paused_ || !shared_.out.crowded(channel, client_id(client()))) return;
+    if (reading_paused_ || closing_ || !shared_.out.crowded(channel, client_id(client()))) return;
     reading_paused_ = true;
     ++shared_.counters.reading_paused;
     shared_.out.pause_reading(self_, true);

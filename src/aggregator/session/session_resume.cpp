@@ -153,7 +153,7 @@ void session::replay(std::size_t channel, const entry_ref& item) {
     }
     const entry_route* const route = shared_.channels[channel].heard.route_for(self_, *item);
     if (!route) return;
-    if (item->question) shared_.asked_of_clients.ask(channel, *item->question, self_, shared_.time.wall_now());
+    if (item->question) be_asked(channel, *item->question);
     ++shared_.counters.deliveries;
     entry_frames frames(*item);
     send(frames.of(*route));

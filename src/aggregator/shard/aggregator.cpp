@@ -1,5 +1,6 @@
 #include "aggregator/shard/aggregator.hpp"
 
+#include "aggregator/shard/identity.hpp"
 #include "contract/topology.hpp"
 
 #include <algorithm>
@@ -18,6 +19,10 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::chrono::milliseconds look_again{20};
+// For those who are closed at the drain's limit to read why.
+constexpr std::chrono::milliseconds last_words{1'000};
+// For answers to what clients asked when they were leaving: they are given to the other aggregators.
+constexpr std::chrono::milliseconds late_answers{3'000};
 
 amqp::client_options publish_options(const settings& all) {
     return {.urls = all.publish_urls,
@@ -70,8 +75,8 @@ amqp::client_events* aggregator::watch_link(std::string name) {
 // What belongs to one shard. Members are destroyed in reverse order: connections before the hub that they know.
 struct aggregator::core {
     core(net::shard& home, const settings& all, const front_state& state, older_entries& older,
-         amqp::client_events* publishing)
-        : way(home, all, older, publishing), port(way, state) {}
+         other_aggregators& others, amqp::client_events* publishing)
+        : way(home, all, older, others, publishing), port(way, state) {}
 
     gateway way;
     front port;
@@ -97,8 +102,9 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
     }
     front_state_.shards = cores_.size();
     older_entries& older = *this;
+    other_aggregators& others = *this;
     for (unsigned i = 0; i < cores_.size(); ++i)
-        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older,
+        cores_state_.push_back(std::make_unique<core>(cores_.at(i), settings_, front_state_, older, others,
                                                       watch_link("publish " + std::to_string(i))));
     open_ports();
     make_feed();
@@ -166,6 +172,8 @@ void aggregator::make_feed() {
         dispatcher_->tell_now([channel, there](hub& home) { home.set_service(channel, there); });
     });
     notices_ = std::make_unique<dead_notices>(consume_, own_publish_, settings_);
+    peers_listener& listener = *this;
+    peers_ = std::make_unique<peers>(consume_, own_publish_, settings_, listener);
 }
 
 void aggregator::start() {
@@ -179,19 +187,48 @@ void aggregator::for_each_core(const std::function<void(gateway&, const ws::serv
     for (auto& one : cores_state_) one->way.home().post_control([&one = *one, work] { work(one.way, *one.server); });
 }
 
-void aggregator::drain(std::chrono::milliseconds within) {
-    boost::asio::co_spawn(cores_.at(0).context(), drain_and_stop(within), boost::asio::detached);
+void aggregator::on_told(told_message what) {
+    gateway& way = cores_state_[shard_of(what.client, cores_.size())]->way;
+    way.home().post([&way, what = std::move(what)] {
+        way.sessions().told_elsewhere(what.client, told_answer::of(what.request, what.json));
+    });
 }
 
-boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::milliseconds within) {
-    const steady_time deadline = cores_.at(0).time().now() + within;
-    boost::asio::steady_timer pause(cores_.at(0).context());
+void aggregator::drain(grace first) {
+    const auto wait = first == grace::as_set ? settings_.drain_grace : std::chrono::milliseconds(0);
+    boost::asio::co_spawn(cores_.at(0).context(), drain_and_stop(wait), boost::asio::detached);
+}
+
+boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::milliseconds wait) {
+    const steady_time limit = cores_.at(0).time().now() + std::max(settings_.drain_limit, wait);
+    front_state_.stopping = true;
+    boost::asio::steady_timer pause(cores_.at(0).context(), wait);
+    co_await pause.async_wait(boost::asio::use_awaitable);
+    front_state_.closed = true;
     for (auto& one : cores_state_)
         one->way.home().post_control([&one = *one] {
             one.server->stop_accepting();
             one.way.sessions().drain();
         });
-    co_await until_idle(deadline);
+    std::size_t left = co_await until_idle(limit);
+    if (left > 0) {
+        events_.on_notice("the drain's limit is over: " + std::to_string(left) + " clients are closed all the same");
+        for (auto& one : cores_state_) one->way.home().post_control([&one = *one] { one.way.sessions().end_drain(); });
+        left = co_await until_idle(cores_.at(0).time().now() + last_words);
+    }
+    // Otherwise somebody else says what has become of our sessions.
+    if (left == 0) peers_->leave();
+    const steady_time end = cores_.at(0).time().now() + last_words;
+    while (peers_->pending() > 0 && cores_.at(0).time().now() < end) {
+        pause.expires_after(look_again);
+        co_await pause.async_wait(boost::asio::use_awaitable);
+    }
+    co_await stop_all();
+    cores_.stop();
+}
+
+boost::asio::awaitable<void> aggregator::stop_all() {
+    boost::asio::steady_timer pause(cores_.at(0).context());
     co_await consume_.stop();
     co_await streams_.stop();
     co_await own_publish_.stop();
@@ -205,27 +242,40 @@ boost::asio::awaitable<void> aggregator::drain_and_stop(std::chrono::millisecond
         pause.expires_after(look_again);
         co_await pause.async_wait(boost::asio::use_awaitable);
     }
-    cores_.stop();
 }
 
-// Until nothing is in flight on any shard.
-boost::asio::awaitable<void> aggregator::until_idle(steady_time deadline) {
-    std::atomic<unsigned> busy = 0;
+// Until nothing is in flight on any shard, or so long: then how many sessions are left.
+boost::asio::awaitable<std::size_t> aggregator::until_idle(steady_time deadline) {
+    std::atomic<std::size_t> sessions = 0, unconfirmed = 0, awaited = 0;
+    std::optional<steady_time> alone_since;
     boost::asio::steady_timer pause(cores_.at(0).context());
-    do {
-        // Each shard says whether something is still in flight there.
-        std::atomic<unsigned> answers = 0;
-        busy = 0;
+    for (;;) {
+        unsigned answers = 0;
+        sessions = unconfirmed = awaited = 0;
         for (auto& one : cores_state_)
-            one->way.home().post([&one = *one, &busy, &answers] {
-                if (one.way.sessions().sessions() > 0 || one.way.unconfirmed() > 0) ++busy;
-                ++answers;
+            one->way.home().post([&one = *one, &home = cores_.at(0), &sessions, &unconfirmed, &awaited, &answers] {
+                sessions += one.way.sessions().sessions();
+                unconfirmed += one.way.unconfirmed();
+                awaited += one.way.sessions().answers_awaited();
+                // Behind everything that the shard has told this one before.
+                home.post([&answers] { ++answers; });
             });
         while (answers < cores_state_.size()) {
             pause.expires_after(look_again);
             co_await pause.async_wait(boost::asio::use_awaitable);
         }
-    } while (busy > 0 && cores_.at(0).time().now() < deadline);
+        const steady_time now = cores_.at(0).time().now();
+        if (now >= deadline) co_return sessions.load();
+        if (sessions > 0 || unconfirmed > 0) {
+            alone_since.reset();
+        } else if (awaited == 0 || now - alone_since.value_or(now) >= late_answers) {
+            co_return 0;
+        } else if (!alone_since) {
+            alone_since = now;
+        }
+        pause.expires_after(look_again);
+        co_await pause.async_wait(boost::asio::use_awaitable);
+    }
 }
 
 }  // namespace foz::aggregator

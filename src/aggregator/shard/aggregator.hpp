@@ -5,6 +5,7 @@
 #include "aggregator/feed/dead_notices.hpp"
 #include "aggregator/feed/drop_reason.hpp"
 #include "aggregator/feed/feed_sink.hpp"
+#include "aggregator/feed/peers.hpp"
 #include "aggregator/feed/readers.hpp"
 #include "aggregator/feed/service_watch.hpp"
 #include "aggregator/settings.hpp"
@@ -45,12 +46,17 @@ struct aggregator_counters {
     std::uint64_t outbound = 0;                            // messages read for clients
     std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
+    std::uint64_t queues_lost = 0;     // of volatile channels, with what was in them
     std::uint64_t histories_void = 0;  // at the start: what was read did not lead to what came
 };
 
 // Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a gateway, a front and
 // a server on each shard.
-class aggregator final : private feed_sink, private older_entries, private amqp::client_events {
+class aggregator final : private feed_sink,
+                         private older_entries,
+                         private other_aggregators,
+                         private peers_listener,
+                         private amqp::client_events {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
     aggregator(net::runtime& cores, settings all, aggregator_events& events);
@@ -58,9 +64,11 @@ public:
 
     // Before the runtime runs.
     void start();
-    // On shard 0, once: takes no further clients, sends those who are there away, waits for what is in flight (at most
-    // `within`), closes the connections to the broker, then stops the runtime.
-    void drain(std::chrono::milliseconds within = std::chrono::seconds(5));
+    // On shard 0, once: is not ready any more, but takes clients for the grace; closes the port, sends the clients away,
+    // each when it has been told what is owed to it, and those that are left at the limit of the settings; waits for
+    // what is in flight, closes the connections to the broker, then stops the runtime.
+    enum class grace : bool { none, as_set };
+    void drain(grace first);
 
     std::uint16_t port() const noexcept { return port_; }
     const aggregator_counters& counters() const noexcept { return counters_; }
@@ -85,6 +93,14 @@ private:
     void read_older(const page_request& what) override;
     void page_taken(const reading_id& which, bool more) override;
 
+    // other_aggregators
+    void note_presence(std::size_t channel, std::string client, std::string session, bool here) override;
+    void tell_elsewhere(const client_id& client, const told_answer& what) override;
+
+    // peers_listener
+    void on_told(told_message what) override;
+    void on_given_up() override;
+
     // amqp::client_events
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
@@ -106,8 +122,9 @@ private:
     void for_each_core(const std::function<void(gateway&, const ws::server&)>& work);
     std::string why_not_ready() const;
     std::vector<sick_snapshot> sick_now() const;
-    boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds within);
-    boost::asio::awaitable<void> until_idle(steady_time deadline);
+    boost::asio::awaitable<void> drain_and_stop(std::chrono::milliseconds wait);
+    boost::asio::awaitable<std::size_t> until_idle(steady_time deadline);
+    boost::asio::awaitable<void> stop_all();
 
     net::runtime& cores_;
     const settings settings_;
@@ -126,6 +143,7 @@ private:
     std::vector<std::unique_ptr<catch_up>> older_;  // by channel; null for volatile ones
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
+    std::unique_ptr<peers> peers_;
     std::vector<bool> attached_;  // by channel: it could be heard at least once
     std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;

@@ -13,6 +13,12 @@ void aggregator::on_entry(std::size_t, const entry_ref& what, bool history, deli
 
 void aggregator::on_attached(std::size_t channel, const std::string& reply_queue) {
     dispatcher_->tell([channel, reply_queue](hub& home) { home.set_reply_queue(channel, reply_queue); });
+    const auto& config = settings_.channels[channel];
+    // What services have said meanwhile went nowhere. Who hears the channel by now is told before what comes next.
+    if (attached_[channel] && config.delivery == contract::delivery_kind::volatile_) {
+        ++counters_.queues_lost;
+        on_gap(channel, envelope::gap_cause::lost, std::nullopt);
+    }
     attached_[channel] = heard_[channel] = true;
     if (front_state_.ready || std::find(attached_.begin(), attached_.end(), false) != attached_.end()) return;
     front_state_.ready = true;
@@ -41,6 +47,9 @@ void aggregator::on_gap(std::size_t channel, envelope::gap_cause cause,
             break;
         case envelope::gap_cause::too_large:
             break;  // on_dropped() tells of it
+        case envelope::gap_cause::lost:
+            events_.on_notice("gap: messages of channel " + name + " were lost, which is volatile");
+            break;
         default:
             events_.on_notice("gap: the stream of channel " + name + " has lost entries");
     }
@@ -72,6 +81,24 @@ void aggregator::read_older(const page_request& what) {
 
 void aggregator::page_taken(const reading_id& which, bool more) {
     cores_.at(0).post([this, which, more] { older_[which.channel]->taken(which, more); });
+}
+
+void aggregator::note_presence(std::size_t channel, std::string client, std::string session, bool here) {
+    cores_.at(0).post([this, channel, client = std::move(client), session = std::move(session), here]() mutable {
+        peers_->note(channel, std::move(client), std::move(session), here);
+    });
+}
+
+void aggregator::tell_elsewhere(const client_id& client, const told_answer& what) {
+    cores_.at(0).post([this, told = told_message{client, what.request_id, what.json}]() mutable {
+        peers_->tell(std::move(told));
+    });
+}
+
+void aggregator::on_given_up() {
+    events_.on_notice("this aggregator was silent for too long: services were told that its sessions are closed, and are "
+                      "told now that they are open");
+    dispatcher_->tell_now([](hub& home) { home.tell_presence_again(); });
 }
 
 void aggregator::on_connected(const std::string& where) {

@@ -1,6 +1,7 @@
 #include "aggregator/shard/front.hpp"
 
 #include "aggregator/shard/identity.hpp"
+#include "aggregator/shard/refused_socket.hpp"
 #include "primus/spec.hpp"
 
 #include <algorithm>
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::string_view primus_path = "/primus";
 constexpr std::string_view resume_cookie = "foz_resume";
+// Who comes when nobody is taken.
+constexpr std::chrono::seconds retry_after{1};
 
 ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
@@ -33,14 +36,14 @@ std::string_view content_type(const std::filesystem::path& path) {
     return "application/octet-stream";
 }
 
-// Channels named in a comma-separated list; the name of the first unknown one on failure.
-std::expected<std::vector<std::size_t>, std::string> channels_in(std::string_view list, const gateway& home) {
+// Channels named in a comma-separated list; nothing when one of them is unknown.
+std::optional<std::vector<std::size_t>> channels_in(std::string_view list, const gateway& home) {
     std::vector<std::size_t> all;
     while (!list.empty()) {
         const std::size_t end = std::min(list.find(','), list.size());
         const std::string_view name = list.substr(0, end);
         const auto index = home.sessions().channel_index(name);
-        if (!index) return std::unexpected(std::string(name));
+        if (!index) return std::nullopt;
         all.push_back(*index);
         list.remove_prefix(std::min(end + 1, list.size()));
     }
@@ -52,13 +55,19 @@ struct identity {
     std::vector<std::pair<std::string, std::string>> headers;  // a cookie for a browser that had none
 };
 
+// Without its name, which may be anything.
+client_error unknown_channel(const char* field) {
+    return {error_code::unknown_channel, "there is no such channel", field};
+}
+
 // Order of belief: the resume secret of the query, then of the cookie (only from a page of the same origin: any other
 // page could make the browser send it), then a new one.
-std::expected<identity, ws::http_response> identify(const ws::http_request& request, net::shard& here,
+std::expected<identity, client_error> identify(const ws::http_request& request, net::shard& here,
                                                     unsigned shards) {
     if (const auto secret = request.parameter("resume")) {
         if (!is_resume_secret(*secret))
-            return std::unexpected(text(400, "resume: 22 to 64 characters of A-Z a-z 0-9 - _ are expected"));
+            return std::unexpected(
+                client_error{error_code::bad_query, "22 to 64 characters of A-Z a-z 0-9 - _ are expected", "resume"});
         return identity{anonymous_client(*secret), {}};
     }
     const bool own_page = same_origin(request.header("Origin"), request.header("Host"));
@@ -108,9 +117,14 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
         return for_other_origins(request, gateway_.config(),
                                  {.content_type = "application/json",
                                   .body = primus::spec_json({.ping_interval = gateway_.config().ping_interval})});
-    if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
+    if (path == "/healthz") return health();
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
+}
+
+ws::http_response front::health() const {
+    if (state_.stopping) return text(503, "not ready: stopping");
+    return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
 }
 
 ws::decision front::library(const ws::http_request& request, const std::string& source) const {
@@ -124,34 +138,60 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     if (!origin_allowed(request, gateway_.config()))
         return text(403, "forbidden: pages of this origin may not connect");
     // Until the streams are attached, a client would believe to hear what it can't.
-    if (!state_.ready) {
-        ws::http_response later = text(503, "not ready: no broker yet");
-        later.headers = {{"Retry-After", "1"}};
-        return later;
-    }
-    if (request.parameter("token")) return text(400, "token: this aggregator knows no tokens");
-    session_options options;
-    if (channel.empty()) channel = request.parameter("channel").value_or(std::string_view());
-    if (!channel.empty()) {
-        options.bound_channel = gateway_.sessions().channel_index(channel);
-        if (!options.bound_channel) return text(400, "unknown_channel: there is no such channel");
-    }
-    auto consume = channels_in(request.parameter("consume").value_or(std::string_view()), gateway_);
-    if (!consume) return text(400, "unknown_channel: consume names a channel that there is not");
-    const auto foreign = [&](std::size_t one) { return options.bound_channel && one != *options.bound_channel; };
-    if (std::ranges::any_of(*consume, foreign))
-        return text(400, "channel_mismatch: the socket is bound to another channel than consume names");
-    options.consume_at_open = std::move(*consume);
-    options.hello = request.parameter("hello") == "1";
+    if (!state_.ready || state_.closed) return refuse_for_now(request);
+    auto options = read_query(request, channel);
+    if (!options) return refuse_for_good(options.error());
     auto who = identify(request, gateway_.home(), state_.shards);
-    if (!who) return std::move(who.error());
+    if (!who) return refuse_for_good(who.error());
     // All sockets of a client live together: what it has asked, been asked and sent before is known wherever it comes
     // in.
     const unsigned shard = shard_of(who->client, state_.shards);
     if (shard != gateway_.home().index()) return ws::elsewhere{shard};
-    options.id = session_id(gateway_.home().random().token());
-    options.client = std::move(who->client);
-    return ws::upgrade{gateway_.make_socket(std::move(options)), std::move(who->headers)};
+    options->id = session_id(gateway_.home().random().token());
+    options->client = std::move(who->client);
+    return ws::upgrade{gateway_.make_socket(*std::move(options)), std::move(who->headers)};
+}
+
+std::expected<session_options, client_error> front::read_query(const ws::http_request& request,
+                                                               std::string_view channel) const {
+    if (request.parameter("token"))
+        return std::unexpected(client_error{error_code::unsupported, "this aggregator knows no tokens", "token"});
+    session_options options;
+    if (channel.empty()) channel = request.parameter("channel").value_or(std::string_view());
+    if (!channel.empty()) {
+        options.bound_channel = gateway_.sessions().channel_index(channel);
+        if (!options.bound_channel) return std::unexpected(unknown_channel("channel"));
+    }
+    auto consume = channels_in(request.parameter("consume").value_or(std::string_view()), gateway_);
+    if (!consume) return std::unexpected(unknown_channel("consume"));
+    const auto foreign = [&](std::size_t one) { return options.bound_channel && one != *options.bound_channel; };
+    if (std::ranges::any_of(*consume, foreign))
+        return std::unexpected(client_error{error_code::channel_mismatch,
+                                            "the socket is bound to another channel than consume names", "consume"});
+    options.consume_at_open = std::move(*consume);
+    options.hello = request.parameter("hello") == "1";
+    return options;
+}
+
+// A browser hides the status of a handshake that fails from its page, and the page would try again for ever.
+ws::decision front::refuse_for_good(const client_error& why) {
+    ++gateway_.sessions().counters().refused_for_good;
+    return ws::upgrade{make_refused_socket(why, ws::close_code(spec::close_refused), come_back::never), {}};
+}
+
+// A 503 makes the stock client come back more and more seldom, and keep what it has written meanwhile; an open socket
+// that closes makes it come back every half second and lose that. Only clients that say so read it in their socket.
+ws::decision front::refuse_for_now(const ws::http_request& request) {
+    ++gateway_.sessions().counters().refused_for_now;
+    const std::string why = state_.closed ? "not ready: stopping" : "not ready: no broker yet";
+    if (request.parameter("hello") == "1") {
+        client_error told{error_code::unavailable, why};
+        told.retry_after_ms = static_cast<std::uint64_t>(retry_after.count()) * 1'000;
+        return ws::upgrade{make_refused_socket(told, ws::close_code(spec::close_try_later), come_back::later), {}};
+    }
+    ws::http_response later = text(503, why);
+    later.headers = {{"Retry-After", std::to_string(retry_after.count())}};
+    return later;
 }
 
 ws::http_response front::file(std::string_view path) const {

@@ -1,10 +1,12 @@
 // What a shard's port answers: files, health, Primus' routes, and the upgrade of a client whose identity is known.
 #pragma once
 
+#include "aggregator/session/client_error.hpp"
 #include "aggregator/shard/gateway.hpp"
 #include "ws/conn/connection.hpp"
 
 #include <atomic>
+#include <expected>
 #include <optional>
 #include <string>
 
@@ -12,7 +14,9 @@ namespace foz::aggregator {
 
 // Read on every shard.
 struct front_state {
-    std::atomic<bool> ready = false;  // every channel can be heard
+    std::atomic<bool> ready = false;     // every channel can be heard
+    std::atomic<bool> stopping = false;  // clients are still let in for a while
+    std::atomic<bool> closed = false;    // they are not any more
     // Set before the shards run:
     unsigned shards = 1;
     std::string primus_js;
@@ -29,7 +33,12 @@ public:
 private:
     ws::decision library(const ws::http_request& request, const std::string& source) const;
     ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
+    std::expected<session_options, client_error> read_query(const ws::http_request& request,
+                                                            std::string_view channel) const;
+    ws::decision refuse_for_good(const client_error& why);
+    ws::decision refuse_for_now(const ws::http_request& request);
     ws::http_response file(std::string_view path) const;
+    ws::http_response health() const;
 
     gateway& gateway_;
     const front_state& state_;

@@ -35,7 +35,7 @@ class gateway::client_socket final : public ws::socket_handler {
 public:
     client_socket(gateway& home, session_options options)
         : home_(home), options_(std::make_unique<session_options>(std::move(options))) {}
-    ~client_socket() override { leave(); }
+    ~client_socket() override { leave(false); }
 
 private:
     void on_open(ws::connection& socket) override {
@@ -45,15 +45,15 @@ private:
     }
     void on_text(std::string_view text) override { home_.hub_.on_text(*self_, text); }
     void on_binary(std::string_view octets) override { home_.hub_.on_text(*self_, octets); }
-    void on_closed(ws::close_code, std::string_view, bool) override { leave(); }
+    void on_closed(ws::close_code, std::string_view, bool clean) override { leave(clean); }
     void on_violation(ws::close_code) override { home_.hub_.on_violation(*self_); }
     void on_still_blocked() override { home_.hub_.on_still_blocked(*self_); }
     void on_drained() override { home_.hub_.on_drained(*self_); }
 
-    void leave() {
+    void leave(bool clean) {
         const auto gone = std::exchange(self_, std::nullopt);
         if (!gone) return;
-        home_.hub_.closed(*gone);
+        home_.hub_.closed(*gone, clean);
         home_.attach(*gone, nullptr);
     }
 
@@ -113,10 +113,12 @@ private:
     std::shared_ptr<listener> after_round_ = std::make_shared<listener>(*this, &turn_end::on_round_end);
 };
 
-gateway::gateway(net::shard& home, const settings& all, older_entries& older, amqp::client_events* publishing)
+gateway::gateway(net::shard& home, const settings& all, older_entries& older, other_aggregators& others,
+                 amqp::client_events* publishing)
     : home_(home),
       settings_(all),
       older_(older),
+      others_(others),
       client_(home, publish_options(all, home.index()), publishing),
       hub_(all, {.time = home.time(),
                  .wheel = home.wheel(),
@@ -199,6 +201,10 @@ bool gateway::taking(member which) {
 
 void gateway::close(member which, ws::close_code code, std::string_view reason) {
     if (auto* const socket = socket_of(which)) socket->close(code, reason);
+}
+
+void gateway::send_away(member which, ws::close_code code, std::string_view reason) {
+    if (auto* const socket = socket_of(which)) socket->close(code, reason, ws::connection::late_messages::taken);
 }
 
 void gateway::abort(member which) {

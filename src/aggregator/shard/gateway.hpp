@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,11 +30,22 @@ protected:
     ~older_entries() = default;
 };
 
+// The aggregators that are not this one. Called on any shard.
+class other_aggregators {
+public:
+    virtual void note_presence(std::size_t channel, std::string client, std::string session, bool here) = 0;
+    virtual void tell_elsewhere(const client_id& client, const told_answer& what) = 0;
+
+protected:
+    ~other_aggregators() = default;
+};
+
 // Does what the hub wants done. Lives on one shard; outlives its sockets.
 class gateway final : private hub_output {
 public:
     // `publishing` may be null; it is told of the connection for publishing, on this shard.
-    gateway(net::shard& home, const settings& all, older_entries& older, amqp::client_events* publishing = nullptr);
+    gateway(net::shard& home, const settings& all, older_entries& older, other_aggregators& others,
+            amqp::client_events* publishing = nullptr);
     ~gateway();
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
@@ -67,8 +79,15 @@ private:
     bool silent(member on, std::chrono::milliseconds span) const override;
     bool taking(member which) override;
     void close(member which, ws::close_code code, std::string_view reason) override;
+    void send_away(member which, ws::close_code code, std::string_view reason) override;
     void abort(member which) override;
     void pause_reading(member from, bool paused) override;
+    void presence(std::size_t channel, std::string_view client, std::string_view session, bool here) override {
+        others_.note_presence(channel, std::string(client), std::string(session), here);
+    }
+    void tell_elsewhere(const client_id& client, const told_answer& what) override {
+        others_.tell_elsewhere(client, what);
+    }
     void publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,
                  steady_time deadline) override;
     bool crowded(std::size_t channel, const client_id& client) const override;
@@ -82,6 +101,7 @@ private:
     net::shard& home_;
     const settings& settings_;
     older_entries& older_;
+    other_aggregators& others_;
     amqp::client client_;
     std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
     std::vector<ws::connection*> sockets_;                      // by slot; null between two sessions

@@ -123,6 +123,17 @@ metric gaps_told() {
             }};
 }
 
+metric refused() {
+    return {"foz_sockets_refused_total", "counter", "WebSockets that were refused, for good or for now",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t i = 0; i < now.shards.size(); ++i) {
+                    const hub_counters& of = now.shards[i].counters;
+                    to.sample({{"shard", std::to_string(i)}, {"for", "good"}}, of.refused_for_good);
+                    to.sample({{"shard", std::to_string(i)}, {"for", "now"}}, of.refused_for_now);
+                }
+            }};
+}
+
 metric dead_letters() {
     return {"foz_dead_letters_total", "counter", "Dead letters that this aggregator took, by whether a caller was told",
             [](const snapshot& now, exposition& to) {
@@ -222,6 +233,10 @@ std::vector<metric> metrics_of_clients() {
               "Questions of services to clients that were forgotten before their end: too many were open",
               [](const shard_snapshot& of) { return of.questions_forgotten; }),
         shard("foz_slow_closed_total", "Sockets closed because they took too little", &hub_counters::slow_closed),
+        refused(),
+        shard("foz_sent_away_total", "Sockets that were told to go to another aggregator", &hub_counters::sent_away),
+        shard("foz_sent_away_early_total", "Of these, closed at the drain's limit although an answer was still to come",
+              &hub_counters::sent_away_early),
         shard("foz_silent_closed_total", "Sockets closed because they gave no sign of life",
               &hub_counters::silent_closed),
     };
@@ -243,6 +258,11 @@ std::vector<metric> metrics_of_channels() {
         feed("foz_reader_deliveries_total", "Messages that the broker sent", &aggregator::reader_counters::read),
         feed("foz_reader_duplicates_total", "Of these, what had been said already",
              &aggregator::reader_counters::duplicates),
+        feed("foz_volatile_overflows_total",
+             "Times that a volatile channel's queue was seen to drop what did not fit",
+             &aggregator::reader_counters::overflowed),
+        whole("foz_volatile_queues_lost_total", "Queues of volatile channels that were lost, with what was in them",
+              &aggregator_counters::queues_lost),
         feed("foz_reader_parked_total", "Times that a stream was read no further until the event loops had caught up",
              &aggregator::reader_counters::parked),
         feed("foz_catch_up_readers_total", "Readers that were begun for who came back after long",

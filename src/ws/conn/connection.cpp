@@ -218,8 +218,9 @@ void connection::resume_reading() {
 
 void connection::on_message(opcode kind, std::string_view payload) {
     message_since_ = {};
-    // RFC 6455 §7.1.2: what arrives after our close frame is of no interest.
-    if (state_ == state::open) kind == opcode::text ? handler_->on_text(payload) : handler_->on_binary(payload);
+    // RFC 6455 §7.1.2: what arrives after our close frame may be of no interest.
+    if (state_ == state::open || (state_ == state::closing && takes_late_))
+        kind == opcode::text ? handler_->on_text(payload) : handler_->on_binary(payload);
     count_frame();
 }
 
@@ -254,8 +255,9 @@ void connection::write_frame(opcode op, std::string_view payload) {
     stream_->write(frame);
 }
 
-void connection::close(close_code code, std::string_view reason) {
+void connection::close(close_code code, std::string_view reason, late_messages late) {
     if (state_ != state::open) return;
+    takes_late_ = late == late_messages::taken;
     write_frame(opcode::close, close_payload(code, reason));
     state_ = state::closing;
     timer_.start(home().wheel(), options_.close_timeout);
@@ -265,6 +267,7 @@ void connection::close(close_code code, std::string_view reason) {
 void connection::abort() {
     if (state_ == state::closed) return;
     state_ = state::closing;
+    takes_late_ = false;
     if (dribbles({})) list_.on_dribbled();
     parser_.stop();
     timer_.cancel();

@@ -139,8 +139,10 @@ public:
     // Since this was last asked the peer's system has taken some of what was on its way to it by then.
     bool taking() { return stream_->taking(); }
 
-    // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more.
-    void close(close_code code, std::string_view reason);
+    // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more. What still
+    // comes is of no interest, or is given to the handler until the peer's close frame.
+    enum class late_messages : std::uint8_t { ignored, taken };
+    void close(close_code code, std::string_view reason, late_messages late = late_messages::ignored);
     // Closes at once and without a close frame. Nothing is received any more; on_closed() follows soon, not inside.
     void abort();
 
@@ -152,7 +154,7 @@ public:
     void set_number(std::uint32_t number) noexcept { number_ = number; }
 
 private:
-    enum class state { http, open, closing, closed };
+    enum class state : std::uint8_t { http, open, closing, closed };
 
     void on_octets(std::span<char> octets) override;
     void on_closed(net::error_code why) override;
@@ -188,6 +190,7 @@ private:
     bool forsaken_ = false;
     bool last_answer_ = false;  // nothing is taken any more: the connection closes as soon as the client has read
     bool paused_ = false;       // by the application
+    bool takes_late_ = false;   // messages that come after our close frame
     bool comes_back_ = false;   // go_on() will be called
     // What has come and has not been looked at: the request that is arriving and what is behind it; later the frames
     // that wait for their turn.

@@ -159,6 +159,14 @@ void aggregator_process::drain() {
     end_turn();
 }
 
+void aggregator_process::end_drain() {
+    if (!run_) return;
+    around_.log.say(name(), "has drained for long enough");
+    run_->drain_over = true;
+    run_->hub.end_drain();
+    end_turn();
+}
+
 void aggregator_process::accept(const std::shared_ptr<ws_link>& link, const handshake& asked,
                                 handshake_listener& tell) {
     if (!ready()) {
@@ -268,6 +276,18 @@ void aggregator_process::close(aggregator::member which, ws::close_code code, st
                        which.slot);
     }
     one->close(code, reason);
+}
+
+// Who is sent away has been answered before, unless the drain's limit is over.
+void aggregator_process::send_away(aggregator::member which, ws::close_code code, std::string_view reason) {
+    const socket* const one = socket_of(which);
+    if (one && !run_->drain_over) {
+        found_.compared(invariant::answered);
+        if (const auto open = one->first_open(); open && !one->ended())
+            found_.add(invariant::answered, "{} sends the socket in slot {} away, which waits for what became of {}",
+                       name(), which.slot, *open);
+    }
+    close(which, code, reason);
 }
 
 void aggregator_process::abort(aggregator::member which) {

@@ -46,6 +46,9 @@ public:
     // A connection that a client has begun; the handshake arrives with it.
     void accept(const std::shared_ptr<ws_link>& link, const handshake& asked, handshake_listener& tell);
     void drain();
+    // The drain's limit is over.
+    void end_drain();
+    std::size_t sessions_left() const noexcept { return run_ ? run_->hub.sessions() : 0; }
     bool ready() const noexcept;
     aggregator::hub* sessions() noexcept { return run_ ? &run_->hub : nullptr; }
     const aggregator_counters& counters() const noexcept { return counters_; }
@@ -81,6 +84,7 @@ private:
         bool working = false;
         bool turn_ends = false;  // soon
         bool draining = false;
+        bool drain_over = false;
         // Messages that clients have named, and when their outcome was known; nothing while they are on their way.
         std::unordered_map<std::string, std::optional<std::uint64_t>> known;
         std::uint64_t outcomes = 0;
@@ -107,6 +111,7 @@ private:
     bool slow(aggregator::member to) override;
     bool silent(aggregator::member on, std::chrono::milliseconds span) const override;
     void close(aggregator::member which, ws::close_code code, std::string_view reason) override;
+    void send_away(aggregator::member which, ws::close_code code, std::string_view reason) override;
     void abort(aggregator::member which) override;
     void pause_reading(aggregator::member from, bool paused) override;
     void publish(std::size_t channel, const client_id& client, amqp::publication message,

@@ -2,7 +2,11 @@
 #pragma once
 
 #include "aggregator/aggregator_process.hpp"
+#include "oracle/oracle.hpp"
 #include "ws/codec/parser.hpp"
+
+#include <optional>
+#include <set>
 
 namespace foz::sim {
 
@@ -28,7 +32,15 @@ public:
     }
 
     // The answer to this request was written.
-    void told(std::int64_t number) { told_.push_back(number); }
+    void told(std::int64_t number) {
+        told_.push_back(number);
+        open_.erase(number);
+    }
+    // A request of primus-responder that came on it and has not been answered yet.
+    std::optional<std::int64_t> first_open() const {
+        return open_.empty() ? std::nullopt : std::optional(*open_.begin());
+    }
+    bool ended() const noexcept { return ended_ || closing_; }
     std::size_t queued() const noexcept { return out_.size(); }
     // A write was tried, and the kernel takes no more.
     bool would_block() const noexcept { return blocked_; }
@@ -47,6 +59,7 @@ private:
     void on_room() override;
     void on_message(ws::opcode, std::string_view payload) override {
         home_.shows_life(std::exchange(told_, {}));
+        if (const std::int64_t number = oracle::number_asked(payload)) open_.insert(number);
         home_.run_->hub.on_text(self_, payload);
     }
     void on_ping(std::string_view) override {}
@@ -61,6 +74,7 @@ private:
     aggregator::member self_;
     std::string out_;
     std::vector<std::int64_t> told_;  // requests, since it last showed life
+    std::set<std::int64_t> open_;     // requests that wait for their answers
     steady_time took_at_{};           // the kernel has taken something of what waited
     steady_time heard_at_{};          // octets have come
     std::size_t stuck_octets_ = 0;    // that waited when it had taken nothing for too long

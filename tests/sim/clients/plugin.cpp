@@ -128,8 +128,6 @@ void plugin_client::on_heard(const heard& frame) {
     } else if (frame.event == "gap") {
         if (frame.cause != "retention") remember(frame);
         oracle_.gets_gap(*this, frame);
-    } else if (frame.event == "drain") {
-        held_ = true;
     }
 }
 

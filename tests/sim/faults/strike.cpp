@@ -48,6 +48,21 @@ bool stop(world& w, process* which) {
     return true;
 }
 
+// It ends when its last socket has gone, or soon after the limit.
+void finish_drain(world& w, aggregator_process* one, std::uint32_t of, steady_time limit) {
+    w.around_.time.after(milliseconds(200), [&w, one, of, limit] {
+        if (one->incarnation() != of) return;
+        const bool over = w.around_.time.now() >= limit;
+        if (one->sessions_left() > 0 && over && one->running()) one->end_drain();
+        if (one->sessions_left() > 0 && !over) return finish_drain(w, one, of, limit);
+        w.around_.time.after(milliseconds(300), [one, of] {
+            if (one->incarnation() != of) return;
+            one->kill();
+            one->start();
+        });
+    });
+}
+
 client* any_open(world& w) {
     std::vector<client*> open;
     for (const auto& one : w.clients)
@@ -161,11 +176,8 @@ bool strike(world& w, fault which) {
             aggregator_process* const one = any_up(w, w.aggregators);
             if (!one || !one->ready()) return false;
             one->drain();
-            w.around_.time.after(milliseconds(1'500), [one, of = one->incarnation()] {
-                if (one->incarnation() != of) return;
-                one->kill();
-                one->start();
-            });
+            finish_drain(w, one, one->incarnation(),
+                         w.around_.time.now() + random.between(milliseconds(1'000), milliseconds(10'000)));
             return true;
         }
         case fault::kill_service:

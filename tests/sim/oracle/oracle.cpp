@@ -122,12 +122,23 @@ void oracle::given_up(std::int64_t number) {
     if (at != inbound_.end()) disordered_.insert({at->second.identity, at->second.channel});
 }
 
-std::int64_t oracle::number_answered(std::string_view text) {
-    constexpr std::string_view key = "\"responseId\":\"r";
+namespace {
+
+std::int64_t number_behind(std::string_view key, std::string_view text) {
     const std::size_t at = text.find(key);
     std::int64_t number = 0;
     if (at != std::string_view::npos) std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
     return number;
+}
+
+}  // namespace
+
+std::int64_t oracle::number_answered(std::string_view text) {
+    return number_behind("\"responseId\":\"r", text);
+}
+
+std::int64_t oracle::number_asked(std::string_view text) {
+    return number_behind("\"requestId\":\"r", text);
 }
 
 void oracle::may_have_heard(std::int64_t number) {

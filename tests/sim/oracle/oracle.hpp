@@ -48,6 +48,8 @@ public:
     std::int64_t next_number() { return ++numbers_; }
     // Of the request that primus-responder's frame answers; 0: it is none.
     static std::int64_t number_answered(std::string_view text);
+    // The number of the request that a page of the stock client asks by this frame; 0: it is none.
+    static std::int64_t number_asked(std::string_view text);
     // The socket on which a request was answered has shown life since: it may die before its page has read that.
     void may_have_heard(std::int64_t number);
     // Of a message that a client has sent; 0: it is none.

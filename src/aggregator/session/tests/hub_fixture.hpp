@@ -90,6 +90,12 @@ struct recorded_output final : hub_output {
     bool crowded(std::size_t, const client_id& client) const override { return client.str() == crowded_client; }
     void read_older(const page_request& what) override { reads.push_back(what); }
     void page_taken(const reading_id& which, bool more) override { pages_taken.push_back({which, more}); }
+    void presence(std::size_t, std::string_view client, std::string_view, bool here) override {
+        present.emplace_back(client, here);
+    }
+    void tell_elsewhere(const client_id& client, const told_answer& what) override {
+        elsewhere.emplace_back(client, what);
+    }
     void want_work() override { wants_work = true; }
 
     std::map<member, std::vector<std::string>> sent;
@@ -102,6 +108,8 @@ struct recorded_output final : hub_output {
     std::string crowded_client;
     std::vector<page_request> reads;
     std::vector<taken_page> pages_taken;
+    std::vector<std::pair<std::string, bool>> present;
+    std::vector<std::pair<client_id, told_answer>> elsewhere;
     bool wants_work = false;
 };
 

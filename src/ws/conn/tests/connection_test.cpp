@@ -8,6 +8,8 @@
 #include "ws/codec/writer.hpp"
 #include "ws/conn/server.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -48,6 +50,8 @@ struct echo_application final : application {
         void on_text(std::string_view text) override {
             app.log.push_back("text " + std::string(text));
             if (text == "close") return self->close(static_cast<close_code>(4001), "as you wish");
+            if (text == "send me away")
+                return self->close(static_cast<close_code>(4001), "as you wish", connection::late_messages::taken);
             if (text == "abort") return self->abort();
             if (text == "flood") {
                 const frame_ref big = frame_ref::copy(server_frame(std::string(100'000, 'x')));
@@ -225,6 +229,24 @@ TEST(ws_connection, the_server_s_close_waits_for_the_client_s) {
     f.talk({upgrade_octets() + frame(opcode::text, "close")});
     EXPECT_EQ(f.client.received, expected_upgrade() + "\x88\x0d\x0f\xa1" + "as you wish");
     EXPECT_EQ(f.app.log.back(), "closed 4001 clean");
+}
+
+// It was on its way when the close frame was written.
+TEST(ws_connection, a_message_that_crosses_the_close_frame_is_taken_where_that_is_wanted) {
+    for (const bool wanted : {true, false}) {
+        fixture f;
+        f.client.on_end = f.stop();
+        f.client.until = "as you wish";
+        f.client.next = [&] {
+            f.client.stream->write(frame(opcode::text, "late") + close_frame(close_code(4001)) +
+                                   frame(opcode::text, "too late"));
+        };
+        f.talk({upgrade_octets() + frame(opcode::text, wanted ? "send me away" : "close")});
+        EXPECT_EQ(f.client.received, expected_upgrade() + "\x88\x0d\x0f\xa1" + "as you wish");
+        EXPECT_EQ(std::ranges::count(f.app.log, "text late"), wanted ? 1 : 0);
+        EXPECT_EQ(std::ranges::count(f.app.log, "text too late"), 0);
+        EXPECT_EQ(f.app.log.back(), "closed 4001 clean");
+    }
 }
 
 TEST(ws_connection, a_client_that_never_answers_the_close_is_dropped) {
