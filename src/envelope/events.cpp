@@ -118,6 +118,19 @@ void append(std::string& out, const receipt_event& event) {
         .end();
 }
 
+void append(std::string& out, const part_event& event) {
+    out.reserve(out.size() + event.message.size() + 192);
+    object_writer object(out);
+    object.literal("event", "part")
+        .text("channel", event.channel)
+        .text("id", event.id)
+        .number_if("attempt", event.attempt)
+        .number_if("seq", event.seq)
+        .place_if("position", event.where)
+        .raw("message", event.message)
+        .end();
+}
+
 void append(std::string& out, const answer_event& event) {
     out.reserve(out.size() + event.message.size() + 128);
     object_writer object(out);

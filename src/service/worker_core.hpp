@@ -44,7 +44,8 @@ public:
     std::function<void(const std::string&)> tell_notice;
 
     // For requests, on handler threads.
-    void publish_now(amqp::publication p);
+    // `lost` becomes true when it is not confirmed.
+    void publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost = nullptr);
     std::optional<std::string> ask(amqp::publication question, std::chrono::milliseconds within);
 
 private:

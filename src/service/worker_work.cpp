@@ -165,9 +165,13 @@ void worker_core::run_handler(request& r, const handler& work) {
     work(r);
 }
 
-void worker_core::publish_now(amqp::publication p) {
-    home_.post([this, p = std::move(p)]() mutable {
-        publisher_->publish(std::move(p), options_.confirm_timeout, [](amqp::outcome) {});
+void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost) {
+    home_.post([this, p = std::move(p), lost = std::move(lost)]() mutable {
+        publisher_->publish(std::move(p), options_.confirm_timeout, [lost = std::move(lost)](amqp::outcome result) {
+            const bool good = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                              result == amqp::outcome::invalid;
+            if (lost && !good) *lost = true;
+        });
     });
 }
 
@@ -179,6 +183,8 @@ void worker_core::on_worked(request_ptr done, bool failed) {
     if (failed) return finish(std::move(done), false);
     auto said = done->state_->take_said();
     publish_all(std::move(said), [this, done = std::move(done)](bool good) mutable {
+        // Parts were published before: their outcomes are known by now.
+        good = good && !*done->state_->parts_lost;
         good ? tell_done(std::move(done)) : finish(std::move(done), false);
     });
 }

@@ -73,6 +73,42 @@ TEST(hub, a_position_is_told_behind_what_was_collected_before_it) {
               2);
 }
 
+TEST(hub, parts_come_before_the_answer_and_each_gives_the_service_more_time) {
+    hub_fixture f;
+    const member a = f.come("a"), b = f.come("a");
+    f.all.on_text(
+        a, R"({"packet_action":"publish","channel":"chat","id":"m1","ack":"answer","timeout_ms":1000,"message":1})");
+    f.all.on_outcome(f.out.publishes[0].ticket, amqp::outcome::confirmed);
+    const auto part = [&](std::uint64_t attempt, std::uint64_t seq) {
+        auto made = std::make_shared<entry>(
+            *answer_to(f.out.publishes[0].message, std::to_string(seq), entry_answer::kind::part));
+        made->where = place_of(seq + 10 * attempt);
+        made->answer->attempt = attempt;
+        made->answer->seq = seq;
+        return made;
+    };
+    for (std::uint64_t seq = 0; seq < 4; ++seq) {
+        f.all.dispatch(part(1, seq));
+        f.advance(milliseconds(800));
+    }
+    f.all.dispatch(part(2, 0));
+    f.all.dispatch(answer_to(f.out.publishes[0].message));
+    const auto all = f.take(a);
+    ASSERT_EQ(all.size(), 6u);
+    EXPECT_EQ(all[1], R"({"event":"part","channel":"chat","id":"m1","attempt":1,"seq":1,"position":")" +
+                          envelope::to_string(place_of(11)) + R"(","message":1})");
+    EXPECT_THAT(all[4], HasSubstr(R"("attempt":2,"seq":0)"));
+    EXPECT_EQ(all[5], R"({"event":"answer","id":"m1","message":"yes"})");
+    EXPECT_THAT(f.heard(b), IsEmpty());
+
+    // Asked elsewhere: every socket of the client hears it, by its id.
+    hub_fixture other;
+    const member c = other.come("a");
+    other.all.dispatch(part(1, 5));
+    EXPECT_THAT(other.take(c),
+                ElementsAre(HasSubstr(R"("event":"part","channel":"chat","id":"m1","attempt":1,"seq":5)")));
+}
+
 TEST(hub, a_slow_session_is_closed_on_a_durable_channel_and_loses_messages_on_a_volatile_one) {
     hub_fixture f;
     const member a = f.come("a", {0, 1});
