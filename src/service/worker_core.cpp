@@ -231,12 +231,13 @@ void worker_core::fail_start(const amqp::error& why) {
 }
 
 void worker_core::on_connected(const std::string& where) {
+    last_problem_.clear();
     notice("connected to " + where);
 }
 
 void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!started_ && why.permanent()) return fail_start(why);
-    notice("broker: " + why.text + "; trying again");
+    if (std::exchange(last_problem_, why.text) != why.text) notice("broker: " + why.text + "; trying again");
 }
 
 void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,

@@ -135,6 +135,7 @@ private:
     bool started_ = false;
     bool draining_ = false;
     std::string failure_;
+    std::string last_problem_;  // of the connections, as it was told
     net::wheel_timer awaited_timer_{this, [](worker_core& self) { self.start_work(); }};
 
     struct {

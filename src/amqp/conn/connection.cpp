@@ -55,6 +55,7 @@ connection::~connection() {
 
 void connection::start() {
     limit_timer_.start(home().wheel(), options_.handshake_timeout);
+    stream_->expect_acknowledgement(options_.unacknowledged_max);
     stream_->start(*this);
     stream_->write(protocol_header_octets);
 }
@@ -160,9 +161,8 @@ void connection::on_connection_method(method& received) {
     if (std::holds_alternative<connection_close_ok>(received) && state_ == state::closing)
         return end({errc::stopped, 0, "closed"});
     if (state_ == state::closing) return;
-    if (const auto* blocked = std::get_if<connection_blocked>(&received))
-        return handler_.on_blocked(*this, true, blocked->reason);
-    if (std::holds_alternative<connection_unblocked>(received)) return handler_.on_blocked(*this, false, {});
+    if (const auto* blocked = std::get_if<connection_blocked>(&received)) return on_blocked(true, blocked->reason);
+    if (std::holds_alternative<connection_unblocked>(received)) return on_blocked(false, {});
     if (const auto* offered = std::get_if<connection_start>(&received); offered && state_ == state::starting)
         return on_start(*offered);
     if (const auto* offered = std::get_if<connection_tune>(&received); offered && state_ == state::tuning)
@@ -177,6 +177,7 @@ void connection::on_connection_method(method& received) {
 }
 
 void connection::on_start(const connection_start& offered) {
+    answered_ = true;
     if (!has_word(offered.mechanisms, "PLAIN"))
         return end({errc::connect_failed, 0, "the broker does not offer PLAIN authentication"});
     server_properties_ = offered.server_properties;
@@ -188,6 +189,13 @@ void connection::on_start(const connection_start& offered) {
     state_ = state::tuning;
     if (const auto sent = flush(encode_method(scratch_, 0, answer)); !sent)
         end({errc::connect_failed, 0, "user, password or connection name: " + sent.error().text});
+}
+
+// A broker that blocks stops reading: its window may stay 0 for hours, and the system would take that for the end.
+void connection::on_blocked(bool is, const std::string& reason) {
+    using namespace std::chrono_literals;
+    stream_->expect_acknowledgement(is ? 0ms : options_.unacknowledged_max);
+    handler_.on_blocked(*this, is, reason);
 }
 
 void connection::on_tune(const connection_tune& offered) {

@@ -27,6 +27,7 @@ struct connection_options {
     std::string name;
     std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // 0: none
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(5);
+    std::chrono::milliseconds unacknowledged_max{0};  // net::stream::expect_acknowledgement()
     // Proposed; the broker's are taken when they are lower. RabbitMQ 4.1 refuses a frame_max below 8,192.
     std::uint32_t frame_max = 131'072;
     std::uint16_t channel_max = 2'047;
@@ -81,6 +82,8 @@ public:
                               std::string_view body);
 
     bool open() const noexcept { return state_ == state::open; }
+    // The broker has spoken AMQP.
+    bool answered() const noexcept { return answered_; }
     // What the broker says of itself (AMQP 0-9-1 §1.4.2.1): product, version, cluster_name … Empty before it has.
     const table& server_properties() const noexcept { return server_properties_; }
     std::size_t queued_bytes() const noexcept { return stream_->queued_bytes(); }
@@ -104,6 +107,7 @@ private:
     void on_connection_method(method& received);
     void on_start(const connection_start& offered);
     void on_tune(const connection_tune& offered);
+    void on_blocked(bool is, const std::string& reason);
     void on_channel_message(std::uint16_t number, slot& target, message& received);
     result<void> flush(std::expected<void, wire_error> encoded);
     void beat();
@@ -114,6 +118,7 @@ private:
     const connection_options options_;
     connection_handler& handler_;
     state state_ = state::starting;
+    bool answered_ = false;
     frame_parser parser_;
     std::uint32_t frame_max_;
     std::uint16_t channel_max_;
