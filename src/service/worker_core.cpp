@@ -17,6 +17,7 @@
 namespace foz::service {
 namespace {
 
+constexpr std::size_t problems_max = 32;  // that are told while there is no connection
 // One consumer on each channel; for a moment two, when it goes on from the first to the second.
 constexpr std::string_view careful_tag = "careful";
 constexpr std::string_view full_tag = "full";
@@ -231,13 +232,15 @@ void worker_core::fail_start(const amqp::error& why) {
 }
 
 void worker_core::on_connected(const std::string& where) {
-    last_problem_.clear();
+    problems_.clear();
     notice("connected to " + where);
 }
 
 void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!started_ && why.permanent()) return fail_start(why);
-    if (std::exchange(last_problem_, why.text) != why.text) notice("broker: " + why.text + "; trying again");
+    // Each is said once: there are many attempts, at a few URLs in turn.
+    if (problems_.size() < problems_max && problems_.insert(why.text).second)
+        notice("broker: " + why.text + "; trying again");
 }
 
 void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,

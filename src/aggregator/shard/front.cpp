@@ -19,6 +19,21 @@ ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
 }
 
+// Why, in detail, is for operators: the admin port's /readyz.
+std::string said_of(readiness now) {
+    switch (now) {
+        case readiness::starting:
+            return "not ready: no broker yet";
+        case readiness::ready:
+            return "ready";
+        case readiness::cut_off:
+            return "not ready: the broker can't be reached";
+        case readiness::deaf:
+            return "not ready: the broker lets no channel be heard";
+    }
+    std::unreachable();
+}
+
 std::string_view content_type(const std::filesystem::path& path) {
     static constexpr std::pair<std::string_view, std::string_view> types[] = {{".html", "text/html; charset=utf-8"},
                                                                               {".js", "text/javascript; charset=utf-8"},
@@ -108,7 +123,10 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
         return for_other_origins(request, gateway_.config(),
                                  {.content_type = "application/json",
                                   .body = primus::spec_json({.ping_interval = gateway_.config().ping_interval})});
-    if (path == "/healthz") return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
+    if (path == "/healthz") {
+        const readiness now = state_.now;
+        return text(now == readiness::ready ? 200 : 503, said_of(now));
+    }
     if (path.starts_with("/primus/")) return on_socket(request, path.substr(8), upgradable);
     return file(path);
 }
@@ -123,9 +141,9 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     if (!upgradable) return ws::upgrade{};  // becomes the status that the handshake deserves
     if (!origin_allowed(request, gateway_.config()))
         return text(403, "forbidden: pages of this origin may not connect");
-    // Until the streams are attached, a client would believe to hear what it can't.
-    if (!state_.ready) {
-        ws::http_response later = text(503, "not ready: no broker yet");
+    // A client would believe to hear what it can't; another aggregator may be better off.
+    if (const readiness now = state_.now; now != readiness::ready) {
+        ws::http_response later = text(503, said_of(now));
         later.headers = {{"Retry-After", "1"}};
         return later;
     }

@@ -5,14 +5,23 @@
 #include "ws/conn/connection.hpp"
 
 #include <atomic>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 namespace foz::aggregator {
 
+// Whether new clients are let in, and if not, why.
+enum class readiness : std::uint8_t {
+    starting,  // not every channel that the broker gives could be heard yet
+    ready,
+    cut_off,  // a connection to the broker is missing, for longer than settings::unready_after
+    deaf,     // the broker refuses every channel
+};
+
 // Read on every shard.
 struct front_state {
-    std::atomic<bool> ready = false;  // every channel can be heard
+    std::atomic<readiness> now = readiness::starting;
     // Set before the shards run:
     unsigned shards = 1;
     std::string primus_js;
