@@ -228,6 +228,16 @@ void stream::expect_acknowledgement(std::chrono::milliseconds within) {
     set(SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
+bool stream::unacknowledged_for(std::chrono::milliseconds span) {
+    tcp_info now{};
+    socklen_t size = sizeof(now);
+    if (::getsockopt(descriptor(), IPPROTO_TCP, TCP_INFO, &now, &size) != 0) return false;
+    // The answer to a single probe may be on its way.
+    const bool asked = now.tcpi_unacked > 0 || now.tcpi_probes > 1;
+    return asked && std::chrono::milliseconds(now.tcpi_last_ack_recv) >= span &&
+           home_.time().now() - home_.awake_since() >= span;
+}
+
 std::size_t stream::gather(std::span<asio::const_buffer> out) {
     if (queue_.empty()) seal_tail();
     const std::size_t used = std::min(out.size(), queue_.size());

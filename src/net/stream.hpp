@@ -133,6 +133,9 @@ public:
     // What acknowledges is the peer's system; its process may hang. A peer that takes nothing for so long though it
     // says that it lives (a window of 0) is ended, too. 0: as the system likes; an idle peer is asked all the same.
     void expect_acknowledgement(std::chrono::milliseconds within);
+    // For who asks now and then, of such a stream: the peer's system has acknowledged nothing for so long, though we
+    // were there to hear it. The system counts anew when a probe is overtaken by something to send; this doesn't.
+    bool unacknowledged_for(std::chrono::milliseconds span);
 
     // While paused, no octets arrive and TCP slows the peer down.
     void pause_reading();

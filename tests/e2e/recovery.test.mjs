@@ -92,7 +92,7 @@ test('a broker that is back is met soon, however short its absence was', { timeo
   }
   t.diagnostic('answered again after the broker was ready: ' + late.map((ms) => ms.toFixed(0)).join(', ') + ' ms');
   const median = late.sort((a, b) => a - b)[3];
-  assert.ok(median < 600, 'median ' + median.toFixed(0) + ' ms');
+  assert.ok(median < 500, 'median ' + median.toFixed(0) + ' ms');
   ann.close();
   await foz.stop();
   await service.stop();

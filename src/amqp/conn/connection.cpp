@@ -9,6 +9,7 @@ namespace foz::amqp {
 namespace {
 
 constexpr std::chrono::milliseconds close_timeout = std::chrono::seconds(2);
+constexpr std::chrono::milliseconds look_every{500};  // whether the peer's system is there
 // AMQP 0-9-1 §4.2.7: a peer is dead after two intervals of silence. Looked at twice an interval.
 constexpr unsigned silent_beats_max = 4;
 
@@ -56,6 +57,7 @@ connection::~connection() {
 void connection::start() {
     limit_timer_.start(home().wheel(), options_.handshake_timeout);
     stream_->expect_acknowledgement(options_.unacknowledged_max);
+    if (options_.unacknowledged_max.count() > 0) peer_timer_.start(home().wheel(), look_every);
     stream_->start(*this);
     stream_->write(protocol_header_octets);
 }
@@ -247,6 +249,11 @@ void connection::beat() {
     beat_timer_.start(home().wheel(), heartbeat_ / 2);
 }
 
+void connection::look_at_peer() {
+    if (stream_->unacknowledged_for(options_.unacknowledged_max)) return on_closed(boost::asio::error::timed_out);
+    peer_timer_.start(home().wheel(), look_every);
+}
+
 void connection::protocol_failure(const frame_error& failure) {
     if (state_ == state::open) {
         connection_close closing;
@@ -270,6 +277,7 @@ void connection::end(error why) {
     const auto keep = shared_from_this();
     limit_timer_.cancel();
     beat_timer_.cancel();
+    peer_timer_.cancel();
     stream_->close(close_timeout);
     // Ports may detach themselves and others while they are told.
     while (!slots_.empty()) {

@@ -111,6 +111,7 @@ private:
     void on_channel_message(std::uint16_t number, slot& target, message& received);
     result<void> flush(std::expected<void, wire_error> encoded);
     void beat();
+    void look_at_peer();
     void protocol_failure(const frame_error& failure);
     void end(error why);
 
@@ -131,6 +132,7 @@ private:
     std::chrono::milliseconds heartbeat_{0};
     bool sent_since_beat_ = false;
     unsigned silent_beats_ = 0;  // halves of the heartbeat interval in which nothing arrived
+    net::wheel_timer peer_timer_{this, [](connection& self) { self.look_at_peer(); }};
     net::wheel_timer beat_timer_{this, [](connection& self) { self.beat(); }};
     net::wheel_timer limit_timer_{
         this, [](connection& self) {
