@@ -15,6 +15,7 @@ namespace foz::net {
 namespace {
 
 constexpr std::size_t write_bytes_max = 1024 * 1024;  // to one socket before the others have their turn
+constexpr std::chrono::seconds probe_every{1};        // of an idle peer; the smallest that there is
 
 // What Linux tells of a connection (TCP_INFO): the C library's structure and what has been added behind it since.
 struct tcp_state {
@@ -214,6 +215,31 @@ bool stream::taking() {
     const bool more = acknowledged != std::exchange(acknowledged_, acknowledged);
     was_behind_ = queued_bytes_ > 0 || now.known.tcpi_unacked > 0 || now.octets_not_sent > 0;
     return was_behind && more;
+}
+
+// TCP_USER_TIMEOUT (the local side of RFC 5482) and keep-alive (RFC 1122 §4.2.3.6). With both, Linux ends an idle
+// connection at the first probe after the time-out that was preceded by one in vain.
+void stream::expect_acknowledgement(std::chrono::milliseconds within) {
+    const auto set = [this](int level, int option, long value) {
+        const int wanted = static_cast<int>(value);
+        ::setsockopt(descriptor(), level, option, &wanted, sizeof(wanted));
+    };
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, within.count());
+    if (within.count() <= 0) return;
+    set(IPPROTO_TCP, TCP_KEEPIDLE, probe_every.count());
+    set(IPPROTO_TCP, TCP_KEEPINTVL, probe_every.count());
+    set(IPPROTO_TCP, TCP_KEEPCNT, std::max<long>(within / probe_every - 1, 1));  // without the time-out
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+bool stream::unacknowledged_for(std::chrono::milliseconds span) {
+    tcp_info now{};
+    socklen_t size = sizeof(now);
+    if (::getsockopt(descriptor(), IPPROTO_TCP, TCP_INFO, &now, &size) != 0) return false;
+    // The answer to a single probe may be on its way.
+    const bool asked = now.tcpi_unacked > 0 || now.tcpi_probes > 1;
+    return asked && std::chrono::milliseconds(now.tcpi_last_ack_recv) >= span &&
+           home_.time().now() - home_.awake_since() >= span;
 }
 
 std::size_t stream::gather(std::span<asio::const_buffer> out) {

@@ -131,6 +131,15 @@ public:
     // Since when it is read from and our loop runs without a stall.
     steady_time reading_since() const noexcept { return std::max(reading_since_, home_.awake_since()); }
 
+    // The system ends the connection (ETIMEDOUT) when what was sent has not been acknowledged for so long, and asks a
+    // peer every second that it has nothing for whether it is still there, which is to be acknowledged within as long.
+    // What acknowledges is the peer's system; its process may hang. A peer that takes nothing for so long though it
+    // says that it lives (a window of 0) is ended, too. 0: as the system likes; an idle peer is asked all the same.
+    void expect_acknowledgement(std::chrono::milliseconds within);
+    // For who asks now and then, of such a stream: the peer's system has acknowledged nothing for so long, though we
+    // were there to hear it. The system counts anew when a probe is overtaken by something to send; this doesn't.
+    bool unacknowledged_for(std::chrono::milliseconds span);
+
     // While paused, no octets arrive and TCP slows the peer down.
     void pause_reading();
     void resume_reading();

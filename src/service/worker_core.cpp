@@ -17,6 +17,8 @@
 namespace foz::service {
 namespace {
 
+constexpr std::size_t problems_max = 32;  // that are told while there is no connection
+
 std::vector<amqp::url> parse(const std::vector<std::string>& texts) {
     if (texts.empty()) throw std::runtime_error("no broker URL is given");
     std::vector<amqp::url> urls;
@@ -146,12 +148,15 @@ void worker_core::fail_start(const amqp::error& why) {
 }
 
 void worker_core::on_connected(const std::string& where) {
+    problems_.clear();
     notice("connected to " + where);
 }
 
 void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!started_ && why.permanent()) return fail_start(why);
-    notice("broker: " + why.text + "; trying again");
+    // Each is said once: there are many attempts, at a few URLs in turn.
+    if (problems_.size() < problems_max && problems_.insert(why.text).second)
+        notice("broker: " + why.text + "; trying again");
 }
 
 void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,

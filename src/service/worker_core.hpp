@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -168,6 +169,7 @@ private:
     bool started_ = false;
     bool draining_ = false;
     std::string failure_;
+    std::set<std::string> problems_;  // of the connections, that have been told since the last one was open
     net::wheel_timer awaited_timer_{this, [](worker_core& self) { self.start_work(); }};
 
     struct {

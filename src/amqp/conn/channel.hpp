@@ -160,7 +160,8 @@ private:
     state state_ = state::waiting;
     std::uint16_t number_ = 0;
     std::uint32_t opening_ = 0;
-    unsigned failures_ = 0;     // in a row: openings that did not last
+    unsigned failures_ = 0;  // in a row: openings that did not last
+    steady_time failing_since_{};
     bool by_own_wish_ = false;  // it is lost because its user wanted it anew: that is no failure
     std::string about_;         // the queue that was declared or consumed last
     std::deque<pending_call> calls_;
