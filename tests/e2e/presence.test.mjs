@@ -18,7 +18,11 @@ presence = true
 delivery = "volatile"
 volatile_max_length = 50
 `);
-const aggregator = (url = broker, more = []) => serve(['--config', config, '--threads', '1', ...more], url);
+const programs = [];
+async function aggregator(url = broker, more = []) {
+  programs.push(await serve(['--config', config, '--threads', '1', ...more], url));
+  return programs.at(-1);
+}
 
 // What the service of the channel hears: [type, session], in order.
 const heard = [];
@@ -33,7 +37,10 @@ before(async () => {
     channel.ack(message);
   });
 });
-after(closeAll);
+after(async () => {
+  await closeAll();
+  await Promise.all(programs.map((one) => one.kill()));
+});
 
 const of = (one, type) => heard.filter(([what, session]) => what === type && session === one.session);
 async function member(url) {

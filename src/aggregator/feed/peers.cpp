@@ -9,7 +9,6 @@
 namespace foz::aggregator {
 namespace {
 
-constexpr std::chrono::milliseconds flush_after{100};
 constexpr std::size_t closed_at_once_max = 100;
 constexpr std::int32_t peer_messages_max = 10'000;
 constexpr std::int32_t peer_octets_max = 64 * 1024 * 1024;
@@ -88,13 +87,10 @@ void peers::on_beat() {
     beat_timer_.start(client_.home().wheel(), settings_.presence_lease / roster::beats_in_lease);
 }
 
-void peers::flush() {
-    roster_.flush();
-}
-
 void peers::note(std::size_t channel, std::string client, std::string session, bool here) {
     roster_.note({settings_.channels[channel].name, std::move(client), std::move(session)}, here);
-    if (!flush_timer_.active()) flush_timer_.start(client_.home().wheel(), flush_after);
+    // At once, and what comes until that is confirmed in one piece.
+    if (changes_ == 0) roster_.flush();
 }
 
 void peers::tell(told_message what) {
@@ -122,12 +118,15 @@ void peers::say(peer_message what) {
     p.properties.content_type = "application/json";
     p.properties.type = contract::type_peer;
     const bool ordered = what.what != kind::told;
+    const bool change = what.what == kind::presence;
+    changes_ += change;
     publisher_.publish(std::move(p),
                        {.key = ordered ? std::string(peer_key) : what.client,
                         .ordered = ordered,
                         .deadline = client_.home().time().now() + settings_.publish_timeout},
-                       [this, beat](amqp::outcome) {
+                       [this, beat, change](amqp::outcome) {
                            if (beat) beats_ = false;
+                           if (change && --changes_ == 0) roster_.flush();
                        });
 }
 

@@ -82,7 +82,6 @@ private:
     void go_on(const std::shared_ptr<closing>& with);
     amqp::publication closed_event(const present_session& who) const;
     void on_beat();
-    void flush();
 
     const settings& settings_;
     peers_listener& listener_;
@@ -90,9 +89,9 @@ private:
     const std::string self_;
     roster roster_;
     peers_counters counters_;
-    bool beats_ = false;  // a heartbeat is on its way
+    bool beats_ = false;       // a heartbeat is on its way
+    std::size_t changes_ = 0;  // of who hears us, on their way
     net::wheel_timer beat_timer_{this, [](peers& self) { self.on_beat(); }};
-    net::wheel_timer flush_timer_{this, [](peers& self) { self.flush(); }};
     amqp::publisher publisher_;
     std::shared_ptr<amqp::channel> link_;
 };
