@@ -23,7 +23,7 @@ test('a channel that is ill from the beginning keeps nobody out', async () => {
   thief.on('error', () => {});
   await (await thief.createChannel()).assertQueue('OUT_TAKEN', { exclusive: true, durable: false });
   const { foz, ready } = await start('[channels.taken]\n[channels.free]\n');
-  const said = await until(async () => { const now = await ready(); return now.text !== 'ready' && now; }, 'it is named', 20);
+  const said = await until(async () => { const now = await ready(); return now.status === 200 && now.text !== 'ready' && now; }, 'it is named', 20);
   assert.equal(said.status, 200);
   assert.match(said.text, /^ready; degraded: channel taken \(OUT_TAKEN\) for \d+ s: .*RESOURCE_LOCKED/);
   const ann = await connect(foz.url);
