@@ -150,6 +150,9 @@ void add_drill(CLI::App& app, run_command& chosen) {
     command->add_option("--seed", how->options.seed, "Of what is left to chance; a new one unless said")
         ->check(CLI::Range(1, 1'000'000'000))
         ->type_name("N");
+    command->add_option("--behaviour", how->behaviour, "Of clients: plugin, or stock: nothing is sent again or resumed")
+        ->check(CLI::IsMember({"plugin", "stock"}))
+        ->type_name("KIND");
     command
         ->add_option("--clients-from", how->clients_from, "built-in, or node: the real Primus client with the plugin")
         ->check(CLI::IsMember({"built-in", "node"}))
