@@ -10,10 +10,15 @@
 //     l LINE, e LINE             it consumes; its socket has ended
 //     g LINE CAUSE               a gap
 import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
 import Module from 'node:module';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import PrimusServer from 'primus';
+import responder from 'primus-responder';
+import * as foz from './foz.js';
 
-const requestTimeout = 15_000;
+const requestTimeout = 60_000;
 const plainEvery = 4; // each fourth message is a plain write
 const patienceAfterCut = 5_000; // of the stock client, for an answer that the next socket may bring
 
@@ -23,14 +28,15 @@ const clients = []; // the sockets of each
 
 const tell = (...words) => process.stdout.write(words.join(' ') + '\n');
 
-// The library that the aggregator serves; in Node it wants `ws`, which lies beside this file.
-async function load() {
-  const name = setup.plugin ? 'foz.js' : 'primus.js';
-  const answer = await fetch('http://127.0.0.1:' + setup.ports[0] + '/primus/' + name);
-  if (!answer.ok) throw new Error(name + ': ' + answer.status);
-  const module = new Module(import.meta.filename ?? new URL(import.meta.url).pathname);
-  module.paths = Module._nodeModulePaths(new URL('.', import.meta.url).pathname);
-  module._compile(await answer.text(), name);
+// The library as build.mjs makes it, which is what aggregators serve; in Node it wants `ws`, which lies beside this file.
+function load() {
+  const server = new PrimusServer(createServer(), { transformer: 'websockets', pathname: '/primus' });
+  server.plugin('responder', responder);
+  if (setup.plugin) server.plugin('foz', { client: foz.client });
+  const file = fileURLToPath(import.meta.url);
+  const module = new Module(file);
+  module.paths = Module._nodeModulePaths(file);
+  module._compile(server.library(), file);
   return module.exports;
 }
 
@@ -117,8 +123,8 @@ class Socket {
 
   send(line, message, type, request) {
     const more = request ? { type, timeout_ms: requestTimeout } : { type };
-    const { foz } = this.primus;
-    if (setup.plugin) return request ? foz.request(line.channel, message, more) : foz.publish(line.channel, message, more);
+    const plugin = this.primus.foz;
+    if (plugin) return request ? plugin.request(line.channel, message, more) : plugin.publish(line.channel, message, more);
     return new Promise((resolve, reject) => {
       const ack = request ? 'answer' : 'confirmed';
       this.primus.writeAndWait({ packet_action: 'publish', channel: line.channel, message, ack, ...more },
@@ -148,9 +154,9 @@ class Socket {
 }
 
 const orders = {
-  async setup(order) {
+  setup(order) {
     setup = order;
-    Primus = await load();
+    Primus = load();
     for (let i = 0; i < setup.count; ++i) {
       const resume = randomBytes(16).toString('base64url');
       const lines = setup.channels.map((channel, k) =>
@@ -173,6 +179,6 @@ const orders = {
 
 for await (const text of createInterface({ input: process.stdin })) {
   const order = JSON.parse(text);
-  await orders[order.do](order);
+  orders[order.do](order);
 }
 process.exit(0);

@@ -22,7 +22,7 @@ constexpr milliseconds connect_patience{3'000};
 constexpr std::uint32_t plain_every = 4;
 // As the plugin's own.
 constexpr std::size_t seen_ids_max = 1'000;
-constexpr milliseconds request_timeout{15'000};
+constexpr milliseconds request_timeout{60'000};
 // That the stock client waits for an answer which the next socket may bring.
 constexpr milliseconds patience_after_cut{5'000};
 

@@ -18,8 +18,8 @@ struct clients_setup {
     bool plugin = true;    // else the stock client: no ids, no outbox, no positions
     std::vector<std::uint16_t> ports;
     std::vector<drill_channel> channels;
-    milliseconds pace{100};         // between an outcome and the next message of a client on a channel
-    milliseconds patience{20'000};  // for an outcome
+    milliseconds pace{100};          // between an outcome and the next message of a client on a channel
+    milliseconds patience{120'000};  // for an outcome: longer than any outage of a drill; the plugin has no end to it
 };
 
 struct progress {

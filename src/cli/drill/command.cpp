@@ -28,7 +28,7 @@ struct drill_command {
     std::string name;
     drill::drill_options options;
     std::string broker = "embedded";
-    std::string clients_from = "built-in";
+    std::string clients_from;
     std::string behaviour = "plugin";
     std::string plot;
     std::string json;
@@ -97,7 +97,7 @@ int run_drills(drill_command how) {
     if (how.options.seed == 0) how.options.seed = std::random_device{}() % 1'000'000 + 1;
     how.options.cluster = how.broker == "cluster";
     how.options.stock = how.behaviour == "stock";
-    how.options.node_clients = how.clients_from == "node";
+    how.options.node_clients = how.clients_from.empty() ? drill::have_node_clients() : how.clients_from == "node";
     drill::catch_interrupts();
     std::vector<drill::result> results;
     try {
@@ -154,7 +154,7 @@ void add_drill(CLI::App& app, run_command& chosen) {
         ->check(CLI::IsMember({"plugin", "stock"}))
         ->type_name("KIND");
     command
-        ->add_option("--clients-from", how->clients_from, "built-in, or node: the real Primus client with the plugin")
+        ->add_option("--clients-from", how->clients_from, "node, the real Primus client, where it is found; or built-in")
         ->check(CLI::IsMember({"built-in", "node"}))
         ->type_name("KIND");
     command->add_flag("--short", how->options.brief, "Fewer faults, shorter pauses: for a test suite");

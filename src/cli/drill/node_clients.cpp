@@ -27,7 +27,7 @@ std::string find_script() {
     for (std::filesystem::path at = own_program(); at.has_relative_path(); at = at.parent_path()) {
         const std::filesystem::path folder = at.parent_path() / "clients/js";
         if (std::filesystem::exists(folder / "drill.mjs", ignored) &&
-            std::filesystem::exists(folder / "node_modules/ws", ignored))
+            std::filesystem::exists(folder / "node_modules/primus", ignored))
             return folder / "drill.mjs";
     }
     return {};

@@ -71,9 +71,8 @@ process::process(const command& what) : name_(what.name), log_(what.log) {
     std::vector<std::string> environment = what.environment;
     if (!what.bare_environment)
         for (char** one = ::environ; *one; ++one)
-            // What configures a foz of the person who drills is not the drill's; where the libraries lie is.
-            if (const std::string_view all(*one); !all.starts_with("FOZ_") || all.starts_with("FOZ_WEB_"))
-                environment.emplace_back(all);
+            // What configures a foz of the person who drills is not the drill's.
+            if (!std::string_view(*one).starts_with("FOZ_")) environment.emplace_back(*one);
     const std::vector<char*> argument_pointers = pointers(arguments);
     const std::vector<char*> environment_pointers = pointers(environment);
     const int log = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

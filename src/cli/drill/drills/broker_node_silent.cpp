@@ -13,7 +13,8 @@ findings broker_node_silent(stage& on) {
         const bool cut = broker.can_cut();
         cut ? broker.cut(victim) : broker.at(victim).signal(SIGSTOP);
         on.fault(broker.name_of(victim) + (cut ? ": its packets vanish" : " hangs (SIGSTOP)"));
-        on.pause(on.either(milliseconds(12'000), milliseconds(2'500)));
+        // Long enough for the others to take over, where there are others.
+        on.pause(broker.size() > 1 ? milliseconds(12'000) : on.either(milliseconds(8'000), milliseconds(2'500)));
         cut ? broker.mend(victim) : broker.at(victim).signal(SIGCONT);
         on.note(broker.name_of(victim) + " speaks again");
         on.pause(on.either(milliseconds(15'000), milliseconds(500)));
