@@ -16,7 +16,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import PrimusServer from 'primus';
 import responder from 'primus-responder';
-import * as foz from './foz.js';
+import { bundle } from './bundle.mjs';
 
 const requestTimeout = 60_000;
 const plainEvery = 4; // each fourth message is a plain write
@@ -32,7 +32,7 @@ const tell = (...words) => process.stdout.write(words.join(' ') + '\n');
 function load() {
   const server = new PrimusServer(createServer(), { transformer: 'websockets', pathname: '/primus' });
   server.plugin('responder', responder);
-  if (setup.plugin) server.plugin('foz', { client: foz.client });
+  if (setup.plugin) server.plugin('foz', { client: Object.assign(() => {}, { toString: bundle }) });
   const file = fileURLToPath(import.meta.url);
   const module = new Module(file);
   module.paths = Module._nodeModulePaths(file);

@@ -48,14 +48,14 @@ TEST(drill_report, is_json_for_programs) {
 }
 
 TEST(drill_plot, draws_a_row_for_each_line_and_names_each_fault) {
-    const instant zero{};
-    history all{.begun = zero, .ended = zero + milliseconds(2'000)};
+    const instant begun{};
+    history all{.begun = begun, .ended = begun + milliseconds(2'000)};
     line one;
     one.client = "client <1>";
     one.channel = "chat";
-    for (const int ms : {100, 120, 140, 900, 920}) one.heard.push_back({0, 1, zero + milliseconds(ms)});
+    for (const int ms : {100, 120, 140, 900, 920}) one.heard.push_back({0, 1, begun + milliseconds(ms)});
     all.lines.push_back(one);
-    all.faults.push_back({zero + milliseconds(200), "SIGKILL of worker 1"});
+    all.faults.push_back({begun + milliseconds(200), "SIGKILL of worker 1"});
     const std::string svg = plot_svg(all, some_result());
     EXPECT_THAT(svg, HasSubstr("client &lt;1&gt; on chat"));
     EXPECT_THAT(svg, HasSubstr("<title>SIGKILL of worker 1</title>"));
