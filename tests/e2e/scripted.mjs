@@ -56,6 +56,7 @@ export async function scripted(script = {}, port = 0) {
     async stop() {
       if (!http.listening) return;
       self.cut();
+      primus.destroy({ close: false, reconnect: true }); // its timers, too
       const closed = once(http, 'close');
       http.close();
       http.closeAllConnections();
