@@ -224,6 +224,7 @@ test('an answer that comes in parts goes on when the aggregator is killed in bet
   let server = await serve();
   const asked = [];
   const slow = await worker('IN_TICKETS', (message, body, channel) => {
+    if (body !== 'tell me') return channel.ack(message); // an earlier test's
     asked.push((type, more, answer) => channel.publish('', message.properties.replyTo, Buffer.from(JSON.stringify(answer)),
       { correlationId: message.properties.correlationId, type, ...more }));
     asked.id = message.properties.messageId;
