@@ -20,7 +20,7 @@ enum class link_end {
 
 // Says the longest pause; the caller takes a random part of it, which spreads those who lost the same broker.
 //
-// While nobody answers, the pause is a tenth of the time that has passed so: a broker that restarts is met soon,
+// While nobody answers, the pause is a sixteenth of the time that has passed so: a broker that restarts is met soon,
 // however quickly it was, a cluster that was away for long is met a little later, by as many as there are over a longer
 // time, and a refused connection costs next to nothing. Whoever answers and does not keep the connection has work with
 // each attempt: those pauses double.
@@ -31,8 +31,8 @@ public:
     std::chrono::milliseconds longest_after(link_end what, steady_time now) {
         if (what == link_end::unanswered) {
             if (!unanswered_since_) unanswered_since_ = now;
-            const auto tenth = std::chrono::floor<std::chrono::milliseconds>((now - *unanswered_since_) / 10);
-            return std::clamp(tenth, min_, max_);
+            const auto pause = std::chrono::floor<std::chrono::milliseconds>((now - *unanswered_since_) / share);
+            return std::clamp(pause, min_, max_);
         }
         unanswered_since_.reset();
         if (what == link_end::lost || what == link_end::lost_by_sick) in_vain_ = 0;
@@ -40,6 +40,7 @@ public:
     }
 
 private:
+    static constexpr int share = 16;
     static constexpr unsigned doublings_max = 10;
 
     const std::chrono::milliseconds min_, max_;
