@@ -36,8 +36,8 @@ inline constexpr std::string_view header_attempt = "foz-attempt";
 
 // Types of ours. Aggregator → service: may this client join this group (body {"group":…}, answered {"allow":true});
 // a session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
-// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is. From aggregator to
-// aggregator.
+// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is.
+// From aggregator to aggregator.
 inline constexpr std::string_view type_join = "foz.join";
 inline constexpr std::string_view type_opened = "foz.opened";
 inline constexpr std::string_view type_closed = "foz.closed";

@@ -19,9 +19,8 @@ amqp::queue_declare peer_queue(const std::string& name) {
     amqp::queue_declare method;
     method.queue = name;
     method.exclusive = true;
-    method.arguments = {{"x-max-length", peer_messages_max},
-                        {"x-max-length-bytes", peer_octets_max},
-                        {"x-overflow", "drop-head"}};
+    method.arguments = {
+        {"x-max-length", peer_messages_max}, {"x-max-length-bytes", peer_octets_max}, {"x-overflow", "drop-head"}};
     return method;
 }
 
@@ -148,16 +147,15 @@ void peers::go_on(const std::shared_ptr<closing>& with) {
     if (with->failed) with->left.clear();
     for (; with->under_way < closed_at_once_max && !with->left.empty(); with->left.pop_back()) {
         ++with->under_way;
-        publisher_.publish(closed_event(with->left.back()), settings_.publish_timeout,
-                           [this, with](amqp::outcome result) {
-                               --with->under_way;
-                               // No queue takes it: no service wants to know.
-                               const bool settled = result == amqp::outcome::confirmed ||
-                                                    result == amqp::outcome::unroutable ||
-                                                    result == amqp::outcome::invalid;
-                               settled ? void(++counters_.closed_told) : void(with->failed = true);
-                               go_on(with);
-                           });
+        publisher_.publish(
+            closed_event(with->left.back()), settings_.publish_timeout, [this, with](amqp::outcome result) {
+                --with->under_way;
+                // No queue takes it: no service wants to know.
+                const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                                     result == amqp::outcome::invalid;
+                settled ? void(++counters_.closed_told) : void(with->failed = true);
+                go_on(with);
+            });
     }
     if (with->under_way == 0 && with->left.empty()) roster_.told_closed(with->whom, !with->failed);
 }
@@ -173,8 +171,7 @@ amqp::publication peers::closed_event(const present_session& who) const {
     const auto now = unix_ms(client_.home().time().wall_now());
     p.properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
     p.properties.type = contract::type_closed;
-    p.properties.message_id =
-        who.client + "/" + who.session + "." + std::string(contract::type_closed) + ".lease";
+    p.properties.message_id = who.client + "/" + who.session + "." + std::string(contract::type_closed) + ".lease";
     amqp::table headers;
     headers.set(contract::header_client, who.client);
     headers.set(contract::header_session, who.session);

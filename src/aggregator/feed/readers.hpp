@@ -108,8 +108,8 @@ private:
 
 // Consumes a volatile channel's messages from an exclusive queue with a new name for each opening: declaring the name
 // of a queue whose connection has just died is a 405. Acknowledges at once, so that the shards decide what they drop.
-// What the broker drops from a queue that is full all the same becomes a dead letter in a second queue, which holds one:
-// it shows that something is missing, and is not counted by the message.
+// What the broker drops from a queue that is full all the same becomes a dead letter in a second queue, which holds
+// one: it shows that something is missing, and is not counted by the message.
 class volatile_reader final : public reader {
 public:
     volatile_reader(amqp::client& owner, const settings& all, std::size_t channel, feed_sink& sink);

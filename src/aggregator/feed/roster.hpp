@@ -30,9 +30,9 @@ protected:
 };
 
 // Each aggregator says a few times in a lease that it lives, and each change of who hears it on channels with presence,
-// under a number that counts up: who finds a hole asks for all. One that says nothing for a lease is dead: of those that
-// live, the one with the lowest name says to the services that its sessions are closed, under ids that would be the same
-// whoever says it, and tells the others that it has. Should that one die before it has, the next one does it.
+// under a number that counts up: who finds a hole asks for all. One that says nothing for a lease is dead: of those
+// that live, the one with the lowest name says to the services that its sessions are closed, under ids that would be
+// the same whoever says it, and tells the others that it has. Should that one die before it has, the next one does it.
 //
 // Nobody is dead for whom nothing could come: a lease counts in heartbeats of our own that have come back, so a broker
 // that takes or gives nothing kills nobody. One that comes back after all (its process was stopped) is told that it was

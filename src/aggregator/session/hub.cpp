@@ -375,8 +375,7 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     session* const one = find(who);
     if (!one) return;
     if (one->closing()) {
-        if (names_its_request(context))
-            keep_for(client_id(one->client()), told_answer::of(context.request_id, json));
+        if (names_its_request(context)) keep_for(client_id(one->client()), told_answer::of(context.request_id, json));
         return;
     }
     one->respond(context, json);

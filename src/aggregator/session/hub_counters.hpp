@@ -26,12 +26,12 @@ struct hub_counters {
     std::array<std::uint64_t, envelope::gap_causes> gaps{};  // told to sessions, by cause
     std::uint64_t positions = 0;                             // told to sessions
     std::uint64_t slow_closed = 0;
-    std::uint64_t silent_closed = 0;   // no sign of life for a whole ping interval
+    std::uint64_t silent_closed = 0;     // no sign of life for a whole ping interval
     std::uint64_t refused_for_good = 0;  // sockets that could not be used as they were
     std::uint64_t refused_for_now = 0;   // sockets that came when nobody was taken
-    std::uint64_t sent_away = 0;       // closed because the aggregator stops
-    std::uint64_t sent_away_early = 0;  // of these, at the drain's limit, with an answer or a receipt still to come
-    std::uint64_t reading_paused = 0;  // times that a client was read more slowly because its messages waited
+    std::uint64_t sent_away = 0;         // closed because the aggregator stops
+    std::uint64_t sent_away_early = 0;   // of these, at the drain's limit, with an answer or a receipt still to come
+    std::uint64_t reading_paused = 0;    // times that a client was read more slowly because its messages waited
 };
 
 }  // namespace foz::aggregator

@@ -47,7 +47,7 @@ struct request {
     envelope::ack_mode ack = envelope::ack_mode::none;
     bool progress = false;
     bool told_confirmed = false;
-    bool taken = false;  // somebody has said something of it: the broker had it, whatever became of its confirm
+    bool taken = false;    // somebody has said something of it: the broker had it, whatever became of its confirm
     bool awaited = false;  // its answer will come, or its time-out
     bool owed = false;     // this, or the outcome of a publish; its sessions have been told so
     std::vector<waiter> waiters;

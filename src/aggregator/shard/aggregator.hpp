@@ -64,9 +64,9 @@ public:
 
     // Before the runtime runs.
     void start();
-    // On shard 0, once: is not ready any more, but takes clients for the grace; closes the port, sends the clients away,
-    // each when it has been told what is owed to it, and those that are left at the limit of the settings; waits for
-    // what is in flight, closes the connections to the broker, then stops the runtime.
+    // On shard 0, once: is not ready any more, but takes clients for the grace; closes the port, sends the clients
+    // away, each when it has been told what is owed to it, and those that are left at the limit of the settings; waits
+    // for what is in flight, closes the connections to the broker, then stops the runtime.
     enum class grace : bool { none, as_set };
     void drain(grace first);
 

@@ -90,14 +90,14 @@ void aggregator::note_presence(std::size_t channel, std::string client, std::str
 }
 
 void aggregator::tell_elsewhere(const client_id& client, const told_answer& what) {
-    cores_.at(0).post([this, told = told_message{client, what.request_id, what.json}]() mutable {
-        peers_->tell(std::move(told));
-    });
+    cores_.at(0).post(
+        [this, told = told_message{client, what.request_id, what.json}]() mutable { peers_->tell(std::move(told)); });
 }
 
 void aggregator::on_given_up() {
-    events_.on_notice("this aggregator was silent for too long: services were told that its sessions are closed, and are "
-                      "told now that they are open");
+    events_.on_notice(
+        "this aggregator was silent for too long: services were told that its sessions are closed, and are "
+        "told now that they are open");
     dispatcher_->tell_now([](hub& home) { home.tell_presence_again(); });
 }
 

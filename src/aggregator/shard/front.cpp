@@ -62,8 +62,7 @@ client_error unknown_channel(const char* field) {
 
 // Order of belief: the resume secret of the query, then of the cookie (only from a page of the same origin: any other
 // page could make the browser send it), then a new one.
-std::expected<identity, client_error> identify(const ws::http_request& request, net::shard& here,
-                                                    unsigned shards) {
+std::expected<identity, client_error> identify(const ws::http_request& request, net::shard& here, unsigned shards) {
     if (const auto secret = request.parameter("resume")) {
         if (!is_resume_secret(*secret))
             return std::unexpected(

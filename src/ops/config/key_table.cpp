@@ -361,8 +361,9 @@ std::vector<key> client_keys() {
                "or after so many messages of the channel, at most a tenth of resume_entries"),
         number("client", "drain_spread_ms", &s::drain_spread, {0, 600'000}, "ms",
                "clients are sent away over so long when foz stops"),
-        number("client", "presence_lease_ms", &s::presence_lease, {400, 600'000}, "ms",
-               "that an aggregator may say nothing to the others before services are told that its sessions are closed"),
+        number(
+            "client", "presence_lease_ms", &s::presence_lease, {400, 600'000}, "ms",
+            "that an aggregator may say nothing to the others before services are told that its sessions are closed"),
         number("client", "drain_grace_ms", &s::drain_grace, {0, 600'000}, "ms",
                "that foz still takes clients after a SIGTERM, while /readyz says 503"),
         number("client", "drain_limit_ms", &s::drain_limit, {0, day_ms}, "ms",

@@ -46,9 +46,7 @@ struct bus {
         roster all;
     };
 
-    member& add(const std::string& name) {
-        return *(members[name] = std::make_unique<member>(*this, name));
-    }
+    member& add(const std::string& name) { return *(members[name] = std::make_unique<member>(*this, name)); }
     void kill(const std::string& name) { members.erase(name); }
     void deliver() {
         for (std::size_t i = 0; i < sent.size(); ++i) {
@@ -232,8 +230,11 @@ TEST(peer_message, everything_comes_back_as_it_was_said) {
     EXPECT_EQ(back->opened, said.opened);
     EXPECT_EQ(std::pair(back->from, back->seq), std::pair(said.from, said.seq));
     EXPECT_EQ(std::pair(back->first, back->last), std::pair(true, false));
-    const auto told = parse_peer_message(to_json(
-        {.what = peer_message::kind::told, .from = "a", .client = "c", .request = "1", .json = R"({"event":"answer"})"}));
+    const auto told = parse_peer_message(to_json({.what = peer_message::kind::told,
+                                                  .from = "a",
+                                                  .client = "c",
+                                                  .request = "1",
+                                                  .json = R"({"event":"answer"})"}));
     ASSERT_TRUE(told);
     EXPECT_EQ(told->json, R"({"event":"answer"})");
     EXPECT_EQ(told->request, "1");
