@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
 import Primus from 'primus';
 import responder from 'primus-responder';
-import * as foz from './foz.js';
+import { bundle } from './bundle.mjs';
 
 const [plain, withFoz] = process.argv.slice(2);
 if (!withFoz) {
@@ -16,6 +16,7 @@ if (!withFoz) {
 const primus = new Primus(createServer(), { transformer: 'websockets', pathname: '/primus' });
 primus.plugin('responder', responder);
 writeFileSync(plain, primus.library());
-primus.plugin('foz', { client: foz.client });
+const text = bundle();
+primus.plugin('foz', { client: Object.assign(() => {}, { toString: () => text }) });
 writeFileSync(withFoz, primus.library());
 process.exit(0); // Primus keeps timers

@@ -27,6 +27,10 @@ struct settings : session_settings {
     net::tls_client_options broker_tls;
     std::shared_ptr<contract::topology_keeper> topology;  // of the channels; whoever makes the feed makes it
 
+    // An aggregator that misses one of its connections to the broker for so long is not ready: new clients are told
+    // 503.
+    std::chrono::milliseconds unready_after = std::chrono::seconds(5);
+
     std::string web_folder;      // files served at /; empty: none
     std::string primus_js_file;  // served at /primus/primus.js; empty: not found
     std::string foz_js_file;     // served at /primus/foz.js; empty: not found

@@ -24,7 +24,10 @@ void add_config(CLI::App& app, run_command& chosen);
 void add_topology(CLI::App& app, run_command& chosen);
 void add_broker(CLI::App& app, run_command& chosen);
 void add_talk(CLI::App& app, run_command& chosen);  // pub, sub, request
+void add_dead(CLI::App& app, run_command& chosen);  // list, show, retry, drop
 void add_doctor(CLI::App& app, run_command& chosen);
 void add_top(CLI::App& app, run_command& chosen);
+void add_drill(CLI::App& app, run_command& chosen);
+void add_drill_worker(CLI::App& app, run_command& chosen);
 
 }  // namespace foz::cli

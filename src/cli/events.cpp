@@ -79,6 +79,7 @@ void read_consuming(const object& all, server_event& out) {
     for (const auto& [name, value] : channels) {
         object one;
         if (value.get_object().get(one) != simdjson::SUCCESS) continue;
+        out.channels.emplace_back(name);
         if (std::string where = text(one, "position"); !where.empty())
             out.positions[std::string(name)] = std::move(where);
     }
@@ -108,6 +109,7 @@ server_event event_reader::read(std::string_view frame) {
     out.channel = text(all, "channel");
     out.position = text(all, "position");
     out.state = text(all, "state");
+    out.cause = text(all, "cause");
     if (out.event == "message" || out.event == "answer") out.message = written(parser_->raw, frame, "message");
     if (out.event == "error") read_error(all, out);
     if (out.event == "consuming") read_consuming(all, out);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace foz::cli {
 
@@ -25,7 +26,9 @@ struct server_event {
     std::string service;  // JSON
     std::string field;
     bool retryable = false;
-    std::map<std::string, std::string> positions;  // consuming: by channel
+    std::string cause;                             // gap
+    std::vector<std::string> channels;             // consuming
+    std::map<std::string, std::string> positions;  // consuming: by channel, of durable ones
     std::string line;                              // the whole event on one line
 };
 

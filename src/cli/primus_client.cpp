@@ -99,6 +99,8 @@ boost::asio::awaitable<std::expected<std::unique_ptr<primus_client>, std::string
         if (first.what == client_event::kind::ended) co_return std::unexpected(std::move(first.text));
         if (first.what == client_event::kind::nothing && !made->upgraded_)
             co_return std::unexpected("the server does not answer the WebSocket handshake");
+        // It came together with the end of the handshake.
+        if (first.what == client_event::kind::data) made->events_.push_front(std::move(first));
     }
     co_return made;
 }
@@ -159,6 +161,8 @@ void primus_client::on_message(ws::opcode, std::string_view payload) {
             return;
         case primus::packet_kind::data:
             return push({client_event::kind::data, std::string(packet->data)});
+        case primus::packet_kind::response:
+            return push({client_event::kind::data, std::string(packet->data), false, std::string(packet->id)});
         default:
             return;
     }
@@ -191,7 +195,7 @@ void primus_client::send(std::string_view json) {
 
 void primus_client::push(client_event event) {
     events_.push_back(std::move(event));
-    if (events_.size() >= events_max) stream_->pause_reading();
+    if (events_.size() >= events_max && !ended_) stream_->pause_reading();
     wake_.cancel();
 }
 
@@ -206,6 +210,23 @@ void primus_client::interrupt() {
     wake_.cancel();
 }
 
+void primus_client::abort() {
+    if (std::exchange(ended_, true)) return;
+    parser_.stop();
+    stream_->abort();
+    push({client_event::kind::ended, "the socket was cut", false});
+}
+
+void primus_client::pause_reading() {
+    held_ = true;
+    if (!ended_) stream_->pause_reading();
+}
+
+void primus_client::resume_reading() {
+    held_ = false;
+    if (!ended_ && events_.size() < events_max) stream_->resume_reading();
+}
+
 boost::asio::awaitable<client_event> primus_client::next(steady_time until) {
     if (events_.empty()) {
         wake_.expires_at(until);
@@ -215,7 +236,7 @@ boost::asio::awaitable<client_event> primus_client::next(steady_time until) {
     if (events_.empty()) co_return client_event{};
     client_event first = std::move(events_.front());
     events_.pop_front();
-    if (events_.size() == events_max / 2 && stream_->open()) stream_->resume_reading();
+    if (events_.size() == events_max / 2 && !held_ && stream_->open()) stream_->resume_reading();
     co_return first;
 }
 

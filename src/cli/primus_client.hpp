@@ -43,6 +43,7 @@ struct client_event {
     kind what = kind::nothing;  // nothing: the time has passed, or interrupt() was called
     std::string text;           // data: the JSON; ended: why, in words
     bool stay_away = false;     // ended: the server does not want us back
+    std::string response;       // data: the id of our request that it answers (primus-responder); else empty
 };
 
 // Lives on one shard, used by one coroutine. Pings are answered by itself. What is not read yet is bounded: TCP slows
@@ -58,6 +59,11 @@ public:
     boost::asio::awaitable<client_event> next(steady_time until);
     // Ends a next() that waits.
     void interrupt();
+    // The socket ends at once, without a word to the server.
+    void abort();
+    // From now on nothing is read, so that TCP slows the server down, until resume_reading().
+    void pause_reading();
+    void resume_reading();
 
 private:
     explicit primus_client(std::shared_ptr<net::stream> stream);
@@ -82,6 +88,7 @@ private:
     bool upgraded_ = false;
     bool ended_ = false;
     bool stay_away_ = false;
+    bool held_ = false;  // pause_reading()
     std::deque<client_event> events_;
     boost::asio::steady_timer wake_;
 };

@@ -29,21 +29,25 @@ inline constexpr std::string_view header_broadcast = "foz-broadcast";
 inline constexpr std::string_view header_multicast = "foz-multicast";
 inline constexpr std::string_view header_direct = "foz-direct";
 inline constexpr std::string_view header_error = "foz-error";
+inline constexpr std::string_view header_dead_letter = "foz-dead-letter";  // of foz.error: its message id in IN_DEAD
 
-// Inbound: the caller wants to be told foz.taken and foz.done. Outbound, with foz.taken: the attempt, from 1.
+// Inbound: the caller wants to be told foz.taken and foz.done. Outbound, with foz.taken and foz.part: the attempt, from
+// 1; with foz.part: its number within the attempt, from 0.
 inline constexpr std::string_view header_progress = "foz-progress";
 inline constexpr std::string_view header_attempt = "foz-attempt";
+inline constexpr std::string_view header_seq = "foz-seq";
 
 // Types of ours. Aggregator → service: may this client join this group (body {"group":…}, answered {"allow":true});
 // a session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
-// wait until the new foz-deadline; work has ended without an answer. To a stream: tells an aggregator where its end is.
-// From aggregator to aggregator.
+// wait until the new foz-deadline; work has ended without an answer; one of many answers before the last one. To a
+// stream: tells an aggregator where its end is. From aggregator to aggregator.
 inline constexpr std::string_view type_join = "foz.join";
 inline constexpr std::string_view type_opened = "foz.opened";
 inline constexpr std::string_view type_closed = "foz.closed";
 inline constexpr std::string_view type_taken = "foz.taken";
 inline constexpr std::string_view type_extend = "foz.extend";
 inline constexpr std::string_view type_done = "foz.done";
+inline constexpr std::string_view type_part = "foz.part";
 inline constexpr std::string_view type_error = "foz.error";
 inline constexpr std::string_view type_marker = "foz.marker";
 inline constexpr std::string_view type_peer = "foz.peer";

@@ -18,6 +18,7 @@ using boost::asio::awaitable;
 
 constexpr std::uint16_t access_refused = 403;
 constexpr std::uint16_t not_found = 404;
+constexpr std::uint16_t resource_locked = 405;
 
 std::string cluster_of(const amqp::client& of) {
     const amqp::table properties = of.server_properties();
@@ -67,6 +68,10 @@ private:
         }
         while (bindings_ < what_.bindings.size()) {
             amqp::queue_bind one = what_.bindings[bindings_];
+            if (std::ranges::find(locked_, one.queue) != locked_.end()) {
+                ++bindings_;
+                continue;
+            }
             if (limited_ && std::find(made_.begin(), made_.end(), one.queue) == made_.end()) {
                 const std::lock_guard lock(keeper_.mutex_);
                 ++keeper_.counters_.unbound;
@@ -93,6 +98,13 @@ private:
         if (why.reply_code == not_found && step_ == step::look) {
             missing_ = true;
             not_found_ = why.text;
+            return self.forgive();
+        }
+        // Somebody's exclusive queue has the name: that is told to those who consume it, and the others go on. It goes
+        // with its connection; whoever misses it then has everything declared again.
+        if (why.reply_code == resource_locked && step_ != step::bind && exchanges_ == what_.exchanges.size()) {
+            locked_.push_back(what_.queues[queues_++].queue);
+            missing_ = false;
             return self.forgive();
         }
         error told = why;
@@ -126,7 +138,8 @@ private:
     bool limited_ = false;                                   // the user may not declare
     bool missing_ = false;                                   // what comes next was looked for in vain
     std::string not_found_;
-    std::vector<std::string> made_;  // queues, by a limited user
+    std::vector<std::string> made_;    // queues, by a limited user
+    std::vector<std::string> locked_;  // queues that belong to somebody else
 };
 
 topology_keeper::topology_keeper(topology what) : what_(std::move(what)) {}

@@ -32,6 +32,8 @@ struct topology_counters {
 // ACCESS_REFUSED) is enough where everything is there already: from the first refusal on things are looked at
 // passively, only what is missing is declared, and bindings are left to whoever made what they bind.
 //
+// A queue whose name somebody's exclusive queue has (405 RESOURCE_LOCKED) is left out, with its bindings.
+//
 // Brokers are told apart by the cluster name that they give, if they give one. Destroyed after the loops of all shards
 // that used it have ended.
 class topology_keeper {

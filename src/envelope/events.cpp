@@ -118,6 +118,19 @@ void append(std::string& out, const receipt_event& event) {
         .end();
 }
 
+void append(std::string& out, const part_event& event) {
+    out.reserve(out.size() + event.message.size() + 192);
+    object_writer object(out);
+    object.literal("event", "part")
+        .text("channel", event.channel)
+        .text("id", event.id)
+        .number_if("attempt", event.attempt)
+        .number_if("seq", event.seq)
+        .place_if("position", event.where)
+        .raw("message", event.message)
+        .end();
+}
+
 void append(std::string& out, const answer_event& event) {
     out.reserve(out.size() + event.message.size() + 128);
     object_writer object(out);
@@ -139,6 +152,7 @@ void append(std::string& out, const error_event& event) {
         .text_if("field", event.field)
         .text_if("id", event.id)
         .number_if("frame", event.frame)
+        .text_if("dead_letter", event.dead_letter)
         .text_if("service_code", event.service_code);
     if (!event.service.empty()) error.raw("service", event.service);
     error.end();

@@ -53,6 +53,17 @@ struct receipt_event {
 };
 void append(std::string& out, const receipt_event& event);
 
+// One of many answers to a request, before its `answer`.
+struct part_event {
+    std::string_view channel;
+    std::string_view id;
+    std::uint64_t attempt = 1;      // always written
+    std::uint64_t seq = 0;          // always written
+    std::optional<position> where;  // "position"
+    std::string_view message;       // raw JSON, always written
+};
+void append(std::string& out, const part_event& event);
+
 struct answer_event {
     std::string_view id;
     std::string_view message;  // raw JSON, always written; empty is null
@@ -69,6 +80,7 @@ struct error_event {
     std::string_view field;
     std::string_view id;
     std::optional<std::uint64_t> frame;
+    std::string_view dead_letter;  // the message id under which it is kept
     // An error that a service raised: its own code, and its body as raw JSON, spliced octet for octet.
     std::string_view service_code;
     std::string_view service;

@@ -1,10 +1,13 @@
 #include "net/connect.hpp"
 
+#include "net/address_race.hpp"
+
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <openssl/x509v3.h>
 
@@ -13,23 +16,20 @@ namespace {
 
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 
-// Ends the step that is under way when the time for all of them is over.
-struct deadline {
-    deadline(shard& home, std::chrono::milliseconds after, tcp::resolver& to_cancel, tcp::socket& to_close)
-        : resolver(to_cancel), socket(&to_close) {
+// Ends the step that is under way when its time is over.
+struct step_limit {
+    step_limit(shard& home, std::chrono::milliseconds after, std::move_only_function<void()> end)
+        : end_step(std::move(end)) {
         timer.start(home.wheel(), after);
     }
     void expire() {
         expired = true;
-        resolver.cancel();
-        error_code ignored;
-        socket->close(ignored);
+        end_step();
     }
 
-    tcp::resolver& resolver;
-    tcp::socket* socket;
+    std::move_only_function<void()> end_step;
     bool expired = false;
-    wheel_timer timer{this, [](deadline& self) { self.expire(); }};
+    wheel_timer timer{this, [](step_limit& self) { self.expire(); }};
 };
 
 // An address needs no resolver, which would start a thread for it.
@@ -63,37 +63,35 @@ asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(sha
         context = std::move(*made);
     }
 
-    tcp::resolver resolver(home.context());
-    tcp::socket socket(home.context());
-    deadline limit(home, options.timeout, resolver, socket);
-    const auto failed = [&](const char* step, const error_code& error) {
-        return std::unexpected(where + ": " + step + ": " + (limit.expired ? "timed out" : error.message()));
+    const auto failed = [&](const char* step, const error_code& error, bool expired = false) {
+        return std::unexpected(where + ": " + step + ": " + (expired ? "timed out" : error.message()));
     };
 
     std::vector<tcp::endpoint> addresses;
     if (const auto literal = literal_address(options)) {
         addresses.push_back(*literal);
     } else {
-        auto [resolve_error, found] =
-            co_await resolver.async_resolve(options.host, std::to_string(options.port), as_values);
-        if (resolve_error || limit.expired) co_return failed("resolve", resolve_error);
+        tcp::resolver resolver(home.context());
+        step_limit limit(home, options.timeout, [&resolver] { resolver.cancel(); });
+        auto [error, found] = co_await resolver.async_resolve(options.host, std::to_string(options.port), as_values);
+        if (error || limit.expired) co_return failed("resolve", error, limit.expired);
         addresses.assign(found.begin(), found.end());
     }
-    auto [connect_error, address] = co_await asio::async_connect(socket, addresses, as_values);
-    if (connect_error || limit.expired) co_return failed("connect", connect_error);
+    auto socket = co_await race(home, in_racing_order(addresses, options.turn),
+                                {.each = options.address_timeout.value_or(options.timeout)});
+    if (!socket) co_return failed("connect", socket.error(), socket.error() == asio::error::timed_out);
+    if (!context) co_return stream::plain(home, std::move(*socket), options.stream);
 
-    if (!context) {
-        limit.timer.cancel();
-        co_return stream::plain(home, std::move(socket), options.stream);
-    }
-
-    tls_socket secure(std::move(socket), *context);
-    limit.socket = &secure.socket;
+    tls_socket secure(std::move(*socket), *context);
+    step_limit limit(home, options.timeout, [&secure] {
+        error_code ignored;
+        secure.socket.close(ignored);
+    });
     if (secure.tls)
         expect_name(secure.tls.get(), options.tls->server_name.empty() ? options.host : options.tls->server_name,
                     options.tls->verify);
-    const error_code handshake_error = co_await shake_hands(secure);
-    if (handshake_error || limit.expired) co_return failed("TLS handshake", handshake_error);
+    const error_code error = co_await shake_hands(secure);
+    if (error || limit.expired) co_return failed("TLS handshake", error, limit.expired);
     limit.timer.cancel();
     co_return stream::tls(home, std::move(secure), options.stream);
 }

@@ -5,6 +5,7 @@
 #include "net/tls.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -18,13 +19,16 @@ namespace foz::net {
 struct connect_options {
     std::string host;
     std::uint16_t port = 0;
-    std::chrono::milliseconds timeout = std::chrono::seconds(5);  // for all steps together
+    std::chrono::milliseconds timeout = std::chrono::seconds(5);  // to resolve, to connect and to shake hands, each
+    // For each address of the host; what `timeout` says when there is none.
+    std::optional<std::chrono::milliseconds> address_timeout{};
+    std::size_t turn = 0;  // of the attempts in a row: each begins with another address
     std::optional<tls_client_options> tls;
     stream_options stream;
 };
 
-// Tries each address that the host resolves to. The error is one line: what was tried and why it failed.
-// Runs on `home` and must be awaited there.
+// Tries the addresses that the host resolves to, side by side (address_race.hpp). The error is one line: what was tried
+// and why it failed. Runs on `home` and must be awaited there.
 asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(shard& home, connect_options options);
 
 }  // namespace foz::net

@@ -38,8 +38,11 @@ private:
 
     void on_ready(std::uint32_t events) override {
         home().note_awake();
-        // What is broken is both: the call that is tried then says why.
-        if (events & (EPOLLERR | EPOLLHUP)) events |= awaited_;
+        // It ends, or is broken; there may be octets before that. Thousands may end at once.
+        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+            put_off_ = true;
+            return sockets().put_off(place_, descriptor_);
+        }
         if (events & awaited_ & EPOLLOUT) {
             wait_for(awaited_ & ~EPOLLOUT);
             writable({});
@@ -47,6 +50,16 @@ private:
         if (!(events & awaited_ & EPOLLIN)) return;
         if (wants_octets()) read();
         if (!wants_octets()) wait_for(awaited_ & ~EPOLLIN);
+    }
+
+    // What is broken is both: the call that is tried then says why.
+    void on_put_off() override {
+        home().note_awake();
+        put_off_ = false;
+        const std::uint32_t wanted = std::exchange(awaited_, 0);
+        if (descriptor_ >= 0 && (wanted & EPOLLOUT)) writable({});
+        if (descriptor_ >= 0 && (wanted & EPOLLIN) && wants_octets()) read();
+        if (wanted & EPOLLIN && wants_octets()) wait_for(awaited_ | EPOLLIN);
     }
 
     void move_to(lane to) override {
@@ -62,7 +75,9 @@ private:
     void wait_for(std::uint32_t events) {
         if (descriptor_ < 0 || events == awaited_) return;
         awaited_ = events;
+        if (put_off_) return;  // it will be looked at
         if (events == 0) return sockets().forget(place_, descriptor_);
+        if (events & EPOLLIN) events |= EPOLLRDHUP;
         const std::shared_ptr<pollable> keep(self(), this);
         const std::error_code error = sockets().watch(place_, descriptor_, keep, events);
         if (!error) return;
@@ -126,6 +141,7 @@ private:
 
     int descriptor_;
     lane lane_ = lane::settled;
+    bool put_off_ = false;
     std::uint32_t awaited_ = 0;  // EPOLLIN, EPOLLOUT
     std::uint32_t place_ = poller::nowhere;
 };

@@ -38,6 +38,20 @@ void poller::forget(std::uint32_t& place, int descriptor) noexcept {
     owners_.take(left);
 }
 
+void poller::put_off(std::uint32_t& place, int descriptor) noexcept {
+    if (place == nowhere) return;
+    put_off_.push_back(owners_[place]);
+    forget(place, descriptor);
+}
+
+bool poller::run_one_put_off() {
+    if (put_off_.empty()) return false;
+    const auto next = std::move(put_off_.front());
+    put_off_.pop_front();
+    next->on_put_off();
+    return true;
+}
+
 bool poller::run_one() {
     if (ready_at_ == ready_count_) {
         const int count = ::epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()), 0);
@@ -53,6 +67,7 @@ bool poller::run_one() {
 
 void poller::clear() noexcept {
     owners_.clear();
+    put_off_.clear();
     ready_count_ = ready_at_ = 0;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <sys/epoll.h>
 #include <system_error>
@@ -15,9 +16,11 @@ namespace foz::net {
 // The owner of a watched socket.
 class pollable {
 public:
-    // EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. Called again and again while it is so. At times for nothing: a place may
-    // have a new owner since the system was asked.
+    // EPOLLIN, EPOLLRDHUP, EPOLLOUT, EPOLLERR, EPOLLHUP. Called again and again while it is so. At times for nothing: a
+    // place may have a new owner since the system was asked.
     virtual void on_ready(std::uint32_t events) = 0;
+    // It was put off, and now is its turn.
+    virtual void on_put_off() {}
 
 protected:
     ~pollable() = default;
@@ -50,6 +53,11 @@ public:
 
     // Calls the next one that is ready. False: none was when the system was last asked, and there may be one now.
     bool run_one();
+    // Watches it no more and calls on_put_off() when those that were put off before have had their turn: when thousands
+    // end at once, the others don't wait for that.
+    void put_off(std::uint32_t& place, int descriptor) noexcept;
+    bool run_one_put_off();
+    std::size_t put_off_count() const noexcept { return put_off_.size(); }
     // Lets everybody go, without a word: the shard ends.
     void clear() noexcept;
 
@@ -58,6 +66,7 @@ public:
 private:
     int epoll_;
     slot_table<std::shared_ptr<pollable>> owners_;  // by place
+    std::deque<std::shared_ptr<pollable>> put_off_;
     // Told by the system, not called yet.
     std::array<epoll_event, 64> ready_;
     std::size_t ready_count_ = 0;

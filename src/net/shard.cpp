@@ -21,6 +21,8 @@ constexpr std::chrono::milliseconds trim_calm{2'000};
 constexpr std::chrono::milliseconds trim_interval_max{30'000};
 // Between two looks at the clock while sockets are written to.
 constexpr std::size_t writes_between_looks = 8;
+// Sockets that are put off in one turn.
+constexpr std::size_t put_off_max = 4'096;
 
 }  // namespace
 
@@ -164,30 +166,37 @@ void shard::run_portions() {
     }
 }
 
-void shard::at_turn_end(std::shared_ptr<turn_listener> listener) {
-    turn_listeners_.push_back(std::move(listener));
+void shard::at_turn_end(std::shared_ptr<turn_listener> listener, write_line which) {
+    lines_[static_cast<std::size_t>(which)].waiting.push_back(std::move(listener));
 }
 
 void shard::end_turn() {
-    const steady_time until = time_.now() + limits_.writes;
+    // Who comes back, since much is to be written, does so in the next turn.
+    for (const auto& one : std::exchange(lines_[0].waiting, {})) one->on_turn_end(write_line::first);
+    for (const write_line which : {write_line::soon, write_line::round}) run_line(which, time_.now() + limits_.writes);
+}
+
+void shard::run_line(write_line which, steady_time until) {
+    line& all = lines_[static_cast<std::size_t>(which)];
     for (std::size_t done = 1;; ++done) {
-        if (ending_at_ == ending_.size()) {
-            ending_.clear();
-            ending_at_ = 0;
+        if (all.at == all.running.size()) {
+            all.running.clear();
+            all.at = 0;
             // What a listener adds now belongs to this turn too: nothing else may wake the loop for it.
-            std::swap(turn_listeners_, ending_);
-            if (ending_.empty()) return;
+            std::swap(all.waiting, all.running);
+            if (all.running.empty()) return;
         }
-        const auto listener = std::move(ending_[ending_at_++]);
-        listener->on_turn_end();
+        const auto listener = std::move(all.running[all.at++]);
+        listener->on_turn_end(which);
         if (done % writes_between_looks == 0 && time_.now() >= until) return;
     }
 }
 
 // Anything that does not wait for the reactor?
 bool shard::has_work() const noexcept {
-    return sockets_ready() || mail_waiting_ || !portions_.empty() || timers_overdue_ || ending_at_ < ending_.size() ||
-           !turn_listeners_.empty();
+    const auto none_put_off = [](const poller& one) { return one.put_off_count() == 0; };
+    return sockets_ready() || !std::ranges::all_of(sockets_, none_put_off) || mail_waiting_ || !portions_.empty() ||
+           timers_overdue_ || !std::ranges::all_of(lines_, &line::empty);
 }
 
 void shard::run() {
@@ -223,16 +232,33 @@ bool shard::run_sockets(lane of, std::size_t& left) {
     if (!ready_[static_cast<std::size_t>(of)]) return false;
     const steady_time until = time_.now() + (of == lane::settled ? limits_.handlers : limits_.arrivals);
     bool any = false;
+    std::size_t put_off = 0;
     while (left > 0 && !turn_over_) {
+        const std::size_t before = sockets(of).put_off_count();
         if (!sockets(of).run_one()) {
             await_sockets(of);
             break;
         }
         any = true;
+        // This was quick, and who stands behind it shall have its turn.
+        if (sockets(of).put_off_count() > before && ++put_off < put_off_max) continue;
         --left;
         ++probe_.handlers;
         if (time_.now() >= until) break;
     }
+    return any;
+}
+
+bool shard::run_put_off(std::size_t& left) {
+    const steady_time until = time_.now() + limits_.arrivals;
+    bool any = false;
+    for (poller& of : sockets_)
+        while (left > 0 && !turn_over_ && of.run_one_put_off()) {
+            any = true;
+            --left;
+            ++probe_.handlers;
+            if (time_.now() >= until) return any;
+        }
     return any;
 }
 
@@ -253,6 +279,7 @@ void shard::turn() {
     std::size_t handlers_left = limits_.handlers_max;
     std::size_t settled_left = limits_.handlers_max;
     std::size_t arriving_left = limits_.arrivals_max;
+    std::size_t put_off_left = limits_.handlers_max;
     std::size_t letters_left = limits_.letters_max;
     const steady_time until = turn_began_ + limits_.handlers + limits_.mail;
     for (bool progress = true; progress && !turn_over_;) {
@@ -260,6 +287,7 @@ void shard::turn() {
         progress |= run_handlers(handlers_left);
         progress |= run_sockets(lane::settled, settled_left);
         progress |= run_sockets(lane::arriving, arriving_left);
+        progress |= run_put_off(put_off_left);
         progress |= take_mail(letters_left);
         if (time_.now() >= until) break;
     }

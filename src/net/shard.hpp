@@ -31,12 +31,20 @@ namespace asio = boost::asio;
 // to be told, and those who are there already don't wait behind them.
 enum class lane : std::uint8_t { settled, arriving };
 
+// Who writes before whom at the end of a turn. Each line but the first has a share of the turn; what is left goes on in
+// the next one.
+enum class write_line : std::uint8_t {
+    first,  // the few whose octets many wait for; all of them in each turn
+    soon,   // what is meant for one socket: an answer doesn't wait behind a message to very many
+    round,  // everything else, in turn
+};
+
 // Work that is put off until everything that was ready in this turn of the loop has been handled, so that many
 // small sends become one write.
 class turn_listener {
 public:
     virtual ~turn_listener() = default;
-    virtual void on_turn_end() = 0;
+    virtual void on_turn_end(write_line which) = 0;
 };
 
 // One thread runs a shard; everything on it is called on that thread unless it says otherwise. A shard outlives
@@ -93,7 +101,7 @@ public:
     bool portion_spent() const { return time_.now() >= portion_end_; }
 
     // Calls listener->on_turn_end() once at the end of this turn, or of one of the next when there are very many.
-    void at_turn_end(std::shared_ptr<turn_listener> listener);
+    void at_turn_end(std::shared_ptr<turn_listener> listener, write_line which = write_line::round);
 
     // This turn ends when the handler that runs returns, whatever else is ready: much waits to be written, and it is
     // written best while it is still in the cache.
@@ -153,11 +161,13 @@ private:
     void settle_mail(std::size_t letters, std::size_t octets);
     bool run_handlers(std::size_t& handlers_left);
     bool run_sockets(lane of, std::size_t& left);
+    bool run_put_off(std::size_t& left);
     void await_sockets(lane of);
     bool sockets_ready() const noexcept { return ready_[0] || ready_[1]; }
     void run_portions();
     void run_timers();
     void end_turn();
+    void run_line(write_line which, steady_time until);
     void tick();
     void trim_memory(steady_time now);
     bool has_work() const noexcept;
@@ -185,9 +195,13 @@ private:
     shard_probe probe_;
 
     // Writes.
-    std::vector<std::shared_ptr<turn_listener>> turn_listeners_;
-    std::vector<std::shared_ptr<turn_listener>> ending_;
-    std::size_t ending_at_ = 0;
+    struct line {
+        bool empty() const noexcept { return waiting.empty() && at == running.size(); }
+        std::vector<std::shared_ptr<turn_listener>> waiting;
+        std::vector<std::shared_ptr<turn_listener>> running;
+        std::size_t at = 0;  // of these
+    };
+    std::array<line, 3> lines_;
 
     // Timers.
     bool tick_due_ = false;

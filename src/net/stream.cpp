@@ -15,6 +15,7 @@ namespace foz::net {
 namespace {
 
 constexpr std::size_t write_bytes_max = 1024 * 1024;  // to one socket before the others have their turn
+constexpr std::chrono::seconds probe_every{1};        // of an idle peer; the smallest that there is
 
 // What Linux tells of a connection (TCP_INFO): the C library's structure and what has been added behind it since.
 struct tcp_state {
@@ -91,14 +92,14 @@ void stream::send(frame_ref frame) {
     seal_tail();
     const std::size_t size = frame.size();
     queue_.push_back(std::move(frame));
-    queue_more(size);
+    queue_more(size, write_line::round);
 }
 
 void stream::write(std::string_view octets) {
     if (state_ != state::open || octets.empty()) return;
     if (!tail_) tail_ = std::make_unique<std::string>();
     *tail_ += octets;
-    queue_more(octets.size());
+    queue_more(octets.size(), write_line::soon);
 }
 
 void stream::seal_tail() {
@@ -107,22 +108,26 @@ void stream::seal_tail() {
     queue_.push_back(frame_ref::held_by(std::move(tail_), octets));
 }
 
-void stream::queue_more(std::size_t octets) {
+void stream::queue_more(std::size_t octets, write_line which) {
     queued_bytes_ += octets;
     home_.add_queued(octets);
     home_.count_queued(octets);
     if (queued_bytes_ > options_.high_watermark_bytes) above_high_ = true;
     if (untried_bytes() >= options_.flush_bytes) return flush_now();
-    if (!blocked_) come_back_at_turn_end();
+    if (!blocked_) come_back_at_turn_end(which);
 }
 
-void stream::come_back_at_turn_end() {
-    if (std::exchange(turn_end_due_, true)) return;
-    home_.at_turn_end(self());
+void stream::come_back_at_turn_end(write_line which) {
+    which = std::min(which, line_);
+    const auto bit = static_cast<std::uint8_t>(1u << static_cast<unsigned>(which));
+    const auto and_before = static_cast<std::uint8_t>(2 * bit - 1);
+    if (due_ & and_before) return;
+    due_ |= bit;
+    home_.at_turn_end(self(), which);
 }
 
-void stream::on_turn_end() {
-    turn_end_due_ = false;
+void stream::on_turn_end(write_line which) {
+    due_ &= static_cast<std::uint8_t>(~(1u << static_cast<unsigned>(which)));
     if (state_ == state::closed) return;
     if (!blocked_ && has_queued())
         if (const error_code error = flush()) return fail(error);
@@ -210,6 +215,31 @@ bool stream::taking() {
     const bool more = acknowledged != std::exchange(acknowledged_, acknowledged);
     was_behind_ = queued_bytes_ > 0 || now.known.tcpi_unacked > 0 || now.octets_not_sent > 0;
     return was_behind && more;
+}
+
+// TCP_USER_TIMEOUT (the local side of RFC 5482) and keep-alive (RFC 1122 §4.2.3.6). With both, Linux ends an idle
+// connection at the first probe after the time-out that was preceded by one in vain.
+void stream::expect_acknowledgement(std::chrono::milliseconds within) {
+    const auto set = [this](int level, int option, long value) {
+        const int wanted = static_cast<int>(value);
+        ::setsockopt(descriptor(), level, option, &wanted, sizeof(wanted));
+    };
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, within.count());
+    if (within.count() <= 0) return;
+    set(IPPROTO_TCP, TCP_KEEPIDLE, probe_every.count());
+    set(IPPROTO_TCP, TCP_KEEPINTVL, probe_every.count());
+    set(IPPROTO_TCP, TCP_KEEPCNT, std::max<long>(within / probe_every - 1, 1));  // without the time-out
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+bool stream::unacknowledged_for(std::chrono::milliseconds span) {
+    tcp_info now{};
+    socklen_t size = sizeof(now);
+    if (::getsockopt(descriptor(), IPPROTO_TCP, TCP_INFO, &now, &size) != 0) return false;
+    // The answer to a single probe may be on its way.
+    const bool asked = now.tcpi_unacked > 0 || now.tcpi_probes > 1;
+    return asked && std::chrono::milliseconds(now.tcpi_last_ack_recv) >= span &&
+           home_.time().now() - home_.awake_since() >= span;
 }
 
 std::size_t stream::gather(std::span<asio::const_buffer> out) {

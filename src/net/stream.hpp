@@ -96,12 +96,15 @@ public:
     stream(const stream&) = delete;
     stream& operator=(const stream&) = delete;
 
+    // What is queued is written before what others have that don't. For the few whose octets many wait for.
+    void write_first() noexcept { line_ = write_line::first; }
     // Starts reading. The handler outlives the stream or closes it first.
     void start(stream_handler& handler);
 
     // Queues a frame by reference; it is written at the end of the turn. Ignored once the stream has closed.
     void send(frame_ref frame);
-    // Queues a copy of the octets, joined to what was queued by write() before.
+    // Queues a copy of the octets, joined to what was queued by write() before. They are for this peer alone: they
+    // don't wait while a frame is written to very many.
     void write(std::string_view octets);
     std::size_t queued_bytes() const noexcept { return queued_bytes_; }
     bool above_high_watermark() const noexcept { return above_high_; }
@@ -127,6 +130,15 @@ public:
     bool taking();
     // Since when it is read from and our loop runs without a stall.
     steady_time reading_since() const noexcept { return std::max(reading_since_, home_.awake_since()); }
+
+    // The system ends the connection (ETIMEDOUT) when what was sent has not been acknowledged for so long, and asks a
+    // peer every second that it has nothing for whether it is still there, which is to be acknowledged within as long.
+    // What acknowledges is the peer's system; its process may hang. A peer that takes nothing for so long though it
+    // says that it lives (a window of 0) is ended, too. 0: as the system likes; an idle peer is asked all the same.
+    void expect_acknowledgement(std::chrono::milliseconds within);
+    // For who asks now and then, of such a stream: the peer's system has acknowledged nothing for so long, though we
+    // were there to hear it. The system counts anew when a probe is overtaken by something to send; this doesn't.
+    bool unacknowledged_for(std::chrono::milliseconds span);
 
     // While paused, no octets arrive and TCP slows the peer down.
     void pause_reading();
@@ -186,14 +198,14 @@ protected:
 private:
     enum class state { open, closing, closed };
 
-    void on_turn_end() override;
-    void queue_more(std::size_t octets);
+    void on_turn_end(write_line which) override;
+    void queue_more(std::size_t octets, write_line which);
     void seal_tail();
     error_code flush();
     void block(bool took_something);
     void take_off(std::size_t octets);
     void tell_drained();
-    void come_back_at_turn_end();
+    void come_back_at_turn_end(write_line which = write_line::round);
     void forget_queue();
     void on_patience_over();
     void output_done();
@@ -221,7 +233,8 @@ private:
     bool drained_due_ = false;       // the handler is to hear that it is below the low watermark
     bool blocked_ = false;           // the socket takes no more for now
     bool writable_pending_ = false;  // wait_writable() has been called
-    bool turn_end_due_ = false;
+    std::uint8_t due_ = 0;           // a bit for each line in which it waits for the turn's end
+    write_line line_ = write_line::round;
     // Open: of a socket that would block; closing: of the peer that is waited for.
     wheel_timer patience_timer_{this, [](stream& s) { s.on_patience_over(); }};
 };

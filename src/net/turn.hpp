@@ -8,9 +8,9 @@
 
 namespace foz::net {
 
-// A turn has six parts: handlers of sockets, mail, sockets that are arriving, portions of background work, timers, and
-// writes. Each part ends when its share is used up; what is left goes on in the next turn, after the sockets had their
-// chance again. One handler, one letter and one step are the smallest unit: nothing interrupts them.
+// A turn has these parts: handlers of sockets, mail, sockets that are arriving or going, portions of background work,
+// timers, and writes. Each part ends when its share is used up; what is left goes on in the next turn, after the
+// sockets had their chance again. One handler, one letter and one step are the smallest unit: nothing interrupts them.
 struct turn_limits {
     std::size_t handlers_max = 256;
     std::size_t letters_max = 256;

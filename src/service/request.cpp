@@ -105,6 +105,23 @@ void request::reply(std::string_view json) {
     out.reply = out.said.size() - 1;
 }
 
+void request::part(std::string_view json) {
+    if (state_->out.reply) throw std::logic_error("a part comes before the reply");
+    if (!awaits_reply()) return;
+    const std::uint64_t attempt = state_->parts_repeat ? 1 : state_->attempt;
+    const std::uint64_t seq = state_->parts++;
+    amqp::publication p = state_->lifecycle(state_->derived(json, std::to_string(attempt) + "/" + std::to_string(seq)),
+                                            contract::type_part);
+    if (!p.properties.headers) p.properties.headers.emplace();
+    p.properties.headers->set(contract::header_attempt, static_cast<std::int64_t>(attempt));
+    p.properties.headers->set(contract::header_seq, static_cast<std::int64_t>(seq));
+    state_->core->publish_now(std::move(p), state_->parts_lost);
+}
+
+void request::part_again() noexcept {
+    state_->parts_repeat = true;
+}
+
 namespace {
 
 // What can't be passed on as it is must not cost the caller its answer: a code that is not UTF-8 can't stand in a

@@ -56,6 +56,14 @@ public:
     // The answer to the caller; published when one is awaited, and remembered anyway: the same message may be sent
     // again by a caller who waits. Once for a request: a second one is a std::logic_error.
     void reply(std::string_view json);
+    // One of many answers, before reply() ends them: published at once, and in order. The caller hears each once, also
+    // when its socket or an aggregator dies in between; a caller whose request has no id of its own hears none. Each
+    // one lets the caller wait for as long again as it wanted to wait at first. When the handler runs again, the caller
+    // is told to forget what the first run said and hears everything from the beginning, unless part_again() was said.
+    void part(std::string_view json);
+    // Before the first part: another run says the same parts in the same order, since they follow from the message
+    // alone. The caller then hears those that are missing, and nothing is taken back.
+    void part_again() noexcept;
     // To everyone on the channel who hears broadcasts.
     void broadcast(std::string_view json, const say_options& options = {});
     // To the members of the groups.

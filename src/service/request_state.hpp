@@ -6,7 +6,9 @@
 #include "service/outbox.hpp"
 #include "service/request.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +35,9 @@ struct request::state {
     std::string body;
 
     outbox out;
+    std::uint64_t parts = 0;    // published in this run
+    bool parts_repeat = false;  // another run says the same ones
+    std::shared_ptr<std::atomic<bool>> parts_lost = std::make_shared<std::atomic<bool>>(false);
     bool refused = false;
     bool remembered = false;  // the store knows it
 

@@ -27,6 +27,14 @@ struct worker_options {
     // Handlers that run at once, and messages that are taken at once: no message waits here that another worker could
     // work on, and a crash returns only what was being worked on.
     std::uint16_t concurrency = 1;
+    // A message whose handler fails is held here for a while before it goes back to its queue, so that something that
+    // is away for a minute makes no dead letters of what needs it: first for `retry_pause_min`, twice as long each
+    // time, at most for `retry_pause_max`. The delivery limit of a channel's queue and these say how long it is tried
+    // (with the defaults for more than a minute). Up to `held_max` held messages are in nobody's way: as many others
+    // are taken in their stead, but on a channel with a single active consumer.
+    std::chrono::milliseconds retry_pause_min{100};
+    std::chrono::milliseconds retry_pause_max{5'000};
+    std::size_t held_max = 32;
     // All channels of the system, not only those with handlers: they are declared at start.
     std::vector<contract::channel_settings> channels = contract::default_channels();
     // Declares exchanges and queues at start. Without it they have to be there (foz serve, foz topology apply).
@@ -42,11 +50,12 @@ struct worker_counters {
     std::uint64_t refused = 0;    // of these, answered with an error
     std::uint64_t requeued = 0;   // handler failed, or what it said was not confirmed: the broker delivers it again
     std::uint64_t published = 0;  // messages that were confirmed
+    std::uint64_t held = 0;       // now: before they go back
 };
 
 // Returns: the message is done with. Throws service::error: the caller gets it, the message is done with. Throws
-// anything else: the message goes back to the queue and is delivered again, up to the queue's delivery limit, then it
-// is a dead letter and the caller is told.
+// anything else: the message goes back to the queue after a pause and is delivered again, up to the queue's delivery
+// limit, then it is a dead letter and the caller is told.
 using handler = std::function<void(request&)>;
 
 // One message of a channel's stream. Views are valid during the call.

@@ -17,9 +17,7 @@
 namespace foz::service {
 namespace {
 
-// One consumer on each channel; for a moment two, when it goes on from the first to the second.
-constexpr std::string_view careful_tag = "careful";
-constexpr std::string_view full_tag = "full";
+constexpr std::size_t problems_max = 32;  // that are told while there is no connection
 
 std::vector<amqp::url> parse(const std::vector<std::string>& texts) {
     if (texts.empty()) throw std::runtime_error("no broker URL is given");
@@ -36,34 +34,6 @@ amqp::client_options client_options(const worker_options& options, const char* p
     return {.urls = parse(options.broker_urls),
             .connection_name = options.name + " " + purpose,
             .tls = {.ca_file = options.broker_ca_file}};
-}
-
-// A client whose messages wait for each other must not keep the others' from being delivered. More than that would be
-// returned, and counted, for nothing when a worker dies.
-constexpr unsigned ordered_prefetch_factor = 4;
-
-std::uint16_t prefetch(const contract::channel_settings& channel, std::uint16_t concurrency) {
-    if (channel.order != contract::order_kind::client || concurrency == 1) return concurrency;
-    return static_cast<std::uint16_t>(std::min(concurrency * ordered_prefetch_factor, 65'535u));
-}
-
-amqp::basic_qos qos(std::uint16_t prefetch) {
-    amqp::basic_qos method;
-    method.prefetch_count = prefetch;
-    return method;
-}
-
-amqp::basic_consume consume(const std::string& queue, std::string_view tag) {
-    amqp::basic_consume method;
-    method.queue = queue;
-    method.consumer_tag = tag;
-    return method;
-}
-
-amqp::basic_cancel cancel(std::string_view tag) {
-    amqp::basic_cancel method;
-    method.consumer_tag = tag;
-    return method;
 }
 
 }  // namespace
@@ -110,7 +80,7 @@ void worker_core::follow(const std::string& channel, std::chrono::system_clock::
 }
 
 worker_counters worker_core::counters() const {
-    return {counters_.handled, counters_.refused, counters_.requeued, counters_.published};
+    return {counters_.handled, counters_.refused, counters_.requeued, counters_.published, counters_.held};
 }
 
 void worker_core::run(bool signals) {
@@ -171,59 +141,6 @@ void worker_core::on_stream_lost(const amqp::error& why) {
     if (why.code == amqp::errc::channel_closed) notice("stream: " + why.text);
 }
 
-boost::asio::awaitable<amqp::result<void>> worker_core::consumer::set_up(amqp::channel& self) {
-    auto prepared = co_await owner.prepare(self);
-    if (!prepared) co_return prepared;
-    const std::uint16_t full = prefetch(channel, owner.options_.concurrency);
-    careful = full > 1 && !channel.single_active();
-    auto limited = co_await self.call(qos(careful ? 1 : full));
-    if (!limited) co_return std::unexpected(limited.error());
-    auto consuming_ok = co_await self.call(consume(channel.in_queue(), careful ? careful_tag : full_tag));
-    if (!consuming_ok) co_return std::unexpected(consuming_ok.error());
-    co_return amqp::result<void>{};
-}
-
-boost::asio::awaitable<void> worker_core::consumer::consume_fully(std::shared_ptr<amqp::channel> on) {
-    // The new consumer first: a queue without consumers would be seen as a channel without a service.
-    auto limited = co_await on->call(qos(prefetch(channel, owner.options_.concurrency)));
-    if (!limited || owner.draining_) co_return;  // what is lost is set up anew
-    auto consuming_ok = co_await on->call(consume(channel.in_queue(), full_tag));
-    if (!consuming_ok) co_return;
-    auto cancelled = co_await on->call(cancel(careful_tag));
-    (void)cancelled;
-}
-
-void worker_core::consumer::on_delivery(amqp::channel&, const amqp::delivery& d) {
-    if (careful && !d.redelivered && !owner.draining_) {
-        careful = false;
-        boost::asio::co_spawn(owner.home_.context(), consume_fully(link), boost::asio::detached);
-    }
-    owner.take(*this, d);
-}
-
-// Its caller is told as of any dead letter.
-void worker_core::consumer::on_too_large(amqp::channel& self, const amqp::delivery& d, const amqp::skipped_body& body) {
-    owner.notice(channel.in_queue() + ": a message of " + std::to_string(body.size) +
-                 " octets is too large and was refused, message id " + d.properties.message_id.value_or("-"));
-    ++owner.counters_.refused;
-    self.discard(d);
-}
-
-void worker_core::consumer::on_ready(amqp::channel&) {
-    consuming = true;
-    const auto& all = owner.consumers_;
-    if (std::all_of(all.begin(), all.end(), [](const auto& c) { return c->consuming; })) owner.become_ready();
-}
-
-void worker_core::consumer::on_lost(amqp::channel&, const amqp::error& why) {
-    consuming = false;
-    // What waits here will be delivered again, perhaps to another worker; what is being worked on goes on.
-    std::erase_if(owner.waiting_, [&](const request_ptr& r) { return r->state_->from == link; });
-    for (auto& [client, one] : lanes) one.awaited.reset();
-    if (!owner.started_ && why.permanent()) return owner.fail_start(why);
-    if (why.code == amqp::errc::channel_closed) owner.notice(channel.in_queue() + ": " + why.text);
-}
-
 void worker_core::fail_start(const amqp::error& why) {
     if (!failure_.empty()) return;
     failure_ = why.text;
@@ -231,12 +148,15 @@ void worker_core::fail_start(const amqp::error& why) {
 }
 
 void worker_core::on_connected(const std::string& where) {
+    problems_.clear();
     notice("connected to " + where);
 }
 
 void worker_core::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
     if (!started_ && why.permanent()) return fail_start(why);
-    notice("broker: " + why.text + "; trying again");
+    // Each is said once: there are many attempts, at a few URLs in turn.
+    if (problems_.size() < problems_max && problems_.insert(why.text).second)
+        notice("broker: " + why.text + "; trying again");
 }
 
 void worker_core::on_channel_sick(const std::string& queue, const amqp::error& why,
@@ -251,12 +171,9 @@ boost::asio::awaitable<void> worker_core::drain() {
     const steady_time deadline = home_.time().now() + options_.drain_timeout;
     asker_.end();
     for (auto& one : consumers_) {
-        if (!one->link) continue;  // work has not begun
-        for (const auto tag : {careful_tag, full_tag}) {
-            auto cancelled = co_await one->link->call(cancel(tag));
-            if (!cancelled) break;  // not connected: nothing comes from there
-        }
+        if (one->link) co_await one->cancel_all();  // else work has not begun
     }
+    give_back_all();
     for (auto& one : consumers_)
         for (auto& [client, its] : one->lanes)
             if (its.awaited) return_waiting(*one, client);  // what they wait for does not come here any more

@@ -15,9 +15,11 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +28,8 @@ namespace foz::service {
 // Threads: everything runs on the I/O thread (the runtime's only shard) but handlers and the dedupe store, which get a
 // request that belongs to nobody else and give it back through the shard's mailbox, and followers.
 //
-// worker_core.cpp: start, connections, stop. worker_work.cpp: the life of a request.
+// worker_core.cpp: start, connections, stop. worker_consumers.cpp: how much is taken at once, and what is held.
+// worker_work.cpp: the life of a request.
 class worker_core final : private amqp::client_events, private follower_owner {
 public:
     explicit worker_core(worker_options options);
@@ -42,7 +45,8 @@ public:
     std::function<void(const std::string&)> tell_notice;
 
     // For requests, on handler threads.
-    void publish_now(amqp::publication p);
+    // `lost` becomes true when it is not confirmed.
+    void publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost = nullptr);
     std::optional<std::string> ask(amqp::publication question, std::chrono::milliseconds within);
 
 private:
@@ -64,7 +68,12 @@ private:
         void on_lost(amqp::channel& self, const amqp::error& why) override;
         void on_delivery(amqp::channel&, const amqp::delivery& d) override;
         void on_too_large(amqp::channel& self, const amqp::delivery& d, const amqp::skipped_body& body) override;
-        boost::asio::awaitable<void> consume_fully(std::shared_ptr<amqp::channel> on);
+        // worker_consumers.cpp: as many deliveries at once as are wanted now.
+        void adjust();
+        boost::asio::awaitable<void> adjust_on(std::shared_ptr<amqp::channel> on);
+        boost::asio::awaitable<bool> one_step(amqp::channel& on);
+        boost::asio::awaitable<bool> begin_consumer(amqp::channel& on, std::uint16_t at_once, std::string_view tag);
+        boost::asio::awaitable<void> cancel_all();
 
         bool ordered() const noexcept { return channel.order == contract::order_kind::client; }
 
@@ -78,6 +87,22 @@ private:
         // a time: the broker counts a return for all that a dying worker had taken. Not with a single active consumer:
         // its place would go to another worker while it has messages in hand.
         bool careful = false;
+        bool careful_ended = false;  // something else has come, and the broker has not been told yet
+        // A message that failed is held for a while; meanwhile its place is taken by a consumer of its own, with a
+        // prefetch of one.
+        std::size_t held = 0;
+        std::size_t spare = 0;               // such consumers
+        std::vector<request_ptr> returning;  // the pause is over
+        bool adjusting = false;
+    };
+
+    // A message whose handler failed, until it goes back to its queue.
+    struct held_message {
+        held_message(worker_core& o, request_ptr w) : owner(o), what(std::move(w)) {}
+        worker_core& owner;
+        request_ptr what;
+        std::list<held_message>::iterator place;
+        net::wheel_timer until{this, [](held_message& self) { self.owner.give_back(self.place); }};
     };
 
     // worker_core.cpp
@@ -104,6 +129,13 @@ private:
     void tell_done(request_ptr done);
     void settle(request_ptr done);
     void finish(request_ptr done, bool confirmed);
+    void hold(request_ptr failed);
+    void give_back(std::list<held_message>::iterator which);
+    void give_back_all();
+    void return_to_queue(const request& r);
+    void return_to_queue(std::vector<request_ptr> all);
+    std::chrono::milliseconds pause_after(unsigned attempt) const;
+    bool may_have_killed(const request& r) const;
     void leave_lane(const request& r, bool failed);
     void return_waiting(const consumer& of, std::string_view client);
     consumer& consumer_of(const request& r) const;
@@ -130,15 +162,18 @@ private:
     std::vector<std::unique_ptr<consumer>> consumers_;
 
     std::deque<request_ptr> waiting_;  // delivered, not being worked on
+    std::list<held_message> held_;     // these count for their consumers
+    std::deque<std::string> failed_;   // message ids that were given back lately, without any harm to the worker
     std::size_t working_ = 0;          // with handlers or being confirmed
     bool alone_ = false;               // a redelivered message is being worked on
     bool started_ = false;
     bool draining_ = false;
     std::string failure_;
+    std::set<std::string> problems_;  // of the connections, that have been told since the last one was open
     net::wheel_timer awaited_timer_{this, [](worker_core& self) { self.start_work(); }};
 
     struct {
-        std::atomic<std::uint64_t> handled = 0, refused = 0, requeued = 0, published = 0;
+        std::atomic<std::uint64_t> handled = 0, refused = 0, requeued = 0, published = 0, held = 0;
     } counters_;
 };
 

@@ -73,7 +73,7 @@ void worker_core::start_work() {
             continue;
         }
         // A message that came back may be the one that killed its worker: nothing else is at stake while it runs.
-        const bool must_be_alone = (*at)->redelivered();
+        const bool must_be_alone = may_have_killed(**at);
         if (must_be_alone && working_ > 0) return;
         alone_ = must_be_alone;
         begin(std::move(*at));
@@ -165,9 +165,13 @@ void worker_core::run_handler(request& r, const handler& work) {
     work(r);
 }
 
-void worker_core::publish_now(amqp::publication p) {
-    home_.post([this, p = std::move(p)]() mutable {
-        publisher_->publish(std::move(p), options_.confirm_timeout, [](amqp::outcome) {});
+void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost) {
+    home_.post([this, p = std::move(p), lost = std::move(lost)]() mutable {
+        publisher_->publish(std::move(p), options_.confirm_timeout, [lost = std::move(lost)](amqp::outcome result) {
+            const bool good = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                              result == amqp::outcome::invalid;
+            if (lost && !good) *lost = true;
+        });
     });
 }
 
@@ -179,6 +183,8 @@ void worker_core::on_worked(request_ptr done, bool failed) {
     if (failed) return finish(std::move(done), false);
     auto said = done->state_->take_said();
     publish_all(std::move(said), [this, done = std::move(done)](bool good) mutable {
+        // Parts were published before: their outcomes are known by now.
+        good = good && !*done->state_->parts_lost;
         good ? tell_done(std::move(done)) : finish(std::move(done), false);
     });
 }
@@ -230,18 +236,25 @@ void worker_core::settle(request_ptr done) {
 
 void worker_core::finish(request_ptr done, bool confirmed) {
     const request::state& s = *done->state_;
+    --working_;
+    alone_ = false;
     if (confirmed) {
         s.from->ack(s.id);
         ++counters_.handled;
         if (s.refused) ++counters_.refused;
+        leave_lane(*done, false);
+    } else if (draining_ || !s.from->holds(s.id)) {
+        return_to_queue(*done);
     } else {
-        s.from->nack(s.id, true);
-        ++counters_.requeued;
+        hold(std::move(done));  // the client's later messages on a channel whose order is by client wait, too
     }
-    leave_lane(*done, !confirmed);
-    --working_;
-    alone_ = false;
     start_work();
+}
+
+void worker_core::return_to_queue(const request& r) {
+    r.state_->from->nack(r.state_->id, true);
+    ++counters_.requeued;
+    leave_lane(r, true);
 }
 
 void worker_core::leave_lane(const request& r, bool failed) {

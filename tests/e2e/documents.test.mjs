@@ -100,33 +100,6 @@ test('the reader of a stream in services.md prints the tickets of today', async 
   }
 });
 
-test('the program for dead letters in services.md lists them, and gives one to its service again', async () => {
-  const channel = await (await amqp()).createConfirmChannel();
-  await channel.purgeQueue('IN_DEAD');
-  for (const id of ['one', 'two']) channel.publish('INBOUND', 'tickets.x', Buffer.from('{"n":"' + id + '"}'), { messageId: id, type: 'open' });
-  const { consumerTag } = await channel.consume('IN_TICKETS', (m) => channel.nack(m, false, false));
-  const dead = () => channel.checkQueue('IN_DEAD').then(({ messageCount }) => messageCount);
-  await until(async () => await dead() === 2, 'both are dead letters');
-  await channel.cancel(consumerTag);
-  const program = save('dead.mjs', block(services, 'Dead letters', 'js'));
-  const look = async (...args) => {
-    const [file, all, env] = node(program, ...args);
-    const { code, output } = await run(file, all, { env });
-    assert.equal(code, 0, output);
-    return output.trim().split('\n').sort();
-  };
-  const both = ['tickets.x one open rejected {"n":"one"}', 'tickets.x two open rejected {"n":"two"}'];
-  assert.deepEqual(await look(), both);
-  await until(async () => await dead() === 2, 'both are back');
-  assert.deepEqual(await look('two'), both);
-  await until(async () => await dead() === 1, 'one is left');
-  const again = await until(() => channel.get('IN_TICKETS'), 'the other is there again');
-  assert.deepEqual([again.properties.messageId, again.content.toString(), again.fields.routingKey], ['two', '{"n":"two"}', 'tickets.x']);
-  assert.equal(again.properties.headers['x-first-death-reason'], undefined);
-  channel.ack(again);
-  await channel.purgeQueue('IN_DEAD');
-});
-
 // Names, ids and times differ; a message is what the service says.
 const shape = (value, key) => {
   if (['event', 'code', 'field', 'state'].includes(key)) return value;

@@ -207,13 +207,14 @@ export async function rawClient(url, query = '') {
 }
 
 // A Primus client with the Foz plugin that keeps what it hears.
-export function plugged(url, options = {}) {
-  const primus = new PluggedPrimus(url, { foz: options });
-  const self = { primus, foz: primus.foz, heard: [], gaps: [], errors: [] };
+export function plugged(url, options = {}, more = {}) {
+  const primus = new PluggedPrimus(url, { foz: options, ...more });
+  const self = { primus, foz: primus.foz, heard: [], gaps: [], errors: [], states: [] };
   primus.on('error', () => {}); // while there is no server
   primus.foz.on('message', (event) => self.heard.push(event));
   primus.foz.on('gap', (event) => self.gaps.push(event));
   primus.foz.on('error', (error) => self.errors.push(error));
+  primus.foz.on('state', (state) => self.states.push(state));
   self.close = () => primus.destroy();
   open.push(self.close);
   return self;

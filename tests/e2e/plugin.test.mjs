@@ -219,3 +219,80 @@ test('the outbox is bounded, and keeps what is written before there is a server'
   await assert.rejects(a.foz.publish('chat', 1), { code: 'closed' });
   await again.stop();
 });
+
+test('an answer that comes in parts goes on when the aggregator is killed in between', async () => {
+  let server = await serve();
+  const asked = [];
+  const slow = await worker('IN_TICKETS', (message, body, channel) => {
+    asked.push((type, more, answer) => channel.publish('', message.properties.replyTo, Buffer.from(JSON.stringify(answer)),
+      { correlationId: message.properties.correlationId, type, ...more }));
+    asked.id = message.properties.messageId;
+    channel.ack(message);
+  });
+  const part = (seq) => asked[0]('foz.part', { messageId: `${asked.id}/1/${seq}`, headers: { 'foz-attempt': 1, 'foz-seq': seq } }, 'w' + seq);
+  const a = plugged(server.url);
+  const read = [];
+  const stream = a.foz.stream('tickets', 'tell me');
+  const reading = (async () => { for await (const one of stream) read.push(one.message); })();
+  await until(() => asked.length === 1, 'it is asked');
+  [0, 1].forEach(part);
+  await until(() => read.length === 2, 'two parts are read');
+  await server.kill();
+  [2, 3].forEach(part);
+  server = await serve(['--listen', new URL(server.url).host]);
+  await until(() => read.length === 4, 'what was said meanwhile is read', 20);
+  part(4);
+  asked[0]('', { messageId: asked.id + '/0' }, 'done');
+  await reading;
+  assert.deepEqual([read, await stream.answer], [['w0', 'w1', 'w2', 'w3', 'w4'], 'done']);
+  assert.deepEqual([a.heard, a.errors], [[], []]);
+  a.close();
+  await slow.stop();
+  await server.stop();
+});
+
+test('what a page has written without a server is said once by the page after it', async () => {
+  let server = await serve();
+  const listen = new URL(server.url).host;
+  const where = room('reload');
+  const b = plugged(server.url);
+  await b.foz.consume('chat', { topics: ['room.' + where] });
+  const items = new Map();
+  const storage = {
+    alive: true,
+    get length() { return items.size; },
+    key: (i) => [...items.keys()][i],
+    getItem: (key) => items.get(key) ?? null,
+    setItem(key, value) { if (this.alive) items.set(key, value); },
+    removeItem(key) { if (this.alive) items.delete(key); },
+  };
+  const before = plugged(server.url, { storage, locks: null });
+  await before.foz.request('chat', 1, { type: 'echo' });
+  await server.kill();
+  for (const text of ['0', '1', '2']) before.foz.publish('chat', { room: where, text }, { type: 'say' }).catch(() => {});
+  storage.alive = false; // the page ends
+  before.close();
+  for (const key of items.keys()) if (key.startsWith('foz.box.')) items.set(key, JSON.stringify({ ...JSON.parse(items.get(key)), until: 0 }));
+  server = await serve(['--listen', listen]);
+  const page = plugged(server.url, { storage: Object.assign(storage, { alive: true }), locks: null });
+  const outcomes = [];
+  page.foz.on('outcome', (one) => outcomes.push(one.value?.event));
+  await until(() => outcomes.length === 3 && numbers(b, where).length === 3, 'they are said', 20);
+  await settle();
+  assert.deepEqual([outcomes, numbers(b, where)], [['receipt', 'receipt', 'receipt'], [0, 1, 2]]);
+  assert.equal(page.foz.client, before.foz.client);
+  for (const client of [b, page]) client.close();
+  await server.stop();
+});
+
+test('a connection that is wrong for good is refused: the plugin stops and says why', async () => {
+  const server = await serve();
+  const a = plugged(server.url + '/?consume=nothing');
+  const sent = a.foz.publish('chat', 1);
+  await assert.rejects(sent, { code: 'unknown_channel' });
+  const { name, reason } = a.foz.state;
+  assert.deepEqual([name, reason.code, reason.close_code], ['refused', 'unknown_channel', 4000]);
+  assert.equal(a.primus.recovery.reconnecting(), false);
+  a.close();
+  await server.stop();
+});

@@ -281,6 +281,7 @@ test('a message that its service can not handle becomes a dead letter, and its c
   const channel = await connection.createChannel();
   const kept = await until(() => channel.get('IN_DEAD', { noAck: true }), 'IN_DEAD keeps it');
   assert.equal(kept.content.toString(), '"bad"');
+  assert.equal(dead.error.dead_letter, kept.properties.messageId);
   await connection.close();
   await picky.stop();
   ann.close();

@@ -8,17 +8,44 @@ after(closeAll);
 
 const count = (text, what) => text.split(what).length - 1;
 
-test('a stream that can\'t be consumed harms nobody else, is named, and is heard again when it can be', async () => {
-  const foz = await serve(['--admin-listen', '127.0.0.1:0', '--config',
-    configFile('[channels.ill]\n[channels.well]\n[channels.quick]\ndelivery = "volatile"\n')]);
+const start = async (channels) => {
+  const foz = await serve(['--admin-listen', '127.0.0.1:0', '--config', configFile(channels)]);
   const admin = 'http://127.0.0.1:' + foz.output.match(/admin: port (\d+)/)[1];
-  const metric = async (name) => (await (await fetch(admin + '/metrics')).text()).split('\n')
-    .filter((line) => line.startsWith(name + '{') || line.startsWith(name + ' '))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   const ready = async () => {
     const answer = await fetch(admin + '/readyz');
     return { status: answer.status, text: (await answer.text()).trim() };
   };
+  return { foz, admin, ready };
+};
+
+test('a channel that is ill from the beginning keeps nobody out', async () => {
+  const thief = await amqplib.connect(broker);
+  thief.on('error', () => {});
+  await (await thief.createChannel()).assertQueue('OUT_TAKEN', { exclusive: true, durable: false });
+  const { foz, ready } = await start('[channels.taken]\n[channels.free]\n');
+  const said = await until(async () => { const now = await ready(); return now.status === 200 && now.text !== 'ready' && now; }, 'it is named', 20);
+  assert.equal(said.status, 200);
+  assert.match(said.text, /^ready; degraded: channel taken \(OUT_TAKEN\) for \d+ s: .*RESOURCE_LOCKED/);
+  const ann = await connect(foz.url);
+  await ann.consume({ channel: 'free' });
+  await ann.consume({ channel: 'taken' });
+  const out = await (await amqp()).createConfirmChannel();
+  const say = (channel, text) => out.publish('OUTBOUND', channel, Buffer.from(JSON.stringify(text)), { headers: { 'foz-broadcast': true } });
+  say('free', 'others');
+  await until(() => ann.messages().includes('others'), 'the others are heard');
+  await thief.close();
+  await until(async () => (await ready()).text === 'ready', 'it has recovered', 30);
+  say('taken', 'at last');
+  await until(() => ann.messages().includes('at last'), 'it is heard, too');
+  ann.close();
+  await foz.stop();
+});
+
+test('a stream that can\'t be consumed harms nobody else, is named, and is heard again when it can be', async () => {
+  const { foz, admin, ready } = await start('[channels.ill]\n[channels.well]\n[channels.quick]\ndelivery = "volatile"\n');
+  const metric = async (name) => (await (await fetch(admin + '/metrics')).text()).split('\n')
+    .filter((line) => line.startsWith(name + '{') || line.startsWith(name + ' '))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   await until(async () => (await ready()).text === 'ready', 'it is ready');
 
   const ann = await connect(foz.url);

@@ -27,13 +27,16 @@ struct entry_answer {
         taken,          // a service has begun to work on it
         extend,         // the caller shall wait until `deadline`
         done,           // a service has finished without an answer
+        part,           // of an answer that comes in pieces; `answer` ends it
     };
 
     contract::correlation to;
     kind what = kind::answer;
     std::string body;  // JSON; for bad_answer what is wrong, in words
     std::string code;
-    std::uint64_t attempt = 1;           // taken
+    std::string dead_letter;             // error: the message id of what IN_DEAD keeps; empty: it keeps nothing
+    std::uint64_t attempt = 1;           // taken, part
+    std::uint64_t seq = 0;               // part: its number within the attempt
     std::chrono::milliseconds deadline;  // extend: since 1970
 };
 

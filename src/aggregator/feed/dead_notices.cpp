@@ -37,6 +37,8 @@ amqp::publication error_for(const amqp::basic_properties& dead) {
     p.properties.correlation_id = dead.correlation_id;
     p.properties.message_id = dead.message_id.value_or("") + "/" + code;
     p.properties.headers.emplace().set(contract::header_error, code);
+    if (code == "dead_lettered" && dead.message_id)
+        p.properties.headers->set(contract::header_dead_letter, *dead.message_id);
     p.body = "{\"code\":" + json_string(code) + "}";
     return p;
 }

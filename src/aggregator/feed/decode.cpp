@@ -169,7 +169,19 @@ std::expected<entry_answer, drop_reason> read_answer(contract::correlation to, s
         made.what = what::service_error;
         made.code = *code;
     }
-    if (type == contract::type_error) made.what = what::error;
+    if (type == contract::type_part) {
+        const auto attempt = amqp::as_int64(headers.find(contract::header_attempt));
+        const auto seq = amqp::as_int64(headers.find(contract::header_seq));
+        if (!attempt || *attempt < 1 || !seq || *seq < 0) return std::unexpected(drop_reason::bad_header);
+        made.what = what::part;
+        made.attempt = static_cast<std::uint64_t>(*attempt);
+        made.seq = static_cast<std::uint64_t>(*seq);
+    }
+    if (type == contract::type_error) {
+        made.what = what::error;
+        const auto kept = amqp::as_string(headers.find(contract::header_dead_letter));
+        if (kept && is_utf8(*kept)) made.dead_letter = *kept;
+    }
     return made;
 }
 

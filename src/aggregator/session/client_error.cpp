@@ -13,7 +13,8 @@ std::string to_json(const client_error& error, const reply_context& context) {
                                                  .retry_after_ms = error.retry_after_ms,
                                                  .field = error.field,
                                                  .id = context.id,
-                                                 .frame = nameless ? std::optional(context.frame) : std::nullopt});
+                                                 .frame = nameless ? std::optional(context.frame) : std::nullopt,
+                                                 .dead_letter = error.dead_letter});
     return json;
 }
 

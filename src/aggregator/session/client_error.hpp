@@ -18,6 +18,7 @@ struct client_error {
     std::string message;
     std::string field = {};
     std::optional<std::uint64_t> retry_after_ms = std::nullopt;
+    std::string dead_letter = {};  // for `foz dead`
 };
 
 // What a frame's answer has to name: made when the frame arrives, kept as long as an answer may come.

@@ -59,7 +59,7 @@ hub::hub(const session_settings& config, surroundings around)
               .out = around.out,
               .names = directory(around.hash_seed),
               .channels = {},
-              .asked = {*this, around.time, around.wheel, config.outcomes_max},
+              .asked = {*this, around.time, around.wheel, config},
               .asked_of_clients = questions(),
               .packets = {},
               .envelopes = {},

@@ -66,7 +66,7 @@ void hub::hand_out() {
 // All sockets of a client live on one shard; on the others nobody asked.
 void hub::deliver_answer(const entry& item) {
     const entry_answer& answer = *item.answer;
-    if (shared_.asked.take(item.channel, answer)) {
+    if (shared_.asked.take(item)) {
         ++shared_.counters.answers;
         return;
     }

@@ -20,7 +20,7 @@ client_error error_from(const entry_answer& answer) {
     const auto code = spec::parse_error_code(answer.code).value_or(error_code::dead_lettered);
     if (code == error_code::timeout) return {code, "no service took the request in time"};
     if (code == error_code::bad_answer) return {code, "the service's answer can't be passed on: " + answer.body};
-    return {code, "the service could not handle the request"};
+    return {.code = code, .message = "the service could not handle the request", .dead_letter = answer.dead_letter};
 }
 
 }  // namespace
@@ -37,8 +37,9 @@ struct requests::open_request {
     net::wheel_timer timer{this, [](open_request& self) { self.owner.on_timeout(std::shared_ptr(self.what)); }};
 };
 
-requests::requests(request_listener& listener, const clock& time, net::timing_wheel& wheel, std::size_t outcomes_max)
-    : listener_(listener), time_(time), wheel_(wheel), outcomes_max_(outcomes_max) {}
+requests::requests(request_listener& listener, const clock& time, net::timing_wheel& wheel,
+                   const session_settings& config)
+    : listener_(listener), time_(time), wheel_(wheel), config_(config) {}
 requests::~requests() = default;
 
 bool requests::resend(const std::string& id_key, const waiter& who) {
@@ -73,6 +74,7 @@ void requests::begin(const std::shared_ptr<request>& what, std::chrono::millisec
     // The same responder id again, without an id of its own: the one answer goes to who asked last.
     if (const auto before = open_.find(what->key); before != open_.end()) end(std::shared_ptr(before->second->what));
     const auto at = open_.emplace(what->key, std::make_unique<open_request>(*this, what)).first;
+    what->patience = patience;
     if (!planted(bug::time_out_forgotten)) at->second->timer.start(wheel_, patience);
     if (!what->counted_for.empty()) ++waiting_[what->counted_for];
     // Progress alone is not waited for: it may never come.
@@ -134,8 +136,9 @@ std::string requests::key_of(std::size_t channel, const contract::correlation& t
     return std::to_string(channel) + '\n' + contract::to_string(to);
 }
 
-bool requests::take(std::size_t channel, const entry_answer& answer) {
-    const std::string key = key_of(channel, answer.to);
+bool requests::take(const entry& item) {
+    const entry_answer& answer = *item.answer;
+    const std::string key = key_of(item.channel, answer.to);
     const auto at = open_.find(key);
     if (at == open_.end()) return ended_.contains(key);
     const auto what = at->second->what;
@@ -152,6 +155,13 @@ bool requests::take(std::size_t channel, const entry_answer& answer) {
             if (left.count() > 0) at->second->timer.start(wheel_, left);
             return true;
         }
+        case kind::part:
+            // A sign of life: the caller's patience begins anew.
+            at->second->timer.start(wheel_, what->patience);
+            if (!what->join)
+                tell_event(*what,
+                           render_part(config_.channels[item.channel].name, item, what->waiters.front().context.id));
+            return true;
         case kind::done:
             tell_progress(*what, envelope::progress_state::done, 0);
             // A request still awaits its answer, which the service may owe it.
@@ -245,7 +255,7 @@ void requests::end(const std::shared_ptr<request>& what) {
     }
     if (!ended_.insert(what->key).second) return;
     ended_order_.push_back(what->key);
-    if (ended_order_.size() <= outcomes_max_) return;
+    if (ended_order_.size() <= config_.outcomes_max) return;
     ended_.erase(ended_order_.front());
     ended_order_.pop_front();
 }
@@ -284,20 +294,24 @@ void requests::tell_progress(request& what, envelope::progress_state state, std:
     using enum envelope::progress_state;
     if (!what.progress) return;
     // A service may be faster than the broker's confirm: what it has begun with has been confirmed.
+    const auto event = [&](envelope::progress_state which) {
+        std::string json;
+        envelope::append(
+            json, envelope::progress_event{.id = what.waiters.front().context.id,
+                                           .state = which,
+                                           .attempt = which == retrying ? std::optional(attempt) : std::nullopt});
+        return json;
+    };
     if (!std::exchange(what.told_confirmed, true)) {
-        if (state != confirmed) tell_event(what, confirmed, 0);
+        if (state != confirmed) tell_event(what, event(confirmed));
     } else if (state == confirmed) {
         return;
     }
-    tell_event(what, state, attempt);
+    tell_event(what, event(state));
 }
 
-void requests::tell_event(const request& what, envelope::progress_state state, std::uint64_t attempt) {
-    std::string json;
-    const bool retrying = state == envelope::progress_state::retrying;
-    envelope::append(json, envelope::progress_event{.id = what.waiters.front().context.id,
-                                                    .state = state,
-                                                    .attempt = retrying ? std::optional(attempt) : std::nullopt});
+void requests::tell_event(const request& what, const std::string& json) {
+    if (json.empty()) return;
     // No answer: it comes as a plain event, once on each socket that waits; when all have gone, on the client's others.
     std::vector<member> told;
     for (const waiter& who : what.waiters) {
@@ -313,13 +327,26 @@ void requests::remember(const request& what, std::string json) {
     if (!fresh) return;
     outcome_bytes_ += at->second.size();
     outcome_order_.push_back(what.id_key);
-    while (!outcome_order_.empty() && (outcomes_.size() > (planted(bug::outcome_forgotten) ? 0 : outcomes_max_) ||
-                                       outcome_bytes_ > outcome_bytes_max)) {
+    while (!outcome_order_.empty() &&
+           (outcomes_.size() > (planted(bug::outcome_forgotten) ? 0 : config_.outcomes_max) ||
+            outcome_bytes_ > outcome_bytes_max)) {
         const auto oldest = outcomes_.find(outcome_order_.front());
         outcome_bytes_ -= oldest->second.size();
         outcomes_.erase(oldest);
         outcome_order_.pop_front();
     }
+}
+
+std::string requests::render_part(std::string_view channel, const entry& item, std::string_view id) {
+    std::string json;
+    if (id.empty()) return json;
+    envelope::append(json, envelope::part_event{.channel = channel,
+                                                .id = id,
+                                                .attempt = item.answer->attempt,
+                                                .seq = item.answer->seq,
+                                                .where = item.where,
+                                                .message = item.answer->body});
+    return json;
 }
 
 std::string requests::render(const entry_answer& answer, const reply_context& context) {

@@ -5,6 +5,7 @@
 #include "aggregator/channel/member.hpp"
 #include "aggregator/session/client_error.hpp"
 #include "aggregator/session/hub_output.hpp"
+#include "aggregator/session/session_settings.hpp"
 #include "envelope/envelope.hpp"
 #include "envelope/events.hpp"
 #include "net/timing_wheel.hpp"
@@ -54,6 +55,7 @@ struct request {
     client_id counted_for;              // against whose limit; empty: nobody's
     std::optional<join_question> join;  // a question of our own: it has no waiters
     std::size_t unconfirmed = 0;        // of its messages: it may go to several channels
+    std::chrono::milliseconds patience{0};
     std::optional<client_error> error;
 };
 
@@ -80,7 +82,7 @@ protected:
 class requests {
 public:
     // All outlive this.
-    requests(request_listener& listener, const clock& time, net::timing_wheel& wheel, std::size_t outcomes_max);
+    requests(request_listener& listener, const clock& time, net::timing_wheel& wheel, const session_settings& config);
     ~requests();
     requests(const requests&) = delete;
     requests& operator=(const requests&) = delete;
@@ -92,8 +94,8 @@ public:
     // One for each of its messages: on_outcome() is called with it.
     publish_ticket await_outcome(const std::shared_ptr<request>& what);
     void on_outcome(publish_ticket ticket, amqp::outcome result);
-    // True when someone waited here, or had waited and was told already.
-    bool take(std::size_t channel, const entry_answer& answer);
+    // True when someone waited here, or had waited and was told already. `item` is of an answer.
+    bool take(const entry& item);
     bool waits_for(std::size_t channel, const entry_answer& answer) const;
     // What comes back to one request.
     static std::string key_of(std::size_t channel, const contract::correlation& to);
@@ -110,6 +112,8 @@ public:
     std::size_t awaited() const noexcept { return awaited_; }
     // The `answer`, or `error`, that an answer becomes for whoever asked.
     static std::string render(const entry_answer& answer, const reply_context& context);
+    // The `part` that one of many answers becomes; empty without an id, which it needs.
+    static std::string render_part(std::string_view channel, const entry& item, std::string_view id);
 
 private:
     struct open_request;
@@ -131,14 +135,14 @@ private:
     void for_each_listener(const request& what, const std::function<void(const waiter&)>& work) const;
     void tell(const waiter& who, const std::string& json);
     void tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt);
-    void tell_event(const request& what, envelope::progress_state state, std::uint64_t attempt);
+    void tell_event(const request& what, const std::string& json);
     void remember(const request& what, std::string json);
     void on_timeout(const std::shared_ptr<request>& what);
 
     request_listener& listener_;
     const clock& time_;
     net::timing_wheel& wheel_;
-    const std::size_t outcomes_max_;
+    const session_settings& config_;
     std::vector<line> lines_;  // by channel; the open ones leave it when they are destroyed
     std::uint64_t begun_ = 0;
     std::size_t awaited_ = 0;

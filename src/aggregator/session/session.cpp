@@ -215,14 +215,20 @@ void session::pass_answer(const entry& item) {
     using kind = contract::correlation::request_kind;
     using what = entry_answer::kind;
     const entry_answer& answer = *item.answer;
-    const bool says_something =
-        answer.what == what::answer || answer.what == what::service_error || answer.what == what::error;
+    const bool says_something = answer.what == what::answer || answer.what == what::service_error ||
+                                answer.what == what::error || answer.what == what::part;
     if (!says_something || answer.to.kind == kind::internal) return;
     // Once: it may be among what this socket is about to resume.
     if (item.where) {
         auto& passed = passed_.get();
         if (!passed.emplace(item.channel, item.where->offset).second) return;
         if (passed.size() > passed_max) passed.erase(passed.begin());
+    }
+    if (answer.what == what::part) {
+        const std::string& id = answer.to.kind == kind::message ? answer.to.request : answer.to.id;
+        const std::string json = requests::render_part(shared_.config.channels[item.channel].name, item, id);
+        if (!json.empty()) respond({}, json);
+        return;
     }
     reply_context context{.id = answer.to.id};
     (answer.to.kind == kind::responder ? context.request_id : context.id) = answer.to.request;

@@ -146,8 +146,8 @@ void session::replay(std::size_t channel, const entry_ref& item) {
     }
     if (item->answer) {
         // A client that has asked may have lost the answer together with the socket that it went to.
-        if (item->answer->to.client.view() == client() && !(shared_.asked.waits_for(item->channel, *item->answer) &&
-                                                            shared_.asked.take(item->channel, *item->answer)))
+        if (item->answer->to.client.view() == client() &&
+            !(shared_.asked.waits_for(item->channel, *item->answer) && shared_.asked.take(*item)))
             pass_answer(*item);
         return;
     }

@@ -51,7 +51,8 @@ std::string read_file(const std::string& path) {
 
 }  // namespace
 
-// Brings what one connection to the broker tells of sick channels to shard 0. The consuming connection's tells more.
+// Brings what one connection to the broker tells of itself and of sick channels to shard 0. The consuming connection's
+// tells more.
 class aggregator::link_watch final : public amqp::client_events {
 public:
     link_watch(aggregator& of, std::string name) : of_(of), name_(std::move(name)) {}
@@ -62,10 +63,25 @@ public:
     void on_channel_recovered(const std::string& queue) override {
         of_.cores_.at(0).post_control([this, queue] { of_.note_recovered(name_, queue); });
     }
+    void on_connected(const std::string&) override {
+        reason_.reset();
+        tell();
+    }
+    // While nothing changes, attempts come and go without a word.
+    void on_disconnected(const amqp::error& why, std::chrono::milliseconds) override {
+        if (reason_ == why.text) return;
+        reason_ = why.text;
+        tell();
+    }
 
 private:
+    void tell() {
+        of_.cores_.at(0).post_control([this, reason = reason_] { of_.note_link(name_, reason); });
+    }
+
     aggregator& of_;
     const std::string name_;
+    std::optional<std::string> reason_;  // why it is down
 };
 
 amqp::client_events* aggregator::watch_link(std::string name) {

@@ -12,6 +12,7 @@
 #include "aggregator/shard/dispatcher.hpp"
 #include "aggregator/shard/front.hpp"
 #include "aggregator/shard/gateway.hpp"
+#include "aggregator/shard/link_list.hpp"
 #include "aggregator/shard/sick_list.hpp"
 #include "net/runtime.hpp"
 #include "ws/conn/server.hpp"
@@ -31,11 +32,11 @@ struct sick_snapshot;
 // What the outside is told. Called on shard 0.
 class aggregator_events {
 public:
-    // Every channel can be heard for the first time; clients are let in.
+    // Every channel that the broker gives can be heard for the first time; clients are let in.
     virtual void on_ready() = 0;
     // It can't start: a queue that exists with other arguments, a refused password. One line for people.
     virtual void on_start_failed(const std::string& why) = 0;
-    // Something that an operator should know: a broker that went or came, dropped messages.
+    // Something that an operator should know: a broker that went or came, that it is not ready, dropped messages.
     virtual void on_notice(const std::string& text) = 0;
 
 protected:
@@ -115,7 +116,11 @@ private:
     std::string title_of(const sick_part& one) const;
     // Whose messages come from this queue.
     std::optional<std::size_t> channel_heard_from(std::string_view queue) const;
+    std::vector<bool> sick_channels() const;
     bool hears_nothing() const;
+    void note_link(const std::string& link, const std::optional<std::string>& lost);
+    readiness judge() const;
+    void judge_readiness();
     ws::server_options server_options();
     void open_ports();
     void make_feed();
@@ -132,6 +137,7 @@ private:
     std::optional<boost::asio::ssl::context> tls_;
     front_state front_state_;
     sick_list sick_;
+    link_list lost_links_;
     std::vector<std::unique_ptr<link_watch>> watches_;
     amqp::client consume_;
     amqp::client streams_;
@@ -148,6 +154,8 @@ private:
     std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;
     std::string last_problem_;
+    bool started_ = false;  // it has been ready once
+    net::wheel_timer readiness_timer_{this, [](aggregator& self) { self.judge_readiness(); }};
     std::uint16_t port_ = 0;
 };
 

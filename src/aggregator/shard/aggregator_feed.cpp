@@ -20,17 +20,14 @@ void aggregator::on_attached(std::size_t channel, const std::string& reply_queue
         on_gap(channel, envelope::gap_cause::lost, std::nullopt);
     }
     attached_[channel] = heard_[channel] = true;
-    if (front_state_.ready || std::find(attached_.begin(), attached_.end(), false) != attached_.end()) return;
-    front_state_.ready = true;
-    last_problem_.clear();
-    events_.on_ready();
+    judge_readiness();
 }
 
 void aggregator::on_detached(std::size_t channel, const amqp::error& why) {
     const auto& config = settings_.channels[channel];
     if (config.delivery == contract::delivery_kind::volatile_)
         dispatcher_->tell([channel](hub& home) { home.interrupt(channel); });
-    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
+    if (!started_ && why.permanent()) return events_.on_start_failed(why.text);
     // What happens again and again is told by note_sick().
     if (why.code == amqp::errc::channel_closed && heard_[channel])
         events_.on_notice("channel " + config.name + ": " + why.text + "; trying again");
@@ -104,11 +101,14 @@ void aggregator::on_given_up() {
 void aggregator::on_connected(const std::string& where) {
     last_problem_.clear();
     events_.on_notice("connected to " + where);
+    note_link("consume", std::nullopt);
 }
 
 void aggregator::on_disconnected(const amqp::error& why, std::chrono::milliseconds) {
-    if (!front_state_.ready && why.permanent()) return events_.on_start_failed(why.text);
-    if (std::exchange(last_problem_, why.text) != why.text) events_.on_notice("broker: " + why.text + "; trying again");
+    if (!started_ && why.permanent()) return events_.on_start_failed(why.text);
+    if (std::exchange(last_problem_, why.text) == why.text) return;
+    events_.on_notice("broker: " + why.text + "; trying again");
+    note_link("consume", why.text);
 }
 
 void aggregator::on_channel_sick(const std::string& queue, const amqp::error& why, std::chrono::milliseconds) {
@@ -124,11 +124,13 @@ void aggregator::note_sick(const std::string& link, const std::string& queue, co
     const std::string title = title_of(one);
     if (sick_.add(std::move(one)))
         events_.on_notice("sick: " + title + ", " + reason + "; it is tried again and again, the others go on");
+    judge_readiness();
 }
 
 void aggregator::note_recovered(const std::string& link, const std::string& queue) {
     const auto since = sick_.remove(link, queue);
     if (!since) return;
+    judge_readiness();
     const auto took = std::chrono::duration_cast<std::chrono::seconds>(cores_.at(0).time().now() - *since);
     events_.on_notice("recovered: " + title_of({.link = link, .queue = queue, .reason = {}}) + ", after " +
                       std::to_string(took.count()) + " s");
@@ -150,12 +152,55 @@ std::string aggregator::title_of(const sick_part& one) const {
     return "queue " + one.queue + " (" + one.link + ")";
 }
 
-bool aggregator::hears_nothing() const {
-    if (sick_.all().empty()) return false;
+std::vector<bool> aggregator::sick_channels() const {
     std::vector<bool> sick(settings_.channels.size(), false);
     for (const sick_part& one : sick_.all())
         if (const auto channel = channel_heard_from(one.queue)) sick[*channel] = true;
-    return std::ranges::find(sick, false) == sick.end();
+    return sick;
+}
+
+bool aggregator::hears_nothing() const {
+    const auto sick = sick_channels();
+    return !sick_.all().empty() && std::ranges::find(sick, false) == sick.end();
+}
+
+void aggregator::note_link(const std::string& link, const std::optional<std::string>& lost) {
+    if (lost)
+        lost_links_.lost(link, *lost, cores_.at(0).time().now());
+    else
+        lost_links_.connected(link);
+    judge_readiness();
+}
+
+readiness aggregator::judge() const {
+    if (!started_) {
+        // One channel that the broker refuses again and again keeps nobody out.
+        const auto sick = sick_channels();
+        bool heard = false;
+        for (std::size_t i = 0; i < attached_.size(); ++i) {
+            if (!attached_[i] && !sick[i]) return readiness::starting;
+            heard = heard || attached_[i];
+        }
+        return heard ? readiness::ready : readiness::starting;
+    }
+    if (lost_links_.away_for(settings_.unready_after, cores_.at(0).time().now())) return readiness::cut_off;
+    return hears_nothing() ? readiness::deaf : readiness::ready;
+}
+
+void aggregator::judge_readiness() {
+    const readiness now = judge();
+    const readiness before = front_state_.now.exchange(now);
+    // Asked again when the grace may be over.
+    if (lost_links_.empty())
+        readiness_timer_.cancel();
+    else if (!readiness_timer_.active() && now == readiness::ready)
+        readiness_timer_.start(cores_.at(0).wheel(), settings_.unready_after);
+    if (now == before) return;
+    if (now != readiness::ready)
+        return events_.on_notice("not ready: " + why_not_ready() + "; new clients are turned away");
+    last_problem_.clear();
+    if (std::exchange(started_, true)) return events_.on_notice("ready again");
+    events_.on_ready();
 }
 
 void aggregator::on_blocked(bool blocked, const std::string& reason) {

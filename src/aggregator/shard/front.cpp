@@ -22,6 +22,21 @@ ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
 }
 
+// Why, in detail, is for operators: the admin port's /readyz.
+std::string said_of(readiness now) {
+    switch (now) {
+        case readiness::starting:
+            return "not ready: no broker yet";
+        case readiness::ready:
+            return "ready";
+        case readiness::cut_off:
+            return "not ready: the broker can't be reached";
+        case readiness::deaf:
+            return "not ready: the broker lets no channel be heard";
+    }
+    std::unreachable();
+}
+
 std::string_view content_type(const std::filesystem::path& path) {
     static constexpr std::pair<std::string_view, std::string_view> types[] = {{".html", "text/html; charset=utf-8"},
                                                                               {".js", "text/javascript; charset=utf-8"},
@@ -123,7 +138,8 @@ ws::decision front::on_request(const ws::http_request& request, const net::tcp::
 
 ws::http_response front::health() const {
     if (state_.stopping) return text(503, "not ready: stopping");
-    return state_.ready ? text(200, "ready") : text(503, "not ready: no broker yet");
+    const readiness now = state_.now;
+    return text(now == readiness::ready ? 200 : 503, said_of(now));
 }
 
 ws::decision front::library(const ws::http_request& request, const std::string& source) const {
@@ -136,8 +152,8 @@ ws::decision front::on_socket(const ws::http_request& request, std::string_view 
     if (!upgradable) return ws::upgrade{};  // becomes the status that the handshake deserves
     if (!origin_allowed(request, gateway_.config()))
         return text(403, "forbidden: pages of this origin may not connect");
-    // Until the streams are attached, a client would believe to hear what it can't.
-    if (!state_.ready || state_.closed) return refuse_for_now(request);
+    // A client would believe to hear what it can't; another aggregator may be better off.
+    if (state_.now != readiness::ready || state_.closed) return refuse_for_now(request);
     auto options = read_query(request, channel);
     if (!options) return refuse_for_good(options.error());
     auto who = identify(request, gateway_.home(), state_.shards);
@@ -182,7 +198,7 @@ ws::decision front::refuse_for_good(const client_error& why) {
 // that closes makes it come back every half second and lose that. Only clients that say so read it in their socket.
 ws::decision front::refuse_for_now(const ws::http_request& request) {
     ++gateway_.sessions().counters().refused_for_now;
-    const std::string why = state_.closed ? "not ready: stopping" : "not ready: no broker yet";
+    const std::string why = state_.closed ? "not ready: stopping" : said_of(state_.now);
     if (request.parameter("hello") == "1") {
         client_error told{error_code::unavailable, why};
         told.retry_after_ms = static_cast<std::uint64_t>(retry_after.count()) * 1'000;

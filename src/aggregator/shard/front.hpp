@@ -6,15 +6,24 @@
 #include "ws/conn/connection.hpp"
 
 #include <atomic>
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
 
 namespace foz::aggregator {
 
+// Whether new clients are let in, and if not, why.
+enum class readiness : std::uint8_t {
+    starting,  // not every channel that the broker gives could be heard yet
+    ready,
+    cut_off,  // a connection to the broker is missing, for longer than settings::unready_after
+    deaf,     // the broker refuses every channel
+};
+
 // Read on every shard.
 struct front_state {
-    std::atomic<bool> ready = false;     // every channel can be heard
+    std::atomic<readiness> now = readiness::starting;
     std::atomic<bool> stopping = false;  // clients are still let in for a while
     std::atomic<bool> closed = false;    // they are not any more
     // Set before the shards run:

@@ -62,24 +62,55 @@ private:
     std::optional<member> self_;                // while there is a session
 };
 
-// Before the sockets write: they come behind it among those that wait for the turn's end.
-class gateway::turn_end final : public net::turn_listener {
+// When what was collected is handed out. A round is the time in which all sockets that have something write: what comes
+// in the middle of one reaches those that are still to write with what they have, and the others later. Whoever waits
+// for few messages at a time so waits half as long; what comes beyond a few is joined until the round is over, for the
+// sake of those who want much.
+class gateway::turn_end final {
 public:
-    explicit turn_end(hub& to) : to_(&to) {}
-
-    void wait(net::shard& on, const std::shared_ptr<turn_end>& self) {
-        if (!std::exchange(waits_, true)) on.at_turn_end(self);
+    turn_end(hub& to, net::shard& home) : to_(to), home_(home) {}
+    ~turn_end() {
+        soon_->owner = nullptr;
+        after_round_->owner = nullptr;
     }
-    void forget() { to_ = nullptr; }
+
+    void wait() {
+        if (!std::exchange(soon_->waits, true)) home_.at_turn_end(soon_, net::write_line::first);
+    }
 
 private:
-    void on_turn_end() override {
-        waits_ = false;
-        if (to_) to_->hand_out();
+    static constexpr unsigned within_round_max = 4;
+
+    struct listener final : net::turn_listener {
+        listener(turn_end& o, void (turn_end::*c)()) : owner(&o), call(c) {}
+        void on_turn_end(net::write_line) override {
+            waits = false;
+            if (owner) (owner->*call)();
+        }
+        turn_end* owner;  // null: it has gone
+        void (turn_end::*call)();
+        bool waits = false;
+    };
+
+    void on_turn_end() {
+        if (within_round_ < within_round_max) {
+            ++within_round_;
+            to_.hand_out();
+        }
+        // Behind all sockets that have something by now.
+        if (!std::exchange(after_round_->waits, true)) home_.at_turn_end(after_round_);
     }
 
-    hub* to_;  // null: the gateway has gone
-    bool waits_ = false;
+    void on_round_end() {
+        within_round_ = 0;
+        to_.hand_out();
+    }
+
+    hub& to_;
+    net::shard& home_;
+    unsigned within_round_ = 0;
+    std::shared_ptr<listener> soon_ = std::make_shared<listener>(*this, &turn_end::on_turn_end);
+    std::shared_ptr<listener> after_round_ = std::make_shared<listener>(*this, &turn_end::on_round_end);
 };
 
 gateway::gateway(net::shard& home, const settings& all, older_entries& older, other_aggregators& others,
@@ -95,7 +126,7 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, ot
                  .out = *this,
                  .shard = home.index(),
                  .hash_seed = fresh_seed(home.random())}),
-      turn_end_(std::make_shared<turn_end>(hub_)) {
+      turn_end_(std::make_unique<turn_end>(hub_, home)) {
     for (std::size_t i = 0; i < all.channels.size(); ++i) {
         auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_, all.publishing));
         made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
@@ -103,9 +134,7 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, ot
     }
 }
 
-gateway::~gateway() {
-    turn_end_->forget();
-}
+gateway::~gateway() = default;
 
 void gateway::start() {
     client_.start();
@@ -119,7 +148,7 @@ boost::asio::awaitable<void> gateway::stop() {
 
 void gateway::collect(const entry_ref& item) {
     hub_.collect(item);
-    turn_end_->wait(home_, turn_end_);
+    turn_end_->wait();
 }
 
 std::unique_ptr<ws::socket_handler> gateway::make_socket(session_options options) {

@@ -106,7 +106,7 @@ private:
     std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
     std::vector<ws::connection*> sockets_;                      // by slot; null between two sessions
     hub hub_;
-    std::shared_ptr<turn_end> turn_end_;
+    std::unique_ptr<turn_end> turn_end_;
     bool working_ = false;
 };
 

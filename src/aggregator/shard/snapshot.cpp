@@ -79,7 +79,13 @@ std::vector<sick_snapshot> aggregator::sick_now() const {
 
 // One channel that is sick takes no aggregator out of rotation: the others work.
 std::string aggregator::why_not_ready() const {
-    if (front_state_.ready) return hears_nothing() ? "no channel can be heard: " + sick_.all().front().reason : "";
+    const steady_time now = cores_.at(0).time().now();
+    if (const auto* away = lost_links_.away_for(settings_.unready_after, now); started_ && away) {
+        const auto span = std::chrono::duration_cast<std::chrono::seconds>(now - away->since);
+        return "no connection to the broker (" + away->name + ") for " + std::to_string(span.count()) +
+               " s: " + away->reason;
+    }
+    if (started_) return hears_nothing() ? "no channel can be heard: " + sick_.all().front().reason : "";
     if (!last_problem_.empty()) return "broker: " + last_problem_;
     if (!consume_.connected()) return "the broker has not answered yet";
     const auto missing = std::find(attached_.begin(), attached_.end(), false) - attached_.begin();

@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::chrono::milliseconds retry_min{50};
 constexpr std::chrono::milliseconds retry_max{5000};
+// A pause is no longer than this, or than a tenth of the time for which the channel has failed: a broker that is only
+// starting is met soon.
+constexpr std::chrono::milliseconds retry_soon_max{1'000};
 // So many openings in a row that did not last: it is sick, and not only unlucky.
 constexpr unsigned sick_from = 4;
 
@@ -123,9 +126,13 @@ result<bool> channel::publish(const basic_publish& target, const basic_propertie
     return true;
 }
 
+bool channel::holds(delivery_id id) noexcept {
+    return transport() && id.opening == opening_ && number_ != 0;
+}
+
 void channel::ack(delivery_id id, bool multiple) {
     connection* const link = transport();
-    if (!link || id.opening != opening_ || number_ == 0) return;
+    if (!link || !holds(id)) return;
     basic_ack acknowledgement;
     acknowledgement.delivery_tag = id.tag;
     acknowledgement.multiple = multiple;
@@ -251,7 +258,11 @@ void channel::lose(const error& why) {
 
 void channel::retry_later() {
     if (state_ != state::waiting || !owner_) return;
-    const auto pause = std::min(retry_max, retry_min * (1 << std::min(failures_++, 8u)));
+    const steady_time now = owner_->home().time().now();
+    if (failures_ == 0) failing_since_ = now;
+    const auto tenth = std::chrono::floor<std::chrono::milliseconds>((now - failing_since_) / 10);
+    const auto pause =
+        std::min({retry_max, retry_min * (1 << std::min(failures_++, 8u)), std::max(tenth, retry_soon_max)});
     retry_timer_.start(owner_->home().wheel(), pause);
     owner_->on_opening_failed(*this, failures_ >= sick_from, pause);
 }

@@ -101,7 +101,9 @@ public:
     // Sends basic.publish with its content. False when the channel is not open, or the error when it can't be encoded.
     result<bool> publish(const basic_publish& target, const basic_properties& properties, std::string_view body);
 
-    // Ignored when the delivery came through an earlier opening.
+    // The delivery has not come through an opening that is lost by now.
+    bool holds(delivery_id id) noexcept;
+    // Ignored when it has.
     void ack(delivery_id id, bool multiple = false);
     void nack(delivery_id id, bool requeue);
     // What can be done with a delivery that nobody wants; see channel_handler::on_too_large().
@@ -158,7 +160,8 @@ private:
     state state_ = state::waiting;
     std::uint16_t number_ = 0;
     std::uint32_t opening_ = 0;
-    unsigned failures_ = 0;     // in a row: openings that did not last
+    unsigned failures_ = 0;  // in a row: openings that did not last
+    steady_time failing_since_{};
     bool by_own_wish_ = false;  // it is lost because its user wanted it anew: that is no failure
     std::string about_;         // the queue that was declared or consumed last
     std::deque<pending_call> calls_;

@@ -16,11 +16,16 @@ namespace {
 // Channels that nothing is held against are set up before one is tried that is suspected, if that takes no longer.
 constexpr std::chrono::milliseconds others_first{2'000};
 constexpr std::chrono::milliseconds look_again{50};
+// Where there is another URL, an address is not waited for longer: time for one repeated SYN (1 s, RFC 6298 §2).
+constexpr std::chrono::milliseconds address_timeout{2'000};
 
 }  // namespace
 
 client::client(net::shard& home, client_options options, client_events* events)
-    : home_(home), options_(std::move(options)), events_(events) {
+    : home_(home),
+      options_(std::move(options)),
+      events_(events),
+      pace_(options_.reconnect_min, options_.reconnect_max) {
     next_url_ = home_.random().below(options_.urls.size());
 }
 
@@ -55,6 +60,7 @@ connection_options client::handshake_options(const url& to) const {
     options.name = options_.connection_name;
     options.heartbeat = to.heartbeat ? *to.heartbeat : options_.heartbeat;
     options.handshake_timeout = options_.connect_timeout;
+    options.unacknowledged_max = options_.unacknowledged_max;
     options.content_bytes_max = options_.content_bytes_max;
     return options;
 }
@@ -64,7 +70,11 @@ asio::awaitable<void> client::connect_once() {
     const url& to = options_.urls[next_url_];
     next_url_ = (next_url_ + 1) % options_.urls.size();
     net::connect_options target{.host = to.host, .port = to.port, .timeout = options_.connect_timeout};
-    if (to.connection_timeout) target.timeout = *to.connection_timeout;
+    target.turn = attempts_++ / options_.urls.size();
+    if (to.connection_timeout)
+        target.timeout = *to.connection_timeout;
+    else if (options_.urls.size() > 1)
+        target.address_timeout = std::min(address_timeout, target.timeout);
     if (to.tls) target.tls = options_.tls;
     auto connected = co_await net::connect(home_, std::move(target));
     if (!*alive) co_return;
@@ -73,7 +83,7 @@ asio::awaitable<void> client::connect_once() {
         co_return;
     }
     if (!connected) {
-        retry({errc::connect_failed, 0, connected.error()});
+        retry({errc::connect_failed, 0, connected.error()}, link_end::unanswered);
         co_return;
     }
     connection_ = std::make_shared<connection>(std::move(*connected), handshake_options(to),
@@ -84,6 +94,7 @@ asio::awaitable<void> client::connect_once() {
 
 void client::on_open(connection&) {
     connected_ = true;
+    attempts_ = 0;
     opened_at_ = home_.time().now();
     ++counters_.connects;
     if (events_) events_->on_connected(where_);
@@ -93,8 +104,9 @@ void client::on_open(connection&) {
     try_suspects();
 }
 
-void client::on_closed(connection&, const error& why) {
+void client::on_closed(connection& which, const error& why) {
     const bool was_open = std::exchange(connected_, false);
+    const bool answered = which.answered();
     const steady_time now = home_.time().now();
     blocked_ = false;
     connection_.reset();
@@ -108,22 +120,22 @@ void client::on_closed(connection&, const error& why) {
     });
     if (stopping_) return;
     if (was_open) ++counters_.disconnects;
-    // What a sick channel did says nothing about the connection; its own pauses are what grows.
-    if (was_open && (now - opened_at_ >= options_.good_after || !sick.empty())) failures_ = 0;
     if (!sick.empty()) ++counters_.sick;
     for (const auto& one : sick) {
         const auto told = sick_.try_emplace(one.channel, one.what).first;
         if (events_) events_->on_channel_sick(told->second, why, one.retry_in);
     }
-    retry(was_open ? why : error{why.code, why.reply_code, where_ + ": " + why.text});
+    if (!was_open)
+        return retry({why.code, why.reply_code, where_ + ": " + why.text},
+                     answered ? link_end::turned_down : link_end::unanswered);
+    if (!sick.empty()) return retry(why, link_end::lost_by_sick);
+    retry(why, now - opened_at_ >= options_.good_after ? link_end::lost : link_end::lost_early);
 }
 
-void client::retry(const error& why) {
+void client::retry(const error& why, link_end what) {
     if (why.code == errc::connect_failed) ++counters_.connect_failures;
-    // Full jitter spreads the herd; the first try after a lost connection comes at once, within the minimum.
-    const auto ceiling = std::min(options_.reconnect_max, options_.reconnect_min * (1 << std::min(failures_, 10u)));
-    const std::chrono::milliseconds pause(home_.random().below(static_cast<std::uint64_t>(ceiling.count()) + 1));
-    ++failures_;
+    const auto longest = pace_.longest_after(what, home_.time().now());
+    const std::chrono::milliseconds pause(home_.random().below(static_cast<std::uint64_t>(longest.count()) + 1));
     retry_timer_.start(home_.wheel(), pause);
     if (events_) events_->on_disconnected(why, pause);
 }

@@ -5,6 +5,7 @@
 #include "amqp/conn/connection.hpp"
 #include "amqp/conn/error.hpp"
 #include "amqp/conn/quarantine.hpp"
+#include "amqp/conn/reconnect_pace.hpp"
 #include "net/connect.hpp"
 #include "net/shard.hpp"
 
@@ -27,14 +28,16 @@ struct client_options {
     std::string connection_name;  // what the broker's tools show
     net::tls_client_options tls;  // for amqps:// URLs
     std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);  // TCP, TLS and AMQP handshake, each
-    std::chrono::milliseconds heartbeat = std::chrono::seconds(10);       // proposed; the broker may lower it; 0: none
+    // A node that is silent as a whole, idle or not, is left after so long (README.md); 0: as the system likes.
+    std::chrono::milliseconds unacknowledged_max = std::chrono::seconds(4);
+    std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // proposed; the broker may lower it; 0: none
     // A larger body is skipped (channel_handler::on_too_large()); no more than this of one is held for each channel.
     std::size_t content_bytes_max = 16 * 1024 * 1024;
     // A connection, or a channel, that was lost earlier than this was never good: the pauses before the next one go on
     // growing.
     std::chrono::milliseconds good_after = std::chrono::seconds(5);
-    // The n-th retry waits a random time up to reconnect_min × 2ⁿ, at most reconnect_max.
-    std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(200);
+    // Between them lies the longest pause before the next attempt, see reconnect_pace; each is a random part of it.
+    std::chrono::milliseconds reconnect_min = std::chrono::milliseconds(50);
     std::chrono::milliseconds reconnect_max = std::chrono::seconds(5);
 };
 
@@ -102,7 +105,7 @@ private:
 
     void connect();
     asio::awaitable<void> connect_once();
-    void retry(const error& why);
+    void retry(const error& why, link_end what);
     connection_options handshake_options(const url& to) const;
 
     void on_open(connection&) override;
@@ -135,7 +138,8 @@ private:
     client_counters counters_;
     std::string where_;  // the URL of the last attempt, without its password
     std::size_t next_url_ = 0;
-    unsigned failures_ = 0;       // in a row
+    reconnect_pace pace_;
+    std::size_t attempts_ = 0;    // in a row, none of which has led to a connection
     steady_time last_confirm_{};  // on any channel
     steady_time opened_at_{};
     bool connected_ = false;

@@ -9,6 +9,7 @@ namespace foz::amqp {
 namespace {
 
 constexpr std::chrono::milliseconds close_timeout = std::chrono::seconds(2);
+constexpr std::chrono::milliseconds look_every{500};  // whether the peer's system is there
 // AMQP 0-9-1 §4.2.7: a peer is dead after two intervals of silence. Looked at twice an interval.
 constexpr unsigned silent_beats_max = 4;
 
@@ -55,6 +56,9 @@ connection::~connection() {
 
 void connection::start() {
     limit_timer_.start(home().wheel(), options_.handshake_timeout);
+    stream_->write_first();
+    stream_->expect_acknowledgement(options_.unacknowledged_max);
+    if (options_.unacknowledged_max.count() > 0) peer_timer_.start(home().wheel(), look_every);
     stream_->start(*this);
     stream_->write(protocol_header_octets);
 }
@@ -160,9 +164,8 @@ void connection::on_connection_method(method& received) {
     if (std::holds_alternative<connection_close_ok>(received) && state_ == state::closing)
         return end({errc::stopped, 0, "closed"});
     if (state_ == state::closing) return;
-    if (const auto* blocked = std::get_if<connection_blocked>(&received))
-        return handler_.on_blocked(*this, true, blocked->reason);
-    if (std::holds_alternative<connection_unblocked>(received)) return handler_.on_blocked(*this, false, {});
+    if (const auto* blocked = std::get_if<connection_blocked>(&received)) return on_blocked(true, blocked->reason);
+    if (std::holds_alternative<connection_unblocked>(received)) return on_blocked(false, {});
     if (const auto* offered = std::get_if<connection_start>(&received); offered && state_ == state::starting)
         return on_start(*offered);
     if (const auto* offered = std::get_if<connection_tune>(&received); offered && state_ == state::tuning)
@@ -177,6 +180,7 @@ void connection::on_connection_method(method& received) {
 }
 
 void connection::on_start(const connection_start& offered) {
+    answered_ = true;
     if (!has_word(offered.mechanisms, "PLAIN"))
         return end({errc::connect_failed, 0, "the broker does not offer PLAIN authentication"});
     server_properties_ = offered.server_properties;
@@ -188,6 +192,13 @@ void connection::on_start(const connection_start& offered) {
     state_ = state::tuning;
     if (const auto sent = flush(encode_method(scratch_, 0, answer)); !sent)
         end({errc::connect_failed, 0, "user, password or connection name: " + sent.error().text});
+}
+
+// A broker that blocks stops reading: its window may stay 0 for hours, and the system would take that for the end.
+void connection::on_blocked(bool is, const std::string& reason) {
+    using namespace std::chrono_literals;
+    stream_->expect_acknowledgement(is ? 0ms : options_.unacknowledged_max);
+    handler_.on_blocked(*this, is, reason);
 }
 
 void connection::on_tune(const connection_tune& offered) {
@@ -239,6 +250,11 @@ void connection::beat() {
     beat_timer_.start(home().wheel(), heartbeat_ / 2);
 }
 
+void connection::look_at_peer() {
+    if (stream_->unacknowledged_for(options_.unacknowledged_max)) return on_closed(boost::asio::error::timed_out);
+    peer_timer_.start(home().wheel(), look_every);
+}
+
 void connection::protocol_failure(const frame_error& failure) {
     if (state_ == state::open) {
         connection_close closing;
@@ -262,6 +278,7 @@ void connection::end(error why) {
     const auto keep = shared_from_this();
     limit_timer_.cancel();
     beat_timer_.cancel();
+    peer_timer_.cancel();
     stream_->close(close_timeout);
     // Ports may detach themselves and others while they are told.
     while (!slots_.empty()) {

@@ -27,6 +27,7 @@ struct connection_options {
     std::string name;
     std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // 0: none
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(5);
+    std::chrono::milliseconds unacknowledged_max{0};  // net::stream::expect_acknowledgement()
     // Proposed; the broker's are taken when they are lower. RabbitMQ 4.1 refuses a frame_max below 8,192.
     std::uint32_t frame_max = 131'072;
     std::uint16_t channel_max = 2'047;
@@ -81,6 +82,8 @@ public:
                               std::string_view body);
 
     bool open() const noexcept { return state_ == state::open; }
+    // The broker has spoken AMQP.
+    bool answered() const noexcept { return answered_; }
     // What the broker says of itself (AMQP 0-9-1 §1.4.2.1): product, version, cluster_name … Empty before it has.
     const table& server_properties() const noexcept { return server_properties_; }
     std::size_t queued_bytes() const noexcept { return stream_->queued_bytes(); }
@@ -104,9 +107,11 @@ private:
     void on_connection_method(method& received);
     void on_start(const connection_start& offered);
     void on_tune(const connection_tune& offered);
+    void on_blocked(bool is, const std::string& reason);
     void on_channel_message(std::uint16_t number, slot& target, message& received);
     result<void> flush(std::expected<void, wire_error> encoded);
     void beat();
+    void look_at_peer();
     void protocol_failure(const frame_error& failure);
     void end(error why);
 
@@ -114,6 +119,7 @@ private:
     const connection_options options_;
     connection_handler& handler_;
     state state_ = state::starting;
+    bool answered_ = false;
     frame_parser parser_;
     std::uint32_t frame_max_;
     std::uint16_t channel_max_;
@@ -126,6 +132,7 @@ private:
     std::chrono::milliseconds heartbeat_{0};
     bool sent_since_beat_ = false;
     unsigned silent_beats_ = 0;  // halves of the heartbeat interval in which nothing arrived
+    net::wheel_timer peer_timer_{this, [](connection& self) { self.look_at_peer(); }};
     net::wheel_timer beat_timer_{this, [](connection& self) { self.beat(); }};
     net::wheel_timer limit_timer_{
         this, [](connection& self) {

@@ -16,7 +16,7 @@ constexpr milliseconds refused_pause_min{20};
 constexpr milliseconds refused_pause_max{250};
 constexpr milliseconds refusals_forgotten_after{1'000};
 // Patience doubles with each connection that was given up in vain, so many times.
-constexpr unsigned late_doublings_max = 3;
+constexpr unsigned late_doublings_max = 4;
 // However many keys wait, each may have so much waiting before it is full.
 constexpr std::size_t key_mark_min = 8;
 constexpr std::size_t key_octets_mark_min = 64 * 1024;
@@ -395,7 +395,9 @@ void publish_window::tick(steady_time now) {
 // a fresh connection.
 void publish_window::judge_lateness(steady_time now) {
     if (blocked_ || action_ != action::none) return;
-    const auto patience = limits_.confirm_timeout * (1U << std::min(late_ > 1 ? late_ - 1 : 0, late_doublings_max));
+    // A fresh channel has half the time: both together are to be over before a dead node has cost six seconds.
+    const auto patience = late_ == 0 ? limits_.confirm_timeout
+                                     : limits_.confirm_timeout / 2 * (1U << std::min(late_ - 1, late_doublings_max));
     if (open_) {
         if (in_flight_ == 0 || now - last_answer_ < patience) return;
     } else if (!reopened_late_at_ || pending_ == 0 || now - *reopened_late_at_ < patience) {

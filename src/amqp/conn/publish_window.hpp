@@ -56,7 +56,7 @@ struct publisher_options {
     std::size_t waiting_high_mark = 8'192;
     std::size_t waiting_octets_high_mark = 16 * 1024 * 1024;
     // Something is in flight and nothing at all was confirmed for so long: the channel is opened anew (one that was
-    // opened before a quorum queue's election may stay stuck), and after as long again the connection, at the next URL.
+    // opened before a quorum queue's election may stay stuck), and after half as long the connection, at the next URL.
     std::chrono::milliseconds confirm_timeout = std::chrono::seconds(3);
     // What the broker refuses (basic.nack) is sent again on a fresh channel, after pauses that grow, for so long: a
     // quorum queue that is young, or has lost its leader, refuses until the election is over (0.5 s for a node that

@@ -19,11 +19,13 @@ std::vector<quarantine::verdict> quarantine::connection_ended(steady_time now, d
     std::vector<verdict> found;
     for (auto& [channel, what] : accused) {
         record& of = held_[channel];
-        ++of.strikes;
+        if (of.strikes++ == 0) of.since = now;
         of.sick = of.sick || accused.size() == 1 || of.strikes > 1;
         of.trial_at = now;
         if (!of.sick) continue;
-        const auto pause = std::min(pause_max, pause_min * (1U << std::min(of.strikes - 1, 10U)));
+        const auto quarter = std::chrono::floor<std::chrono::milliseconds>((now - of.since) / 4);
+        const auto pause =
+            std::min({pause_max, pause_min * (1U << std::min(of.strikes - 1, 10U)), std::max(pause_soon_max, quarter)});
         const auto jittered = std::chrono::duration_cast<std::chrono::milliseconds>(pause * (0.75 + jitter / 2));
         of.trial_at = now + jittered;
         found.push_back({channel, std::move(what), jittered});

@@ -21,6 +21,9 @@ class quarantine {
 public:
     static constexpr std::chrono::milliseconds pause_min{500};
     static constexpr std::chrono::milliseconds pause_max{60'000};
+    // A pause is no longer than this, or than a quarter of the time since the first strike: queues whose cluster is
+    // only starting look sick, too.
+    static constexpr std::chrono::milliseconds pause_soon_max{2'000};
 
     struct verdict {
         std::uint64_t channel = 0;
@@ -48,6 +51,7 @@ public:
 private:
     struct record {
         unsigned strikes = 0;  // in a row
+        steady_time since{};   // the first of them
         bool sick = false;
         steady_time trial_at{};
     };

@@ -65,8 +65,10 @@ accepted work_queue::publish(const message_ref& what) {
 
 void work_queue::append(entry made) {
     const std::size_t bytes = made.what->body().size();
+    // What the log has anyway need not be in memory before somebody wants it.
+    const std::size_t most = made.stored && consumer_count() == 0 ? window_unattended_count : window_count;
     const bool window_full =
-        ready_.size() >= window_count || (ready_bytes_ >= window_bytes_min && ready_bytes_ >= around_.memory_share());
+        ready_.size() >= most || (ready_bytes_ >= window_bytes_min && ready_bytes_ >= around_.memory_share());
     if (log_ && (paged_count_ > 0 || window_full)) {
         if (!made.stored)
             log_->put({.at = made.at, .what = made.what, .arrived_ms = made.arrived_ms, .transient = true});

@@ -7,11 +7,13 @@
 
 namespace foz::broker {
 
-// Ready entries are in memory up to its share of it; what comes behind them is in the log alone and is read as those
-// before it go. An entry that comes back goes to its old place.
+// Ready entries are in memory up to its share of it, and few of those that are stored while nobody consumes the queue;
+// what comes behind them is in the log alone and is read as those before it go. An entry that comes back goes to its
+// old place.
 class work_queue final : public queue {
 public:
     static constexpr std::size_t window_count = 16'384;
+    static constexpr std::size_t window_unattended_count = 1'024;
 
     using queue::queue;
 

@@ -137,7 +137,7 @@ void connection::at_turn_end() {
     home().at_turn_end(shared_from_this());
 }
 
-void connection::on_turn_end() {
+void connection::on_turn_end(net::write_line) {
     turn_end_due_ = false;
     if (state_ == state::closed) return;
     for (const auto& [number, one] : channels_) one->flush_confirms();

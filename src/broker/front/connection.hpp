@@ -110,7 +110,7 @@ private:
     void on_octets(std::span<char> octets) override;
     void on_closed(net::error_code why) override;
     void on_drained() override;
-    void on_turn_end() override;
+    void on_turn_end(net::write_line) override;
 
     void take_in(std::string_view input);
     void pass_on();

@@ -1,14 +1,19 @@
 #include "broker/store/sqlite_kv.hpp"
 
 #include "amqp/codec/wire.hpp"
+#include "base/thread.hpp"
 
 #include <array>
+#include <condition_variable>
 #include <fcntl.h>
 #include <filesystem>
+#include <mutex>
+#include <optional>
 #include <sqlite3.h>
 #include <string>
 #include <sys/stat.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -36,6 +41,9 @@ constexpr int writing_cache_kib = 4'096;
 constexpr int reading_cache_kib = 1'024;
 // Pages in the write-ahead log before they are moved to the database: 4 MB; a start reads them.
 constexpr int wal_pages_max = 512;
+// 128 MB: commits that outrun that wait for it.
+constexpr int wal_pages_wait = 16'384;
+constexpr int checkpoint_cache_kib = 64;
 
 constexpr off_t wal_size = 6 << 20;
 constexpr std::size_t wal_growth = 256 << 10;
@@ -204,14 +212,76 @@ private:
     std::array<std::string, tables> last_;
 };
 
+// Moves pages from the write-ahead log to the database while commits go on: after one large message that takes longer
+// than anybody should wait. On a thread and a connection of its own.
+class checkpointer {
+public:
+    explicit checkpointer(const std::string& file) : on_(file, checkpoint_cache_kib), thread_([this] { run(); }) {}
+    ~checkpointer() { stop(); }
+    checkpointer(const checkpointer&) = delete;
+    checkpointer& operator=(const checkpointer&) = delete;
+
+    // Nothing happens when one is under way. Throws what the last one met. `wait`: until it is over.
+    void begin(bool wait) {
+        std::unique_lock lock(mutex_);
+        if (failure_) throw kv_failure(*failure_);
+        wanted_ = true;
+        changed_.notify_all();
+        if (wait) changed_.wait(lock, [this] { return !wanted_ || stopping_; });
+    }
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        if (thread_.joinable()) thread_.join();
+    }
+
+private:
+    void run() {
+        introduce_thread("checkpoint");
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            changed_.wait(lock, [this] { return wanted_ || stopping_; });
+            if (stopping_) return;
+            lock.unlock();
+            std::optional<kv_failure> met;
+            try {
+                // Syncs before it takes anything out of the log, whatever the commits did.
+                const int code =
+                    sqlite3_wal_checkpoint_v2(on_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+                if (code != SQLITE_BUSY) on_.check(code);
+            } catch (const kv_failure& why) {
+                met.emplace(why);
+            }
+            lock.lock();
+            wanted_ = false;
+            // What may pass is tried again with the next one.
+            if (met && met->final()) failure_.emplace(*met);
+            changed_.notify_all();
+        }
+    }
+
+    connection on_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool wanted_ = false;  // or under way
+    bool stopping_ = false;
+    std::optional<kv_failure> failure_;
+    std::thread thread_;
+};
+
 class sqlite_kv final : public kv {
 public:
     explicit sqlite_kv(const std::string& file)
         : wal_file_(file + "-wal"),
           writing_(file, writing_cache_kib),
-          reading_((writing_.run(schema), file), reading_cache_kib) {}
+          reading_((writing_.run(schema), file), reading_cache_kib),
+          checkpoints_(file) {}
 
     ~sqlite_kv() override {
+        checkpoints_.stop();
         try {
             shrink();
         } catch (const kv_failure&) {
@@ -226,11 +296,8 @@ public:
     std::unique_ptr<kv_look> look() override { return std::make_unique<transaction>(reading_, "BEGIN"); }
     bool tidy(bool idle) override {
         if (idle && !std::exchange(wal_grown_, true)) grow_wal();
-        if (writing_.wal_pages() < wal_pages_max) return !wal_grown_;
-        // Syncs before it takes anything out of the log, whatever the commits did.
-        const int code =
-            sqlite3_wal_checkpoint_v2(writing_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-        if (code != SQLITE_BUSY) writing_.check(code);
+        if (const int pages = writing_.wal_pages(); pages >= wal_pages_max)
+            checkpoints_.begin(pages >= wal_pages_wait && pages != std::exchange(waited_at_, pages));
         return !wal_grown_;
     }
 
@@ -260,8 +327,10 @@ private:
 
     const std::string wal_file_;
     bool wal_grown_ = false;
+    int waited_at_ = 0;  // pages in the log: it does not wait twice for the same
     connection writing_;
     connection reading_;
+    checkpointer checkpoints_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "amqp/conn/tests/played_broker.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace foz::contract {
@@ -47,6 +48,7 @@ struct declaring_stage : stage {
     bool deal(played_connection& from, std::uint16_t on, const std::string& name, bool passive, const Ok& ok) {
         ++(passive ? looks : declares);
         if (!passive && !may_declare) return refuse(from, on, 403, "ACCESS_REFUSED - configure " + name);
+        if (name == locked) return refuse(from, on, 405, "RESOURCE_LOCKED - exclusive queue " + name);
         if (name == conflicting) return refuse(from, on, 406, "PRECONDITION_FAILED - inequivalent arg for " + name);
         if (passive && !there.contains(name)) return refuse(from, on, 404, "NOT_FOUND - no " + name);
         there.insert(name);
@@ -60,7 +62,7 @@ struct declaring_stage : stage {
 
     std::set<std::string> there;
     bool may_declare = true;
-    std::string conflicting;
+    std::string conflicting, locked;
     int declares = 0, looks = 0, binds = 0;
 };
 
@@ -162,6 +164,31 @@ TEST(topology_keeper, what_is_missing_and_may_not_be_declared_is_named_in_one_li
         << told->text;
     EXPECT_NE(told->text.find("ACCESS_REFUSED"), std::string::npos) << told->text;
     EXPECT_TRUE(told->permanent());
+}
+
+TEST(topology_keeper, a_queue_that_is_somebody_elses_is_left_out_and_made_when_it_is_missed) {
+    declaring_stage s;
+    s.locked = "IN_CHAT";
+    topology_keeper keeper(small());
+    const auto bound = static_cast<int>(small().bindings.size());
+    const auto its_bindings = std::ranges::count(small().bindings, "IN_CHAT", &queue_bind::queue);
+    ASSERT_GT(its_bindings, 0);
+    client c(s.home, {.urls = {s.to()}});
+    user one(c, keeper);
+    int ready = 0;
+    one.ready = [&] {
+        if (++ready == 2) return s.end(c);
+        EXPECT_EQ(s.declares, objects(small()));
+        EXPECT_EQ(s.binds, bound - its_bindings);
+        EXPECT_FALSE(s.there.contains("IN_CHAT"));
+        s.locked.clear();
+        one.link->reopen({errc::channel_closed, 404, "NOT_FOUND - no queue 'IN_CHAT'"});
+    };
+    c.start();
+    s.run();
+    EXPECT_EQ(ready, 2);
+    EXPECT_TRUE(s.there.contains("IN_CHAT"));
+    EXPECT_EQ(s.binds, 2 * bound - its_bindings);
 }
 
 TEST(topology_keeper, a_conflict_is_the_brokers_line_and_permanent_for_all_who_wait) {

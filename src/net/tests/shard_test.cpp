@@ -34,13 +34,13 @@ TEST(shard, mail_of_each_sender_arrives_in_order_on_the_shards_thread) {
 }
 
 TEST(shard, turn_listeners_run_once_after_all_ready_handlers) {
-    struct listener : turn_listener {
-        void on_turn_end() override { seen.push_back(handled); }
+    struct counting_listener : turn_listener {
+        void on_turn_end(write_line) override { seen.push_back(handled); }
         int handled = 0;
         std::vector<int> seen;
     };
     runtime cores(1);
-    const auto one = std::make_shared<listener>();
+    const auto one = std::make_shared<counting_listener>();
     shard& home = cores.at(0);
     for (int i = 0; i < 10; ++i)
         asio::post(home.context(), [&] {
@@ -53,13 +53,13 @@ TEST(shard, turn_listeners_run_once_after_all_ready_handlers) {
 }
 
 TEST(shard, a_turn_ends_early_when_it_is_asked_to) {
-    struct listener : turn_listener {
-        void on_turn_end() override { seen = handled; }
+    struct counting_listener : turn_listener {
+        void on_turn_end(write_line) override { seen = handled; }
         int handled = 0;
         int seen = 0;
     };
     runtime cores(1);
-    const auto one = std::make_shared<listener>();
+    const auto one = std::make_shared<counting_listener>();
     shard& home = cores.at(0);
     for (int i = 0; i < 10; ++i)
         asio::post(home.context(), [&] {

@@ -29,7 +29,7 @@ struct rig {
 
 struct probe_listener final : turn_listener {
     explicit probe_listener(std::function<void()> f) : ended(std::move(f)) {}
-    void on_turn_end() override { ended(); }
+    void on_turn_end(write_line) override { ended(); }
     std::function<void()> ended;
 };
 
@@ -156,6 +156,26 @@ TEST(turn, very_many_writes_are_spread_over_turns_in_their_order) {
     EXPECT_TRUE(heard);  // sockets had their chance in between
     EXPECT_EQ(got.size(), 100u);
     EXPECT_TRUE(std::is_sorted(got.begin(), got.end()));
+}
+
+TEST(turn, who_writes_first_waits_for_none_of_very_many_writes) {
+    rig r({.writes = 1ms});
+    int written = 0;
+    for (int i = 0; i < 100; ++i)
+        r.home.at_turn_end(std::make_shared<probe_listener>([&] {
+            ++written;
+            r.time.time += 100us;
+        }));
+    r.home.turn();
+    ASSERT_LT(written, 100);
+    int before = -1;
+    asio::post(r.home.context(), [&] {
+        r.home.at_turn_end(std::make_shared<probe_listener>([&, so_far = written] { before = written - so_far; }),
+                           write_line::first);
+    });
+    r.home.turn();
+    EXPECT_EQ(before, 0);
+    EXPECT_LT(written, 100);
 }
 
 TEST(turn, background_work_gets_a_portion_of_each_turn_in_rotation) {

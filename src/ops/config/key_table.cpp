@@ -297,8 +297,10 @@ std::vector<key> broker_keys() {
         number("broker", "content_bytes", &s::content_bytes_max, {64 * 1'024, 128 * mega}, "octets",
                "of a service's message; a larger one is skipped, counted, and told as a gap"),
         number("broker", "confirm_timeout_ms", &p::confirm_timeout, {100, 600'000}, "ms",
-               "without any confirm while messages wait for one: the AMQP channel is opened anew, after as long again "
+               "without any confirm while messages wait for one: the AMQP channel is opened anew, after half as long "
                "the connection, at the next URL"),
+        number("broker", "unready_after_ms", &s::unready_after, {0, 600'000}, "ms",
+               "without one of its connections to the broker: not ready, new clients are told 503 until it is back"),
     };
 }
 

@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
             "foz.toml:2: broker.conusme_urls: no such key; did you mean consume_urls?"},
         row{"[broker]\nxyzzyplugh = 1\n",
             "foz.toml:2: broker.xyzzyplugh: no such key; one of urls, consume_urls, publish_urls, ca, stream_prefetch, "
-            "content_bytes, confirm_timeout_ms is expected"},
+            "content_bytes, confirm_timeout_ms, unready_after_ms is expected"},
         row{"[limts]\nqueue_bytes = 1\n", "foz.toml:1: limts: no such section; did you mean limits?"},
         row{"threds = 4\n", "foz.toml:1: threds: no such key; did you mean threads?"},
         row{"listen = \"127.0.0.1:80\"\n", "foz.toml:1: listen: a section expected, [listen]"},

@@ -153,6 +153,54 @@ TEST(conversation, what_the_aggregator_tells_is_for_those_who_know_it) {
     EXPECT_EQ(w.counters().handled, 6u);
 }
 
+// A second run's parts have a higher attempt, and ids of their own; those of a run that can be repeated have the same.
+TEST(conversation, an_answer_comes_in_parts_and_again_when_the_handler_runs_again) {
+    for (const bool repeat : {false, true}) {
+        const channels names;
+        worker w(options(names));
+        w.on(names.a(), "", [&](request& r) {
+            if (repeat) r.part_again();
+            r.part("0");
+            r.part("1");
+            if (r.attempt() == 1) throw std::runtime_error("in the middle");
+            r.part("2");
+            r.reply("\"end\"");
+            EXPECT_THROW(r.part("3"), std::logic_error);
+        });
+        peer p(names);
+        const running r(w);
+        p.send(names.a(), "x", "null", "m1");
+        const auto all = p.hear(6);
+        ASSERT_EQ(all.size(), 6u);
+        std::vector<std::string> said;
+        for (const heard& one : all) {
+            EXPECT_EQ(one.properties.correlation_id, "c-m1");
+            said.push_back(*one.properties.message_id + " " + one.body);
+            if (one.properties.type != "foz.part") continue;
+            EXPECT_EQ(number_header(one, "foz-attempt"), !repeat && said.size() > 2 ? 2 : 1);
+            EXPECT_EQ(std::to_string(*number_header(one, "foz-seq")), one.body);
+        }
+        const std::string second = repeat ? "m1/1/" : "m1/2/";
+        EXPECT_EQ(said, (std::vector<std::string>{"m1/1/0 0", "m1/1/1 1", second + "0 0", second + "1 1",
+                                                  second + "2 2", "m1/0 \"end\""}));
+    }
+}
+
+TEST(conversation, who_awaits_no_answer_hears_no_parts) {
+    const channels names;
+    worker w(options(names));
+    w.on(names.a(), "", [](request& r) {
+        r.part("0");
+        r.broadcast("1");
+    });
+    peer p(names);
+    const running r(w);
+    auto message = p.request_from("ann", names.a(), "x", "null", "m1");
+    message.properties.reply_to.reset();
+    p.publish(std::move(message));
+    EXPECT_EQ(p.hear(1)[0].body, "1");
+}
+
 TEST(ask, the_first_answer_of_the_client_counts) {
     const channels names;
     worker w(options(names));

@@ -1,4 +1,4 @@
-// A page with the Foz plugin (clients/js/foz.js), step by step as the plugin does it.
+// A page with the Foz plugin (clients/js/src), step by step as the plugin does it.
 #pragma once
 
 #include "clients/client.hpp"
@@ -25,34 +25,50 @@ public:
 private:
     static constexpr std::size_t seen_max = 1000;
 
-    // What is wanted of a channel, and where it was.
+    // What of a channel was granted, and where it was.
     struct consumed {
-        aggregator::interest what;
-        aggregator::interest last;  // that its page has asked for
+        std::optional<aggregator::interest> granted;
         std::string position;
+        unsigned failures = 0;
     };
     struct message {
         std::string id;
         std::string frame;
         std::int64_t number;
+        std::size_t channel;
+        bool sent = false;
     };
     struct pending_consume {
+        std::string id;
         std::size_t channel;
-        std::optional<consumed> before;
-        std::optional<aggregator::interest> asked;  // by its page; nothing: at a reconnect
+        std::optional<aggregator::interest> asks;  // what its page wants more than it has
+        std::vector<aggregator::interest> asked;   // by its page, call by call
+        bool again;                                // the plugin's own, after a reconnect
+        unsigned retry = 0;                        // the timer that counts
+    };
+    // A channel on which something was refused that is to be sent again.
+    struct pause {
+        unsigned failures = 0;
+        bool waits = false;
     };
 
     handshake greeting() override { return {.client = identity(), .consume_at_open = {}, .hello = true}; }
     void on_opened() override {}
-    void on_lost() override { held_ = true; }
+    void on_lost() override;
     void on_heard(const heard& frame) override;
-    duration first_pause() override { return pause_; }
+    duration first_pause() override;
 
     bool connected() const { return open() && !held_; }
     std::string next_id() { return prefix_ + std::to_string(++count_); }
-    void send(const std::string& id);
-    void say_consume(std::size_t channel, const std::string& id);
-    void consume_again();
+    void send(message& entry);
+    void send_unsent(std::optional<std::size_t> channel);
+    void pause_channel(std::size_t channel, const heard& why);
+    duration growing_pause(unsigned failures);
+    void say_consume(pending_consume pending);
+    // Instead of the one of this id, or of all of them.
+    void consume_again(std::size_t channel, std::optional<std::string> instead_of);
+    bool is_asked(std::size_t channel) const;
+    consumed* state_of(std::size_t channel);
     void remember(const heard& frame);
     void on_welcome(const heard& frame);
     void take_message(const heard& frame);
@@ -60,13 +76,17 @@ private:
     void on_error(const heard& frame);
     message* find(const std::string& id);
     std::optional<message> settle(const std::string& id);
+    bool on_consume_error(const heard& frame);
+    void forget_unless_wanted(std::size_t channel);
     void ask_later(std::size_t channel, const aggregator::interest& what);
 
     const std::string prefix_;
-    const duration pause_;
     std::deque<message> outbox_;                              // in the order of sending
     std::vector<std::pair<std::size_t, consumed>> channels_;  // in the order of consuming
-    std::map<std::string, pending_consume> consuming_;
+    std::vector<pending_consume> consuming_;                  // in the order of sending
+    std::map<std::size_t, pause> pauses_;
+    unsigned sockets_ = 0;
+    unsigned retries_ = 0;
     std::unordered_set<std::string> seen_;
     std::deque<std::string> seen_order_;
     std::uint64_t count_ = 0;

@@ -1,5 +1,5 @@
 // Whether the model of the plugin does what the plugin does: traces of simulated plugin clients (foz_sim --record) are
-// played to the real clients/js/foz.js, over a Primus without a socket and with timers that fire when the trace says so.
+// played to the real clients/js/src, over a Primus without a socket and with timers that fire when the trace says so.
 // What it sends has to be what the model has sent, frame by frame.
 //
 //     node replay.mjs TRACE…
@@ -18,7 +18,7 @@ Object.defineProperty(globalThis, 'crypto', {
   },
 });
 
-const { client: plugin } = await import('../../../clients/js/foz.js');
+const { client: plugin } = await import('../../../clients/js/src/plugin.js');
 
 // As much of Primus as the plugin touches.
 class FakePrimus {
@@ -48,8 +48,16 @@ function replay(path) {
   const primus = new FakePrimus();
   const timers = [];
   let handled = '';  // the id of the error that is being handled
-  const wait = globalThis.setTimeout;
-  globalThis.setTimeout = (work) => timers.push({ id: handled, work });
+  const [wait, forget] = [globalThis.setTimeout, globalThis.clearTimeout];
+  globalThis.setTimeout = (work) => {
+    const timer = { id: handled, work };
+    timers.push(timer);
+    return timer;
+  };
+  globalThis.clearTimeout = (timer) => {
+    const at = timers.indexOf(timer);
+    if (at >= 0) timers.splice(at, 1);
+  };
   plugin(primus, { foz: { resume: 'simulated' }, reconnect: {} });
 
   let compared = 0;
@@ -97,7 +105,7 @@ function replay(path) {
       default: throw new Error(`${path}:${index + 1}: ${what}?`);
     }
   }
-  globalThis.setTimeout = wait;
+  [globalThis.setTimeout, globalThis.clearTimeout] = [wait, forget];
   if (primus.sent.length > 0)
     throw new Error(`${path}: the plugin sends what the model does not: ${JSON.stringify(primus.sent[0])}`);
   return compared;

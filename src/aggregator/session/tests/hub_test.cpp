@@ -33,46 +33,6 @@ TEST(hub, a_session_hears_what_it_consumes) {
     EXPECT_THAT(f.heard(b), ElementsAre("2"));
 }
 
-// Each is written to once for all of them, in order, and before it is told anything that comes behind them.
-TEST(hub, what_is_collected_is_handed_out_joined_and_before_anything_else) {
-    hub_fixture f;
-    const member a = f.come("a", {0}), b = f.come("b", {0});
-    const std::size_t sends = f.out.sends;
-    for (std::uint64_t i = 1; i <= 3; ++i) f.all.collect(numbered(i));
-    EXPECT_THAT(f.heard(a), IsEmpty());
-    f.all.hand_out();
-    EXPECT_THAT(f.heard(a), ElementsAre("1", "2", "3"));
-    EXPECT_THAT(f.heard(b), ElementsAre("1", "2", "3"));
-    EXPECT_EQ(f.out.sends - sends, 2u);
-    EXPECT_EQ(f.all.counters().deliveries, 6u);
-
-    // Who comes now does not hear what was said before, and who leaves has heard it.
-    f.all.collect(numbered(4));
-    const member c = f.come("c", {0});
-    EXPECT_THAT(f.heard(c), IsEmpty());
-    f.all.collect(numbered(5));
-    f.all.on_text(b, R"({"packet_action":"leave","channel":"chat"})");
-    f.all.collect(numbered(6));
-    f.all.gap(0, envelope::gap_cause::lost);
-    EXPECT_THAT(f.heard(a), ElementsAre("1", "2", "3", "4", "5", "6"));
-    EXPECT_THAT(f.out.sent[a].back(), HasSubstr("gap"));
-    EXPECT_THAT(f.heard(b), ElementsAre("1", "2", "3", "4", "5"));
-    EXPECT_THAT(f.heard(c), ElementsAre("5", "6"));
-}
-
-TEST(hub, a_position_is_told_behind_what_was_collected_before_it) {
-    hub_fixture f;
-    const member a = f.come("a", {0});
-    f.all.collect(numbered(1));
-    f.all.collect(numbered(2));
-    f.advance(seconds(33));
-    const auto& sent = f.out.sent[a];
-    const auto position = std::ranges::find_if(sent, [](auto& text) { return text.contains(R"("event":"position")"); });
-    ASSERT_NE(position, sent.end());
-    EXPECT_EQ(std::ranges::count_if(sent.begin(), position, [](auto& t) { return t.contains(R"("event":"message")"); }),
-              2);
-}
-
 TEST(hub, a_slow_session_is_closed_on_a_durable_channel_and_loses_messages_on_a_volatile_one) {
     hub_fixture f;
     const member a = f.come("a", {0, 1});

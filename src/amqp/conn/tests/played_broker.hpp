@@ -55,6 +55,8 @@ public:
         stream_->write(octets);
     }
     bool open() const { return stream_->open(); }
+    void pause() { stream_->pause_reading(); }
+    void resume() { stream_->resume_reading(); }
 
 private:
     void on_octets(std::span<char> octets) override {

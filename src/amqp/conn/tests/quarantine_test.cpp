@@ -14,7 +14,7 @@ const steady_time start{100s};
 TEST(quarantine, one_that_is_alone_among_the_accused_is_sick_at_once_and_its_pauses_grow) {
     quarantine q;
     steady_time now = start;
-    for (const auto pause : {500ms, 1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 32'000ms, 60'000ms, 60'000ms}) {
+    for (const auto pause : {500ms, 1'000ms, 2'000ms, 2'000ms, 2'000ms, 2'000ms, 2'375ms}) {
         q.accuse(7, "OUT_X");
         const auto found = q.connection_ended(now, middle);
         ASSERT_EQ(found.size(), 1u);
@@ -28,6 +28,22 @@ TEST(quarantine, one_that_is_alone_among_the_accused_is_sick_at_once_and_its_pau
         EXPECT_EQ(q.begin_trial(now), 7u);
         EXPECT_FALSE(q.next_trial_at()) << "while one is on trial";
     }
+}
+
+TEST(quarantine, pauses_become_a_quarter_of_the_time_since_the_first_strike_and_at_last_a_minute) {
+    quarantine q;
+    steady_time now = start;
+    std::chrono::milliseconds pause{0};
+    int strikes = 0;
+    for (; pause < 60s; ++strikes) {
+        q.accuse(7, "OUT_X");
+        pause = q.connection_ended(now, middle).front().retry_in;
+        EXPECT_LE(pause, std::max<std::chrono::nanoseconds>(2s, (now - start) / 4)) << strikes;
+        now += pause;
+        q.begin_trial(now);
+    }
+    EXPECT_LT(strikes, 24) << "the others have their peace";
+    EXPECT_LT(now - start, 360s);
 }
 
 TEST(quarantine, of_several_accused_each_is_tried_alone_and_only_the_sick_one_is_found) {

@@ -78,6 +78,56 @@ TEST(amqp_recovery, what_is_in_flight_when_the_broker_blocks_is_not_late) {
     EXPECT_EQ(sender.counters().reopened, 0u);
 }
 
+// More than the buffers of both systems take is on its way to a broker that has stopped reading.
+struct full_pipe : stage {
+    explicit full_pipe(bool says_so) {
+        wish.on_open = [this](played_connection& p) { peer = &p; };
+        wish.confirms = [this, says_so](std::uint16_t) {
+            if (std::exchange(paused, true)) return true;
+            if (says_so) peer->say(0, connection_blocked{.reason = "disk"});
+            peer->pause();
+            return true;
+        };
+        sender.emplace(
+            c, publisher_options{
+                   .in_flight_octets_limit = 256 * mib, .pending_octets_limit = 256 * mib, .confirm_timeout = 60s});
+        for (int i = 0; i < 32; ++i)
+            sender->publish(saying(std::string(mib, 'x')), 15s, [this](outcome o) {
+                confirmed += o == outcome::confirmed;
+                if (++settled == 32) end(c);
+            });
+        c.start();
+    }
+
+    static constexpr std::size_t mib = 1024 * 1024;
+    client c{home, {.urls = {to()}, .unacknowledged_max = 500ms}, this};
+    std::optional<publisher> sender;
+    played_connection* peer = nullptr;
+    bool paused = false;
+    int confirmed = 0, settled = 0;
+    net::wheel_timer resume{this, [](full_pipe& self) { self.peer->resume(); }};
+};
+
+TEST(amqp_recovery, a_broker_that_blocks_and_stops_reading_is_waited_for) {
+    full_pipe s(true);
+    // It blocks for several times as long as a silent one would be waited for.
+    s.then = [&](bool blocked) {
+        if (blocked) s.resume.start(s.home.wheel(), 3s);
+    };
+    s.gave_up = [&] { s.cores.stop(); };
+    s.run();
+    EXPECT_EQ(s.c.counters().disconnects, 0u) << s.problem;
+    EXPECT_EQ(s.c.counters().connects, 1u);
+}
+
+TEST(amqp_recovery, a_node_that_takes_nothing_and_says_nothing_is_left) {
+    full_pipe s(false);
+    s.gave_up = [&] { s.cores.stop(); };
+    s.run();
+    EXPECT_EQ(s.c.counters().disconnects, 1u);
+    EXPECT_EQ(s.problem, "Connection timed out");
+}
+
 TEST(amqp_recovery, amqps_publishes_through_TLS_to_a_server_whose_certificate_is_known) {
     const net::certificate files;
     const net::tls_server_options tls{files.cert_file, files.key_file};

@@ -166,6 +166,25 @@ TEST(work_queue, beyond_the_window_entries_are_in_the_log_alone_and_come_back_in
     EXPECT_TRUE(r.disk.logs.begin()->second.entries.empty());
 }
 
+TEST(work_queue, what_is_stored_is_not_kept_in_memory_while_nobody_consumes) {
+    constexpr std::size_t count = work_queue::window_unattended_count + 500;
+    for (const bool attended : {false, true}) {
+        broker_rig r;
+        queue& q = r.declare_durable("q");
+        taker a(1);
+        if (attended) {
+            ASSERT_TRUE(consume(q, a));
+        }
+        publish_numbers(r, "q", 0, count, persistent());
+        r.disk.reads = 0;
+        taker b;
+        if (attended) q.cancel(a);
+        ASSERT_TRUE(consume(q, b));
+        EXPECT_EQ(r.disk.reads > 0, !attended);
+        EXPECT_EQ(b.bodies, numbers(attended ? 1 : 0, count));
+    }
+}
+
 TEST(work_queue, a_few_large_bodies_fill_the_window_too) {
     broker_rig r;
     queue& q = r.declare("q");
