@@ -5,6 +5,12 @@
 
 namespace foz::aggregator {
 
+peers_snapshot::peers_snapshot(const peers& from)
+    : counters(from.counters()),
+      alive(from.others().peers()),
+      given_up(from.others().given_up()),
+      sessions_not_known(from.others().sessions_not_known()) {}
+
 shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
     : counters(way.sessions().counters()),
       accepted(server.counters()),
@@ -42,6 +48,7 @@ void aggregator::collect(std::function<void(snapshot)> done) {
                                link_snapshot(own_publish_),
                                dispatcher_->counters(),
                                notices_->counters(),
+                               peers_snapshot(*peers_),
                                settings_.topology->counters(),
                                {},
                                {},

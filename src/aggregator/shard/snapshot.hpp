@@ -47,6 +47,16 @@ struct sick_snapshot {
     std::chrono::seconds since{0};  // so long ago
 };
 
+// What is known of the other aggregators.
+struct peers_snapshot {
+    explicit peers_snapshot(const peers& from);
+
+    peers_counters counters;
+    std::size_t alive = 0;
+    std::uint64_t given_up = 0;
+    std::uint64_t sessions_not_known = 0;
+};
+
 // What is read of one channel.
 struct feed_snapshot {
     reader_counters live;
@@ -64,6 +74,7 @@ struct snapshot {
     link_snapshot own;
     dispatcher_counters dispatched;
     dead_notices_counters notices;
+    peers_snapshot others;
     contract::topology_counters topology;
     std::vector<std::string> channels;
     std::vector<feed_snapshot> feeds;  // one for each channel
