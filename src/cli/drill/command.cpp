@@ -154,7 +154,8 @@ void add_drill(CLI::App& app, run_command& chosen) {
         ->check(CLI::IsMember({"plugin", "stock"}))
         ->type_name("KIND");
     command
-        ->add_option("--clients-from", how->clients_from, "node, the real Primus client, where it is found; or built-in")
+        ->add_option("--clients-from", how->clients_from,
+                     "node, the real Primus client, where it is found; or built-in")
         ->check(CLI::IsMember({"built-in", "node"}))
         ->type_name("KIND");
     command->add_flag("--short", how->options.brief, "Fewer faults, shorter pauses: for a test suite");
