@@ -102,7 +102,9 @@ private:
             // A later message that came first is out of order when the sender had waited for this one's answer, or when
             // the channel promises the order in which a client writes.
             const bool waited = wrote.how == outcome::answered && wrote.settled <= before.written;
-            if (one.number < before.number && (waited || (from.ordered && wrote.acknowledged()))) {
+            // A volatile channel whose state has died hears of a message when it is worked on again.
+            const bool promised = listener.durable || !rules_.volatile_loss;
+            if (promised && one.number < before.number && (waited || (from.ordered && wrote.acknowledged()))) {
                 ++out_.disordered;
                 violation("came behind a later one to ", name_of(one.sender, one.number), listener.client);
             }

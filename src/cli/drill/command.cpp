@@ -32,6 +32,7 @@ struct drill_command {
     std::string behaviour = "plugin";
     std::string plot;
     std::string json;
+    bool keep = false;
 };
 
 void list_drills() {
@@ -81,7 +82,7 @@ drill::result run_drill(const drill::drill& one, const drill_command& how) {
         out.took = std::chrono::duration_cast<drill::milliseconds>(std::chrono::steady_clock::now() - begun);
         if (!how.plot.empty() && out.found.written > 0)
             write_file(plot_path(how, one.name), drill::plot_svg(on.all(), out));
-        if (out.how == drill::result::state::failed) logs = on.keep_logs();
+        if (how.keep || out.how == drill::result::state::failed) logs = on.keep_logs();
     }
     print(drill::audit_text(out));
     if (!logs.empty()) print("  its logs: " + logs + "\n");
@@ -164,6 +165,7 @@ void add_drill(CLI::App& app, run_command& chosen) {
     command->add_option("--sabotage", how->options.sabotage, "The workers break this promise: the audit has to find it")
         ->check(CLI::IsMember({"lose", "repeat", "reorder"}))
         ->type_name("PROMISE");
+    command->add_flag("--keep", how->keep, "Keep the logs of all processes, also when every promise was kept");
     command->add_flag("--quiet", how->options.quiet, "Only the audits");
     command->footer(
         "Ends with 0 when every promise was kept, 1 when one was broken, 77 when the drill can't run here. For "

@@ -164,6 +164,16 @@ TEST(drill_audit, volatile_channels_may_miss_where_what_died_held_their_state) {
     EXPECT_TRUE(audit(all, {.volatile_loss = true}).good());
 }
 
+TEST(drill_audit, volatile_channels_may_hear_late_where_what_died_held_their_state) {
+    history all = good_history();
+    for (line& one : all.lines) {
+        one.durable = false;
+        std::swap(one.heard[1].number, one.heard[2].number);
+    }
+    EXPECT_EQ(audit(all, {}).disordered, 2u);
+    EXPECT_TRUE(audit(all, {.volatile_loss = true}).good());
+}
+
 TEST(drill_audit, finds_what_nobody_has_written) {
     history all = good_history();
     all.lines[1].heard.push_back({0, 99, at(450)});
