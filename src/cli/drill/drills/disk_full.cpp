@@ -23,16 +23,22 @@ void mount_small_disk(const std::string& folder) {
         throw skipped(std::string("root, for a small file system of its own (") + std::strerror(errno) + ")");
 }
 
-// Takes everything that is free there but for `left` octets.
+constexpr unsigned fill_attempts = 50;
+
+// Takes everything that is free there but for `left` octets. The broker writes at the same time: what was free a moment
+// ago may not be.
 void fill(const std::string& folder, const std::string& ballast, std::uint64_t left) {
-    struct statvfs disk{};
-    if (::statvfs(folder.c_str(), &disk) != 0) throw std::runtime_error("statvfs: " + folder);
-    const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     const int file = ::open(ballast.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    const int failure =
-        file < 0 || available <= left ? 0 : ::posix_fallocate(file, 0, static_cast<off_t>(available - left));
-    if (file >= 0) ::close(file);
-    if (file < 0 || failure != 0) throw std::runtime_error("the disk can't be filled");
+    if (file < 0) throw std::runtime_error(ballast + ": " + std::strerror(errno));
+    int failure = ENOSPC;
+    for (unsigned i = 0; i < fill_attempts && failure == ENOSPC; ++i) {
+        struct statvfs disk{};
+        if (::statvfs(folder.c_str(), &disk) != 0) break;
+        const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+        failure = available <= left ? 0 : ::posix_fallocate(file, 0, static_cast<off_t>(available - left));
+    }
+    ::close(file);
+    if (failure != 0) throw std::runtime_error(std::string("the disk can't be filled: ") + std::strerror(failure));
 }
 
 struct unmounted {
