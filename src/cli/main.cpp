@@ -33,6 +33,23 @@ void check_subcommands(const CLI::App& app, int argc, char** argv) {
     }
 }
 
+// A flag that there is not, told with the nearest one.
+std::string unknown_argument(const CLI::App& app, int argc, char** argv, const std::string& otherwise) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    std::vector<std::string> names;
+    for (const CLI::Option* const one : at->get_options())
+        for (const std::string& name : one->get_lnames()) names.push_back("--" + name);
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view all = argv[i];
+        if (!all.starts_with("--")) continue;
+        const std::string said(all.substr(0, all.find('=')));
+        if (said.size() == 2 || std::ranges::find(names, said) != names.end()) continue;
+        return "there is no flag \"" + said + "\"; " + foz::ops::suggestion(said, names);
+    }
+    return otherwise;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,6 +74,9 @@ int main(int argc, char** argv) {
         check_subcommands(app, argc, argv);
         app.parse(argc, argv);
         return chosen();
+    } catch (const CLI::ExtrasError& error) {
+        std::fprintf(stderr, "foz: %s\n", unknown_argument(app, argc, argv, error.what()).c_str());
+        return 2;
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     } catch (const foz::cli::wrong_usage& error) {

@@ -55,6 +55,14 @@ test("a service's error and an error of the server: exit 1, in words", async () 
   assert.match(late.output, /^foz: timeout: /);
 });
 
+test('a wrong flag is told with the nearest one', async () => {
+  for (const [args, nearest] of [[['pub', 'chat', '1', '--tpye', 'x'], '--type'], [['serve', '--lisen=:1'], '--listen']]) {
+    const { code, output } = await run(foz, args);
+    assert.equal(code, 2);
+    assert.match(output, new RegExp(`^foz: there is no flag "--\\w+"; did you mean ${nearest}\\?$`, 'm'));
+  }
+});
+
 test('progress is told on stderr', async () => {
   const { output } = await run(foz, ['request', 'chat', '1', '--type', 'echo', '--progress', '--url', url]);
   assert.match(output, /foz: progress: confirmed\n/);
