@@ -67,11 +67,12 @@ std::string to_json(const peer_message& what) {
         append_json_string(out.append(",\"").append(name).append("\":"), value);
     };
     if (what.what == kind::ask || what.what == kind::closed) text("whom", what.whom);
-    if (what.what == kind::alive || what.what == kind::presence || what.what == kind::snapshot)
+    if (what.what == kind::alive || what.what == kind::presence || what.what == kind::snapshot ||
+        what.what == kind::closed)
         out += ",\"seq\":" + std::to_string(what.seq);
     if (what.what == kind::presence || what.what == kind::snapshot) append_sessions(out, "opened", what.opened);
     if (what.what == kind::presence) append_sessions(out, "closed", what.closed);
-    if (what.what == kind::snapshot) {
+    if (what.what == kind::snapshot || what.what == kind::closed) {
         if (what.first) out += ",\"first\":true";
         if (what.last) out += ",\"last\":true";
     }

@@ -25,7 +25,7 @@ struct present_session {
 //   {"v":1,"from":"<instance>","kind":"ask","whom":"<instance>"}
 //   {"v":1,"from":"<instance>","kind":"snapshot","seq":8,"first":true,"last":true,"opened":[…]}
 //   {"v":1,"from":"<instance>","kind":"leaving"}
-//   {"v":1,"from":"<instance>","kind":"closed","whom":"<instance>"}
+//   {"v":1,"from":"<instance>","kind":"closed","whom":"<instance>","seq":8,"last":true}   as of seq; last: all of them
 //   {"v":1,"from":"<instance>","kind":"told","client":"<client>","request":"<requestId>","json":"<event>"}
 struct peer_message {
     enum class kind : std::uint8_t {

@@ -60,6 +60,7 @@ void roster::on_message(const peer_message& what, steady_time now) {
     of.heard = now;
     of.beats = 0;
     of.dead = false;
+    of.knew_less.clear();
     switch (what.what) {
         case kind::alive:
             // One that nobody hears has nothing to tell.
@@ -82,7 +83,14 @@ void roster::on_message(const peer_message& what, steady_time now) {
             if (what.whom == self_) {
                 out_.tell_opened_again();
             } else if (const auto whom = peers_.find(what.whom); whom != peers_.end()) {
-                forget(whom);
+                // Whom it did not know somebody else has to tell.
+                peer& dead = whom->second;
+                const bool more = dead.complete && !dead.sessions.empty() && (!what.last || what.seq < dead.seq);
+                if (more) {
+                    dead.knew_less.insert(what.from);
+                } else {
+                    forget(whom);
+                }
             }
             break;
         case kind::leaving:
@@ -183,30 +191,30 @@ void roster::on_beat(steady_time now) {
     tell_who_died();
 }
 
-bool roster::is_lowest() const {
-    return std::ranges::none_of(peers_, [&](const auto& one) { return !one.second.dead && one.first < self_; });
+bool roster::is_ours_to_tell(const peer& dead) const {
+    return std::ranges::none_of(peers_, [&](const auto& one) {
+        return !one.second.dead && one.first < self_ && !dead.knew_less.contains(one.first);
+    });
 }
 
 void roster::tell_who_died() {
-    if (!is_lowest()) return;
     std::vector<std::string> dead;
     for (auto& [name, one] : peers_)
-        if (one.dead && !std::exchange(one.being_told, true)) dead.push_back(name);
+        if (one.dead && is_ours_to_tell(one) && !std::exchange(one.being_told, true)) dead.push_back(name);
     // It may be forgotten at once.
     for (const std::string& name : dead) out_.tell_closed(name, peers_.at(name).sessions);
 }
 
 void roster::told_closed(const std::string& whom, bool all) {
     const auto at = peers_.find(whom);
-    const bool back = at != peers_.end() && !at->second.dead;
-    if (at != peers_.end()) {
-        at->second.being_told = false;
-        if (!all) return;
-        if (!back) forget(at);
-    }
+    if (at == peers_.end()) return;  // somebody else has told it, too
+    peer& of = at->second;
+    of.being_told = false;
+    if (!all) return;
     // One that has come back meanwhile is told all the same: its sessions were said to be closed.
-    out_.say({.what = peer_message::kind::closed, .from = self_, .whom = whom});
-    if (back) return;
+    out_.say({.what = peer_message::kind::closed, .from = self_, .whom = whom, .seq = of.seq, .last = of.complete});
+    if (!of.dead) return;
+    forget(at);
     gone_.push_back(whom);
     if (gone_.size() > gone_max) gone_.pop_front();
 }

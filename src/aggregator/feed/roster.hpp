@@ -32,7 +32,8 @@ protected:
 // Each aggregator says a few times in a lease that it lives, and each change of who hears it on channels with presence,
 // under a number that counts up: who finds a hole asks for all. One that says nothing for a lease is dead: of those
 // that live, the one with the lowest name says to the services that its sessions are closed, under ids that would be
-// the same whoever says it, and tells the others that it has. Should that one die before it has, the next one does it.
+// the same whoever says it, and tells the others that it has. Should that one die before it has, or know
+// less than another (it has only just begun), the next one does it.
 //
 // Nobody is dead for whom nothing could come: a lease counts in heartbeats of our own that have come back, so a broker
 // that takes or gives nothing kills nobody. One that comes back after all (its process was stopped) is told that it was
@@ -77,6 +78,7 @@ private:
         bool collecting = false;
         std::set<present_session> sessions;
         std::set<present_session> incoming;  // a snapshot's parts
+        std::set<std::string> knew_less;     // have said that it is closed, and did not know everybody whom we know
     };
 
     void on_own(const peer_message& what);
@@ -85,7 +87,7 @@ private:
     void ask(const std::string& whom);
     void tell_all(steady_time now);
     void tell_who_died();
-    bool is_lowest() const;
+    bool is_ours_to_tell(const peer& dead) const;
     void insert(std::set<present_session>& to, const present_session& one);
     void forget(std::map<std::string, peer>::iterator at);
 

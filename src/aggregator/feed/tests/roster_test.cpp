@@ -115,6 +115,27 @@ TEST(roster, the_next_one_does_it_when_the_lowest_dies_too) {
     EXPECT_THAT(b.closed, UnorderedElementsAre("b closes 1", "c closes 1", "c closes 2"));
 }
 
+// It has only just begun, and its name is the lowest.
+TEST(roster, one_that_knows_less_does_not_make_the_others_forget) {
+    bus b;
+    b.add("b"), b.add("c"), b.add("d");
+    b.beat(2);
+    b.members["d"]->all.note(who("1"), true);
+    b.members["d"]->all.flush();
+    b.deliver();
+    b.add("a");  // hears of d, and of nobody there
+    b.members["d"]->all.note(who("2"), true);
+    b.members["d"]->all.flush();
+    b.deliver();
+    b.kill("d");
+    for (int i = 0; i < 8; ++i) {
+        b.beat();
+        b.confirm();
+    }
+    EXPECT_THAT(b.closed, UnorderedElementsAre("b closes 1", "b closes 2"));
+    for (const char* name : {"a", "b", "c"}) EXPECT_EQ(b.members[name]->all.peers(), 2u) << name;
+}
+
 TEST(roster, what_was_not_confirmed_is_said_again) {
     bus b;
     b.add("a"), b.add("b");
