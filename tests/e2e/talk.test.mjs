@@ -156,7 +156,7 @@ test('a server that is not there, is none, or refuses: exit 1 and one line', asy
   assert.match(wrong.output, /^foz: the server refuses the WebSocket: HTTP\/1\.1 .*\n$/);
   const secret = await run(foz, ['sub', 'chat', '--resume', 'short', '--url', url]);
   assert.equal(secret.code, 1);
-  assert.match(secret.output, /^foz: bad_query: 22 to 64 characters/);
+  assert.match(secret.output, /^foz: bad_query: resume: 22 to 64 characters/);
 });
 
 test('wrong usage: exit 2', async () => {
