@@ -75,7 +75,7 @@ test('the stock client is told, and stays away', async () => {
 test('the plugin stops, and says why', async () => {
   const one = plugged(foz.url + '/?channel=nothing');
   await assert.rejects(one.foz.publish('chat', 1), { code: 'unknown_channel' });
-  assert.deepEqual(one.errors.map((error) => error.code), ['unknown_channel']);
+  assert.deepEqual([one.foz.state.name, one.foz.state.reason.code], ['refused', 'unknown_channel']);
   await assert.rejects(one.foz.request('chat', 1), { code: 'unknown_channel' });
 });
 
