@@ -9,6 +9,7 @@
 //     h LINE SENDER NUMBER       a message came to the application
 //     l LINE, e LINE             it consumes; its socket has ended
 //     g LINE CAUSE               a gap
+//     s 0                        nothing more is written, as was wanted
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Module from 'node:module';
@@ -169,6 +170,7 @@ const orders = {
   },
   write({ on }) {
     writing = on;
+    if (!on) tell('s', 0); // behind everything that was written
     for (const socket of on ? clients.flat() : [])
       for (const line of socket.lines) if (line.consuming && !line.waiting) socket.write(line);
   },

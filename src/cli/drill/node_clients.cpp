@@ -85,7 +85,13 @@ public:
         reader_ = std::thread([this] { read(); });
         send(setup_);
     }
-    void set_writing(bool on) override { send(std::string(R"({"do":"write","on":)") + (on ? "true}" : "false}")); }
+    void set_writing(bool on) override {
+        {
+            const std::lock_guard lock(mutex_);
+            stopped_ = on;
+        }
+        send(std::string(R"({"do":"write","on":)") + (on ? "true}" : "false}"));
+    }
     progress look() override;
     void drop(std::size_t client, milliseconds away) override { order("drop", client, away); }
     void abandon(std::size_t client) override { order("abandon", client, {}); }
@@ -138,6 +144,7 @@ private:
     std::mutex mutex_;  // guards the next two
     std::vector<line> lines_;
     std::vector<state> states_;
+    bool stopped_ = true;  // false: they were told to write no more, and may have something on its way
     std::thread reader_;
 };
 
@@ -152,7 +159,7 @@ progress node_clients::look() {
                              ? 1
                              : 0;
     }
-    out.settled = std::ranges::none_of(states_, &state::waiting);
+    out.settled = stopped_ && std::ranges::none_of(states_, &state::waiting);
     out.complete = out.settled && all_heard(lines_);
     return out;
 }
@@ -186,7 +193,9 @@ void node_clients::take(const char* text, instant now) {
     if (read < 2 || number >= lines_.size()) return;
     line& of = lines_[number];
     state& now_of = states_[number];
-    if (what == 'w' && read == 4) {
+    if (what == 's') {
+        stopped_ = true;
+    } else if (what == 'w' && read == 4) {
         operation made{.written = now, .settled = {}};
         made.request = second == 1;
         if (made.request) made.expected = std::exchange(now_of.poison, {});
