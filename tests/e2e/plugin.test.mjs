@@ -280,7 +280,8 @@ test('what a page has written without a server is said once by the page after it
   page.foz.on('outcome', (one) => outcomes.push(one.value?.event));
   await until(() => outcomes.length === 3 && numbers(b, where).length === 3, 'they are said', 20);
   await settle();
-  assert.deepEqual([outcomes, numbers(b, where)], [['receipt', 'receipt', 'receipt'], [0, 1, 2]]);
+  // Each once. In order only as far as the server takes each at the first time: it has just begun.
+  assert.deepEqual([outcomes, numbers(b, where).sort()], [['receipt', 'receipt', 'receipt'], [0, 1, 2]]);
   assert.equal(page.foz.client, before.foz.client);
   for (const client of [b, page]) client.close();
   await server.stop();
