@@ -1,5 +1,7 @@
 #include "contract/channel_settings.hpp"
 
+#include "contract/names.hpp"
+
 #include <algorithm>
 
 namespace foz::contract {
@@ -27,6 +29,16 @@ std::vector<channel_settings> default_channels() {
              .presence = true},
             {.name = "chat"},
             {.name = "tickets"}};
+}
+
+bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key) {
+    const std::string_view first_word = routing_key.substr(0, routing_key.find('.'));
+    return std::ranges::any_of(channels, [&](const channel_settings& one) {
+        const bool durable = one.delivery == delivery_kind::durable;
+        if (exchange == inbound_exchange) return first_word == one.name;
+        if (exchange == outbound_exchange) return durable && first_word == one.name;
+        return exchange.empty() && durable && routing_key == one.out_queue();
+    });
 }
 
 std::string check_channel_name(const std::string& name) {

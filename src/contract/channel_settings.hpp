@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace foz::contract {
@@ -68,6 +70,10 @@ struct channel_settings {
 
 // voice (volatile, one active consumer, presence), chat and tickets (durable).
 std::vector<channel_settings> default_channels();
+
+// A queue of one of these channels is declared that takes what is published so. Of a volatile channel's clients' side
+// no queue is: an aggregator's comes and goes with it.
+bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key);
 
 // What is wrong with a channel's name, or empty: 1 to 32 of a-z, 0-9 and "-", beginning with a letter.
 std::string check_channel_name(const std::string& name);

@@ -27,12 +27,13 @@ amqp::basic_consume consume(const std::string& queue) {
 
 asker::asker(amqp::client& consume, amqp::publisher& out) : client_(consume), publisher_(out) {}
 
-std::optional<std::string> asker::ask(amqp::publication question, std::chrono::milliseconds within) {
+std::optional<std::string> asker::ask(amqp::publication question, bool has_queue, std::chrono::milliseconds within) {
     const std::string correlation_id = system_random().token();
     question.properties.correlation_id = correlation_id;
     question.properties.expiration = std::to_string(std::max<std::int64_t>(within.count(), 0));
     const auto mine = std::make_shared<waiter>();
     mine->question = std::move(question);
+    mine->question.mandatory = mine->has_queue = has_queue;
     mine->deadline = client_.home().time().now() + within;
 
     std::unique_lock lock(mutex_);
@@ -76,7 +77,7 @@ void asker::send_waiting() {
     for (auto& [id, one] : waiters_) {
         if (one->done || std::exchange(one->sent, true) || one->deadline <= now) continue;
         one->question.properties.reply_to = queue_;
-        publisher_.publish(std::move(one->question), std::chrono::ceil<std::chrono::milliseconds>(one->deadline - now),
+        publisher_.publish(std::move(one->question), {.has_queue = one->has_queue, .deadline = one->deadline},
                            [this, correlation_id = id](amqp::outcome result) {
                                if (result != amqp::outcome::confirmed) settle(correlation_id, std::nullopt);
                            });

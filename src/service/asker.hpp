@@ -24,7 +24,7 @@ public:
 
     // On a handler's thread: publishes the question and waits for the first answer. Nothing when none came in time,
     // when the connection was lost, after end(), or when the answer is an error.
-    std::optional<std::string> ask(amqp::publication question, std::chrono::milliseconds within);
+    std::optional<std::string> ask(amqp::publication question, bool has_queue, std::chrono::milliseconds within);
     // From any thread: nobody waits any more.
     void end();
 
@@ -34,6 +34,7 @@ private:
         bool done = false;
         bool sent = false;
         amqp::publication question;
+        bool has_queue = false;  // publish_options::has_queue
         steady_time deadline;
         std::optional<std::string> answer;
     };

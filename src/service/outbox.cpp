@@ -55,9 +55,7 @@ amqp::publication make_publication() {
     amqp::publication p;
     p.properties.content_type = "application/json";
     p.properties.delivery_mode = persistent;
-    // Whoever it is for may be gone: a caller with its aggregator, or all aggregators with the queues of a volatile
-    // channel. Then nobody listens, which is no fault.
-    p.mandatory = false;
+    p.mandatory = false;  // worker_core::publish() knows better
     return p;
 }
 

@@ -125,6 +125,7 @@ private:
     bool may_begin(const request& r) const;
     void begin(request_ptr r);
     void on_worked(request_ptr done, bool failed);
+    void publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then);
     void publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then);
     void tell_done(request_ptr done);
     void settle(request_ptr done);

@@ -165,18 +165,30 @@ void worker_core::run_handler(request& r, const handler& work) {
     work(r);
 }
 
+// On a durable channel a stream takes it, or will in a moment: what no queue has taken is not said yet. On a volatile
+// one nobody may be there to hear it.
+void worker_core::publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then) {
+    const bool has_queue = contract::has_queue(options_.channels, p.exchange, p.routing_key);
+    p.mandatory = has_queue;
+    publisher_->publish(std::move(p),
+                        {.has_queue = has_queue, .deadline = home_.time().now() + options_.confirm_timeout},
+                        [then = std::move(then)](amqp::outcome result) mutable {
+                            // What can't be encoded would fail in the same way the next time.
+                            then(result, result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
+                        });
+}
+
 void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost) {
     home_.post([this, p = std::move(p), lost = std::move(lost)]() mutable {
-        publisher_->publish(std::move(p), options_.confirm_timeout, [lost = std::move(lost)](amqp::outcome result) {
-            const bool good = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
-                              result == amqp::outcome::invalid;
+        publish(std::move(p), [lost = std::move(lost)](amqp::outcome, bool good) {
             if (lost && !good) *lost = true;
         });
     });
 }
 
 std::optional<std::string> worker_core::ask(amqp::publication question, std::chrono::milliseconds within) {
-    return asker_.ask(std::move(question), within);
+    const bool has_queue = contract::has_queue(options_.channels, question.exchange, question.routing_key);
+    return asker_.ask(std::move(question), has_queue, within);
 }
 
 void worker_core::on_worked(request_ptr done, bool failed) {
@@ -199,10 +211,7 @@ void worker_core::publish_all(std::vector<amqp::publication> said, std::move_onl
     };
     const auto all = std::make_shared<progress>(progress{std::move(then), said.size()});
     for (auto& one : said)
-        publisher_->publish(std::move(one), options_.confirm_timeout, [this, all](amqp::outcome result) {
-            // What nobody takes or what can't be encoded would fail in the same way the next time.
-            const bool good = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
-                              result == amqp::outcome::invalid;
+        publish(std::move(one), [this, all](amqp::outcome result, bool good) {
             if (result == amqp::outcome::confirmed) ++counters_.published;
             if (result == amqp::outcome::invalid) notice("a message does not fit AMQP: a topic or type is too long");
             all->good = all->good && good;

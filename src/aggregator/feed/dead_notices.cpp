@@ -67,14 +67,18 @@ void dead_notices::on_delivery(amqp::channel& self, const amqp::delivery& notice
         ++counters_.nobody;
         return self.ack(notice.id);
     }
-    publisher_.publish(error_for(notice.properties), settings_.publish_timeout,
-                       [this, link = link_, id = notice.id](amqp::outcome result) {
-                           // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
-                           const bool settled = result == amqp::outcome::confirmed ||
-                                                result == amqp::outcome::unroutable || result == amqp::outcome::invalid;
-                           if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
-                           settled ? link->ack(id) : link->nack(id, true);
-                       });
+    amqp::publication error = error_for(notice.properties);
+    const bool has_queue = contract::has_queue(settings_.channels, error.exchange, error.routing_key);
+    publisher_.publish(
+        std::move(error),
+        {.has_queue = has_queue, .deadline = self.owner()->home().time().now() + settings_.publish_timeout},
+        [this, link = link_, id = notice.id](amqp::outcome result) {
+            // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
+            const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                                 result == amqp::outcome::invalid;
+            if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
+            settled ? link->ack(id) : link->nack(id, true);
+        });
 }
 
 }  // namespace foz::aggregator

@@ -73,6 +73,7 @@ publish_window::ticket publish_window::submit(publication p, publish_options opt
     made.id = ++last_ticket_;
     made.octets = octets;
     made.ordered = options.ordered;
+    made.has_queue = options.has_queue;
     ++pending_;
     pending_octets_ += octets;
     deadlines_.arm(slot, options.deadline);
@@ -309,12 +310,15 @@ void publish_window::answered(flight& f, bool positive, steady_time now) {
     if (f.slot == none) return;
     const std::uint32_t slot = f.slot;
     entry& e = entries_[slot];
-    if (positive) return settle(slot, e.returned ? outcome::unroutable : outcome::confirmed);
-    ++counters_.refused;
-    // An election may be under way. Refused for longer than one takes, the queue means it (x-overflow:
-    // reject-publish). The others in flight are answered first, or they would be sent twice for nothing.
+    if (positive && !(e.returned && e.has_queue))
+        return settle(slot, e.returned ? outcome::unroutable : outcome::confirmed);
+    if (!positive) ++counters_.refused;
+    // An election, or the recovery of a broker that has just started, may be under way. Refused for longer than that
+    // takes, the queue means it (x-overflow: reject-publish). The others in flight are answered first, or they would be
+    // sent twice for nothing.
     if (!e.refused_at) e.refused_at = now;
-    if (now - *e.refused_at >= limits_.refusal_patience) return settle(slot, outcome::rejected);
+    const auto patience = positive ? limits_.return_patience : limits_.refusal_patience;
+    if (now - *e.refused_at >= patience) return settle(slot, positive ? outcome::unroutable : outcome::rejected);
     f.slot = none;
     e.where = state::again;
     again_.push_back(slot);
@@ -425,7 +429,7 @@ milliseconds publish_window::next_tick(steady_time now) const {
 
 // Of what has waited until its deadline.
 outcome publish_window::fate_of(const entry& e) noexcept {
-    if (e.refused_at && e.where == state::again) return outcome::rejected;
+    if (e.refused_at && e.where == state::again) return e.returned ? outcome::unroutable : outcome::rejected;
     return e.ever_sent ? outcome::unknown : outcome::unavailable;
 }
 

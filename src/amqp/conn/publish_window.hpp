@@ -30,6 +30,9 @@ struct publish_options {
     // Not sent before the key's messages before it have their outcome, so that one that is repeated can't overtake.
     // Needs a key. The messages of one key on one publisher are all ordered, or none of them is.
     bool ordered = false;
+    // A queue that takes it is declared. When the broker returns it nevertheless, the queue is not there yet (RabbitMQ
+    // takes connections before it has recovered its streams), and it is sent again for a while, as what is refused is.
+    bool has_queue = false;
     steady_time deadline{};
 };
 
@@ -62,6 +65,8 @@ struct publisher_options {
     // quorum queue that is young, or has lost its leader, refuses until the election is over (0.5 s for a node that
     // died).
     std::chrono::milliseconds refusal_patience = std::chrono::seconds(2);
+    // The same for what no queue takes although one is declared for it (publish_options::has_queue).
+    std::chrono::milliseconds return_patience = std::chrono::seconds(10);
 };
 
 struct publisher_counters {
@@ -101,7 +106,7 @@ public:
     };
     enum class action : std::uint8_t {
         none,
-        reopen_refused,  // open the channel anew: the broker refused a message and has answered all others
+        reopen_refused,  // open the channel anew: the broker took a message not yet and has answered all others
         reopen_late,     // open the channel anew: confirms are late
         next_url,        // give the connection up and take the next URL: a fresh channel was silent, too
     };
@@ -162,9 +167,9 @@ private:
         std::size_t octets = 0;
         std::uint32_t key = none;                    // while it waits; for ordered ones until they are settled
         std::uint32_t next = none, previous = none;  // in the key's queue
-        std::optional<steady_time> refused_at;       // for the first time
+        std::optional<steady_time> refused_at;       // or returned, for the first time
         state where = state::free;
-        bool ordered = false, ever_sent = false, returned = false;
+        bool ordered = false, has_queue = false, ever_sent = false, returned = false;
     };
     struct key_state {
         std::string name;

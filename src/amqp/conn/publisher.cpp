@@ -79,7 +79,8 @@ void publisher::act() {
         case publish_window::action::none:
             break;
         case publish_window::action::reopen_refused:
-            channel_->reopen({errc::channel_closed, 0, "the broker refused a message (basic.nack)"});
+            channel_->reopen(
+                {errc::channel_closed, 0, "the broker does not take a message yet (basic.nack or basic.return)"});
             break;
         case publish_window::action::reopen_late:
             channel_->reopen({errc::timed_out, 0, "publisher confirms did not come in time"});

@@ -91,4 +91,21 @@ TEST(topology, only_durable_channels_have_a_stream) {
     EXPECT_EQ(streams, (std::vector<std::string>{"OUT_CHAT", "OUT_TICKETS"}));
 }
 
+TEST(channel_settings, know_for_what_a_queue_is_declared) {
+    const std::vector<channel_settings> all = {{.name = "chat"},
+                                               {.name = "voice", .delivery = delivery_kind::volatile_}};
+    for (const auto& [exchange, key, expected] :
+         std::vector<std::tuple<std::string_view, std::string_view, bool>>{{"INBOUND", "chat", true},
+                                                                           {"INBOUND", "voice.x.y", true},
+                                                                           {"INBOUND", "chatter", false},
+                                                                           {"OUTBOUND", "chat.room", true},
+                                                                           {"OUTBOUND", "voice", false},
+                                                                           {"", "OUT_CHAT", true},
+                                                                           {"", "OUT_VOICE.x", false},
+                                                                           {"", "IN_CHAT", false},
+                                                                           {"", "somebody's", false},
+                                                                           {"other", "chat", false}})
+        EXPECT_EQ(has_queue(all, exchange, key), expected) << exchange << " " << key;
+}
+
 }  // namespace foz::contract

@@ -202,6 +202,36 @@ TEST(publish_window, a_returned_message_is_unroutable_and_its_twins_follow_one_b
     EXPECT_EQ(t.window.counters().returned, 3u);
 }
 
+// RabbitMQ takes connections before it has recovered its streams, and confirms what it drops meanwhile.
+TEST(publish_window, what_is_returned_although_a_queue_is_declared_for_it_is_sent_again_for_a_while) {
+    for (const bool recovers : {true, false}) {
+        table_top t({.return_patience = 300ms});
+        t.open();
+        t.submit("q", "a", false, 10s, true);
+        t.submit("q", "b", false, 10s, true);
+        basic_return back;
+        back.routing_key = "q";
+        for (int returns = 0; t.settled.empty() && returns < 100; ++returns) {
+            EXPECT_THAT(t.send(), ElementsAre("q:a", "q:b")) << "in order";
+            if (!recovers || returns < 2) {
+                t.window.returned(back, {}, "a");
+                t.window.returned(back, {}, "b");
+            }
+            t.confirm(2, true);
+            for (int i = 0; t.settled.empty() && i < 300 && t.pass(1ms) != action::reopen_refused; ++i) {
+            }
+            if (!t.settled.empty()) break;
+            t.lose();
+            t.open();
+        }
+        if (recovers) {
+            EXPECT_THAT(t.settled, ElementsAre("a=confirmed", "b=confirmed"));
+        } else {
+            EXPECT_THAT(t.settled, ElementsAre("a=unroutable", "b=unroutable"));
+        }
+    }
+}
+
 TEST(publish_window, late_is_who_answers_nothing_at_all) {
     table_top t;
     t.open();

@@ -17,11 +17,11 @@ struct table_top {
     explicit table_top(publisher_options limits = {}) : window(limits) {}
 
     void submit(const std::string& key, const std::string& body, bool ordered = false,
-                std::chrono::milliseconds within = 10s) {
+                std::chrono::milliseconds within = 10s, bool has_queue = false) {
         publication p;
         p.routing_key = key;
         p.body = body;
-        window.submit(std::move(p), {.key = key, .ordered = ordered, .deadline = now + within},
+        window.submit(std::move(p), {.key = key, .ordered = ordered, .has_queue = has_queue, .deadline = now + within},
                       [this, body](outcome o) { settled.push_back(body + "=" + name(o)); });
         collect();
     }
