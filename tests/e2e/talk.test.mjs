@@ -90,7 +90,7 @@ test('pub takes lines from its input; a line that is no JSON is named, the other
   const good = Array.from({ length: 999 }, (_, i) => JSON.stringify({ room: 'lines', text: String(i) }));
   const { code, output } = await pipe(['pub', 'chat', '--type', 'say', '--url', url], [...good.slice(0, 500), '{oops', '', ...good.slice(500)].join('\n'));
   assert.equal(code, 1);
-  assert.match(output, /^foz: line 501 is no JSON: \{oops\n$/);
+  assert.match(output, /^foz: line 501 is not valid JSON: \{oops\n$/);
   await until(() => heard.code === 0, 'sub has all of them', 20);
   assert.deepEqual(lines(heard).map((line) => JSON.parse(line).message.text).sort((a, b) => a - b), good.map((_, i) => String(i)));
 });
@@ -162,10 +162,10 @@ test('a server that is not there, is none, or refuses: exit 1 and one line', asy
 test('wrong usage: exit 2', async () => {
   for (const [args, text] of [
     [['pub'], 'CHANNEL is required'],
-    [['pub', 'chat', '{text:1}'], 'MESSAGE is no JSON: {text:1}'],
+    [['pub', 'chat', '{text:1}'], 'MESSAGE is not valid JSON: {text:1}'],
     [['pub', 'chat', '1', '--expires', 'soon'], '--expires: a time like 500ms, 10s, 5m, 2h or 1d is expected, not soon'],
     [['pub', 'chat', '1', '--url', 'ftp://x'], 'it begins with ws:// or wss://'],
-    [['pub', 'chat', '--direct', 'x', '--multicast', 'y', 'no json'], 'MESSAGE is no JSON: no json'],
+    [['pub', 'chat', '--direct', 'x', '--multicast', 'y', 'no json'], 'MESSAGE is not valid JSON: no json'],
     [['sub', 'chat', '--url', 'ws://x:99999'], 'the port is a number from 1 to 65535'],
     [['sub', 'chat,tickets', '--from', '0.1.abcd'], '--from: a position is of one channel'],
     ...['-1', '0', 'many', '1x', ''].map((count) => [['sub', 'chat', '--count', count],
