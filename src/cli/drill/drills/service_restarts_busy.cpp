@@ -24,7 +24,7 @@ findings service_restarts_busy(stage& on) {
         on.pause(on.between(milliseconds(300), milliseconds(1'000)));
         on.system().launch_worker(0);
         on.system().await_worker(0);
-        on.note("the worker is back");
+        on.outage_over("the worker is back");
     }
     on.pause_between_faults();
     return on.finish({});
