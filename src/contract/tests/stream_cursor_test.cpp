@@ -85,6 +85,8 @@ TEST(stream_cursor, goes_on_behind_what_it_read_last) {
     EXPECT_EQ(r.caught_up, 1) << "only once";
     EXPECT_EQ(r.markers, 1);
     EXPECT_EQ(r.gaps, causes{});
+    r.wait(1s);
+    EXPECT_EQ(r.markers, 2) << "the end was reached long ago: this one shows that it hears";
     EXPECT_EQ(r.cursor.deadline(), std::nullopt);
 }
 
@@ -113,6 +115,34 @@ TEST(stream_cursor, ten_seconds_of_silence_after_attaching_lose_nothing) {
     }
 }
 
+// RabbitMQ attaches it to a replica that has ended: it gives what was there, and nothing that comes.
+TEST(stream_cursor, who_hears_nothing_new_after_an_interruption_asks_again) {
+    reading r(live());
+    r.start();
+    r.from.say_many(3);
+    r.run();
+    r.from.say_many(2);
+    r.deaf = true;
+    r.interrupt();
+    EXPECT_EQ(r.heard, numbers(1, 6)) << "what was there";
+    r.from.say_many(4);
+    r.run();
+    EXPECT_EQ(r.heard.size(), 5u);
+    r.deaf = false;
+    r.wait(1s);
+    EXPECT_EQ(r.heard.size(), 9u);
+    EXPECT_EQ(r.gaps, causes{});
+    r.wait(1s);
+    EXPECT_EQ(r.cursor.deadline(), std::nullopt) << "its marker has come";
+    // Ever more seldom, when that is of no use.
+    r.deaf = true;
+    const std::size_t before = r.attached_at.size();
+    r.interrupt();
+    r.wait(5min);
+    EXPECT_GE(r.attached_at.size() - before, 5u);
+    EXPECT_LE(r.attached_at.size() - before, 14u);
+}
+
 TEST(stream_cursor, what_overtakes_the_answer_to_consume_counts) {
     reading r(live());
     r.start();
@@ -126,7 +156,7 @@ TEST(stream_cursor, what_overtakes_the_answer_to_consume_counts) {
     r.cursor.attached(r.now, r.out);
     r.take();
     EXPECT_EQ(r.heard, (offsets{1, 2}));
-    EXPECT_EQ(r.cursor.deadline(), std::nullopt);
+    EXPECT_EQ(r.cursor.deadline(), r.now + 500ms) << "proven; that it hears is to be shown";
     // Evidence, too.
     r.cursor.lost();
     r.cursor.attaching();
@@ -237,6 +267,7 @@ TEST(stream_cursor, its_own_marker_at_a_lower_place_shows_another_stream) {
         r.from.say("later", 500);
         r.run();
         EXPECT_EQ(r.heard.size(), there + 1);
+        r.wait(1s);
         EXPECT_EQ(r.cursor.deadline(), std::nullopt);
     }
 }
