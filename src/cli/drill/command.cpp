@@ -93,7 +93,7 @@ drill::result run_drill(const drill::drill& one, const drill_command& how) {
     out.broker = cluster ? "cluster" : "embedded";
     out.wanted = cluster ? one.wanted_on_cluster : one.wanted;
     const auto begun = std::chrono::steady_clock::now();
-    print(std::string(one.name) + ": " + one.about + "\n");
+    print(std::string(one.name) + (cluster ? " on a cluster: " : ": ") + one.about + "\n");
     std::fflush(stdout);
     std::string logs;
     {
@@ -147,8 +147,7 @@ public:
         std::uint64_t faults = 0;
         do {
             faults = faults_;
-            for (const bool cluster : {false, true})
-                if (how_.broker == "both" || (how_.broker == "cluster") == cluster) round(cluster);
+            round();
             ++how_.options.seed;
         } while (more_wanted() && faults_ > faults);
     }
@@ -163,14 +162,17 @@ public:
     }
 
 private:
-    void round(bool cluster) {
-        how_.options.cluster = cluster;
+    void round() {
         for (const drill::drill& one : catalogue()) {
             if (how_.name != "all" && how_.name != one.name) continue;
-            if (time_is_over()) return;
-            results_.push_back(run_drill(one, how_));
-            faults_ += results_.back().found.faults;
-            write_results();
+            for (const bool cluster : {false, true}) {
+                if (how_.broker != "both" && (how_.broker == "cluster") != cluster) continue;
+                if (time_is_over() || (how_.faults_min > 0 && faults_ >= how_.faults_min)) return;
+                how_.options.cluster = cluster;
+                results_.push_back(run_drill(one, how_));
+                faults_ += results_.back().found.faults;
+                write_results();
+            }
         }
     }
     bool time_is_over() const {
@@ -241,8 +243,7 @@ void add_drill(CLI::App& app, run_command& chosen) {
         app.add_subcommand("drill", "Kill real processes under load, and audit what clients were promised");
     const auto how = std::make_shared<drill_command>();
     command->add_option("NAME", how->name, "A drill; or list, or all")->required()->type_name("");
-    command
-        ->add_option("--broker", how->broker, "embedded; cluster: three RabbitMQ nodes; or both, one after the other")
+    command->add_option("--broker", how->broker, "embedded; cluster: three RabbitMQ nodes; or both, in turn")
         ->check(CLI::IsMember({"embedded", "cluster", "both"}))
         ->type_name("KIND");
     command
@@ -258,7 +259,7 @@ void add_drill(CLI::App& app, run_command& chosen) {
         ->type_name("N");
     command
         ->add_option("--faults-at-least", how->faults_min,
-                     "Repeat everything with other seeds until so many faults have been made")
+                     "Repeat everything with other seeds until this many faults have been made")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
     command
