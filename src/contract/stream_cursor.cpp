@@ -45,7 +45,8 @@ stream_cursor::stream_cursor(stream_cursor_options options)
       phase_(phase::catching_up),
       ids_(options_.ids_max),
       pause_(options_.silence_min),
-      sign_pause_(options_.sign_silence_min) {
+      sign_pause_(options_.sign_silence_min),
+      quiet_pause_(options_.quiet_min) {
     assert(!options_.marker_prefix.empty());
     assert(options_.silence_min.count() > 0 && options_.silence_min <= options_.silence_max);
     if (options_.history_entries == 0 || planted(bug::empty_after_restart) || begin_.what == attach_at::kind::first)
@@ -191,6 +192,7 @@ void stream_cursor::accept(const delivery_view& view, steady_time now, std::vect
         hears_ = true;
         sign_pause_ = options_.sign_silence_min;
     }
+    if (!view.marker) quiet_pause_ = options_.quiet_min;
     cursor_event what{.what = kind::entry, .history = history_end_ && here < *history_end_};
     if (view.too_large || ours) {
         what.what = kind::skipped;
@@ -246,6 +248,11 @@ void stream_cursor::tick(steady_time now, std::vector<cursor_event>& out) {
             return ask_again(out);
         case link::reading:
             // The end may have been reached: a marker tells. A consumer that does not bring it is a stuck one.
+            if (phase_ == phase::live && hears_) {
+                quiet_pause_ = std::min(quiet_pause_ * 2, options_.quiet_max);
+                hears_ = false;
+                silences_ = 1;
+            }
             if (silences_ % 2 == 0) {
                 if (phase_ == phase::live) sign_pause_ = std::min(sign_pause_ * 2, options_.silence_max);
                 return ask_again(out);
@@ -284,11 +291,11 @@ bool stream_cursor::is_of_this_attaching(const delivery_view& view) const {
 }
 
 void stream_cursor::arm(steady_time now) {
-    const bool waits_for_a_sign = phase_ == phase::live && link_ == link::reading;
-    if (waits_for_a_sign && hears_)
-        deadline_.reset();
-    else
-        deadline_ = now + (waits_for_a_sign ? sign_pause_ : pause_);
+    if (phase_ != phase::live || link_ != link::reading) {
+        deadline_ = now + pause_;
+    } else {
+        deadline_ = now + (hears_ ? quiet_pause_ : sign_pause_);
+    }
 }
 
 }  // namespace foz::contract

@@ -63,6 +63,9 @@ struct stream_cursor_options {
     std::chrono::milliseconds silence_max{30'000};
     // The same for what was attached and has heard nothing yet that was published later.
     std::chrono::milliseconds sign_silence_min{500};
+    // After so long without any entry at the end of the stream it has to be shown again; each time after twice as long.
+    std::chrono::milliseconds quiet_min{3'000};
+    std::chrono::milliseconds quiet_max{60'000};
 };
 
 // One delivery, as a cursor sees it.
@@ -70,6 +73,7 @@ struct delivery_view {
     stream_place at;
     std::string_view message_id;
     bool repeatable = true;  // an answer is not: it is said again, under the same id, to whoever asks again
+    bool marker = false;     // ours or another reader's
     bool too_large = false;  // its content was not read
     std::size_t octets = 0;
 };
@@ -105,8 +109,9 @@ struct cursor_event {
 //
 // A consumer that was attached is not believed to hear before it has brought a marker of our own that was published
 // later: while a cluster elects a stream's leader, RabbitMQ attaches consumers to a replica that has ended, which give
-// what was there and nothing that comes. At the first silence a marker is published; when it does not come, the broker
-// is asked again.
+// what was there and nothing that comes. Those that were attached before may stay with such a replica, too. So at the
+// first silence after an attaching, and after a longer one at any time, a marker is published; when it does not come,
+// the broker is asked again.
 //
 // A hole in the offsets is what the end of a segment leaves, and also what retention leaves when it overtakes a
 // consumer. So the old place is asked again: while its entry is there, nothing behind it is gone.
@@ -177,6 +182,7 @@ private:
     bool hears_ = false;                // since this attaching something has come that was published later
     std::chrono::milliseconds pause_;
     std::chrono::milliseconds sign_pause_;
+    std::chrono::milliseconds quiet_pause_;
     unsigned silences_ = 0;  // since the last progress
     std::optional<steady_time> deadline_;
     struct {

@@ -85,6 +85,7 @@ struct reading {
         cursor.delivered({.at = {offset, what.check},
                           .message_id = what.id,
                           .repeatable = what.repeatable,
+                          .marker = what.id.starts_with("marker."),
                           .too_large = what.too_large,
                           .octets = octets},
                          now, out);
