@@ -54,13 +54,14 @@ class Socket {
     const query = (setup.plugin ? '' : '&resume=' + resume) + (channel ? '&channel=' + channel : '');
     const options = { reconnect: { min: 200, max: 3000, retries: Infinity }, timeout: 3000, manual: true };
     this.primus = new Primus('http://' + this.host() + '/' + query.replace('&', '?'), { ...options, foz: { resume } });
-    let failed = false;
+    // Each attempt goes to the next aggregator, as a balancer passes on who comes back.
+    let attempts = 0;
     this.primus.on('outgoing::url', () => {
-      if (failed) this.port += 1;
-      failed = true;
+      if (attempts > 0) this.port += 1;
+      attempts += 1;
       this.primus.url.host = Date.now() < this.awayUntil ? '127.0.0.1:1' : this.host();
     });
-    this.primus.on('open', () => { failed = false; if (!setup.plugin) this.consume(); });
+    this.primus.on('open', () => { if (!setup.plugin) this.consume(); });
     this.primus.on('close', () => this.onClose());
     this.primus.on('error', () => {}); // while there is no server
     this.primus.on('data', (event) => this.onData(event));
