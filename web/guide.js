@@ -1,0 +1,77 @@
+// Questions to the guide, whose answers come word by word. Its worker may be killed in the middle: another one goes on
+// where it was ("tell"), or begins again, and what was read so far is void ("improvise").
+import { byId, complaints, make, setText } from './dom.js';
+import { Problem } from './link.js';
+
+const tales_max = 20;
+
+export class Guide {
+  #channel;
+  #wrong = complaints(byId('guide-error'));
+  #stream = null; // the answer that is coming
+
+  constructor(channel, onready) {
+    this.#channel = channel;
+    channel.on('ready', onready); // never where there is no such channel
+    channel.on('error', this.#wrong.show);
+    byId('guide-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (!this.#stream) this.#ask(byId('about').value.trim(), event.target.elements.how.value);
+    });
+    byId('guide-stop').addEventListener('click', () => this.#stream?.cancel());
+    channel.hear([]);
+  }
+
+  async #ask(about, how) {
+    this.#wrong.clear();
+    const tale = this.#begin(about);
+    const stream = this.#become(this.#channel.stream(how, { about }));
+    let words = 0;
+    let attempt = 1;
+    try {
+      for await (const part of stream) {
+        if (part.restart) {
+          words = 0;
+          tale.text.textContent = '';
+        }
+        if (part.attempt > attempt) this.#note(tale, part.restart ? 'begun again' : 'another worker went on');
+        attempt = part.attempt;
+        words += 1;
+        tale.text.append(words > 1 ? ' ' : '', part.message.word);
+        setText(tale.state, words === 1 ? '1 word…' : words + ' words…');
+        tale.item.scrollIntoView({ block: 'nearest' });
+      }
+      const answer = await stream.answer;
+      setText(tale.state, `All ${answer.words} words.`);
+      tale.item.dataset.state = answer.words === words ? 'whole' : 'broken';
+    } catch (error) {
+      const stopped = error.code === 'cancelled';
+      setText(tale.state, stopped ? 'Stopped.' : '');
+      tale.item.dataset.state = stopped ? 'stopped' : 'broken';
+      if (!stopped) this.#wrong.show(new Problem(error));
+    }
+    this.#become(null);
+  }
+
+  #become(stream) {
+    this.#stream = stream;
+    byId('guide-stop').hidden = stream === null;
+    byId('guide-ask').hidden = stream !== null;
+    if (stream) byId('guide-stop').focus();
+    else if (document.activeElement === document.body) byId('about').focus();
+    return stream;
+  }
+
+  // The item, and in it: the text, what happened to it, how far it is.
+  #begin(about) {
+    const [text, notes, state] = [make('p', { className: 'text' }), make('span', { className: 'notes' }), make('span', { text: 'asked…' })];
+    state.setAttribute('role', 'status');
+    const item = make('li', { className: 'tale' }, make('h3', { text: about }), text, make('p', { className: 'about' }, notes, state));
+    item.dataset.state = 'coming';
+    byId('tales').append(item);
+    while (byId('tales').children.length > tales_max) byId('tales').firstElementChild.remove();
+    return { item, text, notes, state };
+  }
+
+  #note({ notes }, text) { notes.append(make('span', { className: 'mark', text })); }
+}
