@@ -3,7 +3,7 @@
 // to channels and does not know how many sockets there are.
 import { sentence } from './words.js';
 
-const patience_ms = 20_000; // for the service; not while there is no connection
+const patience_ms = 10_000; // for the service; not while there is no connection
 
 // What went wrong, as a sentence. `retryable`: the same again, under the same id, may work.
 export class Problem extends Error {

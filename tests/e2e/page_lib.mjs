@@ -20,8 +20,9 @@ export async function services() {
 
 // A tab that is ready, as a client of its own unless it opens in the `context` of another one. It keeps what the console
 // complains about, its sockets, and (for the test alone) its RTCPeerConnections. `run`: what run.json says. `first`: one
-// that has never been there before.
-export async function tab(browser, url, name, { viewport = wide, query = '', run = {}, first = false, context, ...more } = {}) {
+// that has never been there before. `patience_ms`: how long the page waits for a service, when its 10 s are too long.
+// `clock`: its time is the test's to move on.
+export async function tab(browser, url, name, { viewport = wide, query = '', run = {}, first = false, patience_ms, clock = false, context, ...more } = {}) {
   context ??= await browser.newContext({ viewport, permissions: ['microphone'], ...more });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
@@ -35,6 +36,13 @@ export async function tab(browser, url, name, { viewport = wide, query = '', run
     };
   }, [name, !first]);
   await page.route('**/run.json', (route) => route.fulfill({ json: run }));
+  if (patience_ms) await page.route('**/link.js', async (route) => {
+    const answer = await route.fetch();
+    const text = await answer.text();
+    assert.match(text, /patience_ms = 10_000/);
+    await route.fulfill({ response: answer, body: text.replace('patience_ms = 10_000', 'patience_ms = ' + patience_ms) });
+  });
+  if (clock) await page.clock.install();
   page.problems = [];
   page.sockets = new Set();
   page.on('pageerror', (error) => page.problems.push(error.message));
