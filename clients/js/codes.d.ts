@@ -20,6 +20,7 @@ export type FozErrorCode =
   | 'overloaded'
   | 'unavailable'
   | 'unknown'
+  | 'cancelled'
   | 'bad_answer'
   | 'service';
 

@@ -163,7 +163,7 @@ std::string edited(const ops::dead_letter& one) {
     // What most editors add, and the message had not.
     if (!one.body.ends_with('\n') && body.ends_with('\n')) body.pop_back();
     if (is_json(one.body) && !is_json(body))
-        throw std::runtime_error("--edit: this is no JSON any more; nothing is done");
+        throw std::runtime_error("--edit: the message is no longer valid JSON; nothing was changed");
     return body;
 }
 
@@ -324,7 +324,7 @@ void add_retry(CLI::App& to, run_command& chosen) {
         const std::string& body = made.options->body;
         if (!body.empty() && made.options->edit) throw wrong_usage("--body and --edit exclude each other");
         if (!body.empty() && made.options->which.ids.size() != 1) throw wrong_usage("--body: for one id");
-        if (!body.empty() && !is_json(body)) throw wrong_usage("--body is no JSON: " + body);
+        if (!body.empty() && !is_json(body)) throw wrong_usage("--body is not valid JSON: " + body);
         run_with(made, chosen, retry);
     });
 }

@@ -46,13 +46,13 @@ void add_server(CLI::App& command, talk_options& to) {
 // JSON, or with --text anything.
 void check_message(const std::string& message, const std::string& example) {
     if (is_json(message)) return;
-    throw wrong_usage("MESSAGE is no JSON: " + message + "\n  quote it for the shell: " + example +
+    throw wrong_usage("MESSAGE is not valid JSON: " + message + "\n  quote it for the shell: " + example +
                       "\n  or send it as a text: --text");
 }
 
 void add_message(CLI::App& command, talk_options& to) {
     command.add_option("CHANNEL", to.channel, "")->required()->type_name("");
-    command.add_flag("--text", to.text, "MESSAGE is no JSON but a text");
+    command.add_flag("--text", to.text, "MESSAGE is plain text, not JSON");
     command.add_option("--type", to.type, "What the service is asked to do")->type_name("TYPE");
     command.add_option("--topic", to.topic, "What the message is about")->type_name("TOPIC");
     command.add_option("--id", to.id, "The message's id: the same once more is no second message")->type_name("ID");

@@ -160,7 +160,7 @@ public:
 
     void add(std::string_view text) {
         if (!options_.text && !is_json(text)) {
-            tell("line " + std::to_string(++count_) + " is no JSON: " + std::string(text));
+            tell("line " + std::to_string(++count_) + " is not valid JSON: " + std::string(text));
             ++failed_;
             return;
         }

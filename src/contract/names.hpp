@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace foz::contract {
@@ -10,6 +11,7 @@ namespace foz::contract {
 inline constexpr std::string_view inbound_exchange = "INBOUND";    // clients → services
 inline constexpr std::string_view outbound_exchange = "OUTBOUND";  // services → clients
 inline constexpr std::string_view internal_exchange = "INTERNAL";  // fanout exchange: what aggregators tell each other
+inline constexpr std::string_view control_exchange = "CONTROL";    // aggregators → workers, past the queues
 inline constexpr std::string_view dead_exchange = "INBOUND.DEAD";  // headers exchange: what was dead-lettered
 
 // Queues of dead letters: one keeps them for people, one tells their callers.
@@ -51,6 +53,12 @@ inline constexpr std::string_view type_part = "foz.part";
 inline constexpr std::string_view type_error = "foz.error";
 inline constexpr std::string_view type_marker = "foz.marker";
 inline constexpr std::string_view type_peer = "foz.peer";
+// Through CONTROL, with the key control_key(channel): nobody waits any more for what the message whose message_id is
+// this one's correlation_id would be answered with.
+inline constexpr std::string_view type_cancel = "foz.cancel";
+inline std::string control_key(std::string_view channel) {
+    return std::string(channel) + ".cancel";
+}
 
 // Within foz-direct: addresses one socket instead of all sockets of a client.
 inline constexpr std::string_view session_prefix = "session:";

@@ -65,6 +65,7 @@ topology make_topology(std::span<const channel_settings> channels) {
     all.exchanges.push_back(make_exchange(inbound_exchange, "topic"));
     all.exchanges.push_back(make_exchange(outbound_exchange, "topic"));
     all.exchanges.push_back(make_exchange(internal_exchange, "fanout"));
+    all.exchanges.push_back(make_exchange(control_exchange, "topic"));
     add_dead_letters(all);
     for (const channel_settings& channel : channels) {
         all.queues.push_back(work_queue(channel));

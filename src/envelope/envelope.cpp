@@ -14,7 +14,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 using outcome = std::optional<error>;
 
-constexpr std::string_view known_actions = "consume, publish, leave, refresh";
+constexpr std::string_view known_actions = "consume, publish, leave, cancel, refresh";
 
 error bad(std::string_view field, std::string text) {
     return {"bad_envelope", std::string(field), std::move(text)};
@@ -254,6 +254,7 @@ outcome parser::state::parse(std::string_view data) {
 
     if (!(seen & 1)) return bad("packet_action", "is missing; known are " + std::string(known_actions));
     if (result.action == packet_action::refresh && result.token.empty()) return bad("token", "is missing");
+    if (result.action == packet_action::cancel && result.id.empty()) return bad("id", "is missing");
     result.channels = channels;
     result.to.multicast = multicast;
     result.to.direct = direct;
@@ -285,8 +286,8 @@ void parser::state::warn(std::string name) {
 outcome parser::state::take_action(ondemand::value& value, std::string_view field) {
     std::string_view text;
     if (auto wrong = get_string(value, field, text)) return wrong;
-    for (const auto action :
-         {packet_action::consume, packet_action::publish, packet_action::leave, packet_action::refresh}) {
+    for (const auto action : {packet_action::consume, packet_action::publish, packet_action::leave,
+                              packet_action::cancel, packet_action::refresh}) {
         if (text != to_string(action)) continue;
         result.action = action;
         return std::nullopt;
@@ -474,6 +475,8 @@ std::string_view to_string(packet_action action) noexcept {
             return "publish";
         case packet_action::leave:
             return "leave";
+        case packet_action::cancel:
+            return "cancel";
         case packet_action::refresh:
             return "refresh";
     }

@@ -28,7 +28,7 @@ inline constexpr std::uint64_t since_ms_max = (1ull << 53) - 1;  // the integers
 inline constexpr std::size_t warnings_max = 8;                   // more are left out
 inline constexpr std::size_t warning_bytes_max = 64;             // longer names are cut
 
-enum class packet_action : std::uint8_t { consume, publish, leave, refresh };
+enum class packet_action : std::uint8_t { consume, publish, leave, cancel, refresh };
 std::string_view to_string(packet_action action) noexcept;
 
 enum class ack_mode : std::uint8_t { none, confirmed, answer };

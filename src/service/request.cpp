@@ -45,6 +45,9 @@ bool request::redelivered() const noexcept {
 bool request::awaits_reply() const noexcept {
     return state_->awaits_reply();
 }
+bool request::cancelled() const noexcept {
+    return *state_->cancelled;
+}
 unsigned request::attempt() const noexcept {
     return state_->attempt;
 }
@@ -107,7 +110,7 @@ void request::reply(std::string_view json) {
 
 void request::part(std::string_view json) {
     if (state_->out.reply) throw std::logic_error("a part comes before the reply");
-    if (!awaits_reply()) return;
+    if (!awaits_reply() || cancelled()) return;
     const std::uint64_t attempt = state_->parts_repeat ? 1 : state_->attempt;
     const std::uint64_t seq = state_->parts++;
     amqp::publication p = state_->lifecycle(state_->derived(json, std::to_string(attempt) + "/" + std::to_string(seq)),

@@ -50,6 +50,9 @@ public:
     bool redelivered() const noexcept;          // it may have been worked on before
     bool awaits_reply() const noexcept;
     unsigned attempt() const noexcept;  // 1, or more when it was delivered before
+    // The caller has cancelled it: nobody hears what the handler still says to the caller, and it may as well return.
+    // Becomes true while the handler runs, from any thread. What has not begun by then does not begin.
+    bool cancelled() const noexcept;
     // When the caller stops waiting; nothing when nobody waits or it was not said.
     std::optional<std::chrono::system_clock::time_point> deadline() const;
 

@@ -38,6 +38,7 @@ struct request::state {
     std::uint64_t parts = 0;    // published in this run
     bool parts_repeat = false;  // another run says the same ones
     std::shared_ptr<std::atomic<bool>> parts_lost = std::make_shared<std::atomic<bool>>(false);
+    std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
     bool refused = false;
     bool remembered = false;  // the store knows it
 

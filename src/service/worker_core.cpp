@@ -45,7 +45,10 @@ worker_core::worker_core(worker_options options)
       consume_(home_, client_options(options_, "consume"), this),
       publish_(home_, client_options(options_, "publish")),
       publisher_(std::make_unique<amqp::publisher>(publish_)),
-      asker_(consume_, *publisher_) {
+      asker_(consume_, *publisher_),
+      cancels_(consume_, {.prepare = [this](amqp::channel& on) { return prepare(on); },
+                          .cancelled = [this](std::string_view message_id) { on_cancelled(message_id); },
+                          .notice = [this](const std::string& text) { notice(text); }}) {
     if (options_.concurrency == 0) throw std::runtime_error("concurrency: at least 1 is expected");
 }
 
@@ -80,7 +83,8 @@ void worker_core::follow(const std::string& channel, std::chrono::system_clock::
 }
 
 worker_counters worker_core::counters() const {
-    return {counters_.handled, counters_.refused, counters_.requeued, counters_.published, counters_.held};
+    return {counters_.handled,   counters_.refused, counters_.requeued,
+            counters_.published, counters_.held,    counters_.cancelled};
 }
 
 void worker_core::run(bool signals) {
@@ -110,7 +114,12 @@ void worker_core::run(bool signals) {
 }
 
 void worker_core::begin_work() {
-    for (auto& one : consumers_) one->link = consume_.open_channel(*one);
+    std::vector<std::string> channels;
+    for (auto& one : consumers_) {
+        one->link = consume_.open_channel(*one);
+        channels.push_back(one->channel.name);
+    }
+    if (!channels.empty()) cancels_.start(std::move(channels));
     consume_.start();
     if (consumers_.empty()) become_ready();
 }

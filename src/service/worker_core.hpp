@@ -7,6 +7,7 @@
 #include "contract/topology_keeper.hpp"
 #include "net/runtime.hpp"
 #include "service/asker.hpp"
+#include "service/cancel_watch.hpp"
 #include "service/request.hpp"
 #include "service/stream_follower.hpp"
 #include "service/thread_pool.hpp"
@@ -29,7 +30,7 @@ namespace foz::service {
 // request that belongs to nobody else and give it back through the shard's mailbox, and followers.
 //
 // worker_core.cpp: start, connections, stop. worker_consumers.cpp: how much is taken at once, and what is held.
-// worker_work.cpp: the life of a request.
+// worker_work.cpp: the life of a request. worker_cancel.cpp: what its caller has cancelled.
 class worker_core final : private amqp::client_events, private follower_owner {
 public:
     explicit worker_core(worker_options options);
@@ -133,6 +134,9 @@ private:
     void hold(request_ptr failed);
     void give_back(std::list<held_message>::iterator which);
     void give_back_all();
+    void on_cancelled(std::string_view message_id);
+    bool was_cancelled(const request& r) const;
+    void pass_over(const request& r);
     void return_to_queue(const request& r);
     void return_to_queue(std::vector<request_ptr> all);
     std::chrono::milliseconds pause_after(unsigned attempt) const;
@@ -156,17 +160,20 @@ private:
     std::unique_ptr<amqp::publisher> publisher_;
     std::unique_ptr<amqp::client> streams_;  // null without followers
     asker asker_;
+    cancel_watch cancels_;
     thread_pool handling_;
     thread_pool hearing_;
     std::vector<std::unique_ptr<stream_follower>> followers_;
     std::size_t caught_up_ = 0;
     std::vector<std::unique_ptr<consumer>> consumers_;
 
-    std::deque<request_ptr> waiting_;  // delivered, not being worked on
-    std::list<held_message> held_;     // these count for their consumers
-    std::deque<std::string> failed_;   // message ids that were given back lately, without any harm to the worker
-    std::size_t working_ = 0;          // with handlers or being confirmed
-    bool alone_ = false;               // a redelivered message is being worked on
+    std::deque<request_ptr> waiting_;                                                 // delivered, not being worked on
+    std::list<held_message> held_;                                                    // these count for their consumers
+    std::map<std::string, std::shared_ptr<std::atomic<bool>>, std::less<>> running_;  // by message id: is cancelled
+    std::deque<std::string> cancelled_;  // message ids, lately, of what has not come here or had ended
+    std::deque<std::string> failed_;     // message ids that were given back lately, without any harm to the worker
+    std::size_t working_ = 0;            // with handlers or being confirmed
+    bool alone_ = false;                 // a redelivered message is being worked on
     bool started_ = false;
     bool draining_ = false;
     std::string failure_;
@@ -174,7 +181,7 @@ private:
     net::wheel_timer awaited_timer_{this, [](worker_core& self) { self.start_work(); }};
 
     struct {
-        std::atomic<std::uint64_t> handled = 0, refused = 0, requeued = 0, published = 0, held = 0;
+        std::atomic<std::uint64_t> handled = 0, refused = 0, requeued = 0, published = 0, held = 0, cancelled = 0;
     } counters_;
 };
 

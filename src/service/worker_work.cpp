@@ -62,7 +62,12 @@ void worker_core::take(consumer& from, const amqp::delivery& d) {
                       amqp::as_bool(header(d.properties, contract::header_progress)).value_or(false);
     state->properties = d.properties;
     state->body = d.body;
-    waiting_.push_back(request_ptr(new request(std::move(state))));
+    request_ptr r(new request(std::move(state)));
+    if (was_cancelled(*r)) {
+        pass_over(*r);
+    } else {
+        waiting_.push_back(std::move(r));
+    }
     start_work();
 }
 
@@ -96,6 +101,7 @@ void worker_core::begin(request_ptr r) {
     ++working_;
     consumer& from = consumer_of(*r);
     if (from.ordered() && !r->client().empty()) from.lanes[r->state_->client] = {.busy = true};
+    if (!r->message_id().empty()) running_[std::string(r->message_id())] = r->state_->cancelled;
     handling_.hand_in([this, r = std::move(r)]() mutable {
         const bool failed = !handle(*r);
         home_.post([this, r = std::move(r), failed]() mutable { on_worked(std::move(r), failed); });
@@ -247,10 +253,15 @@ void worker_core::finish(request_ptr done, bool confirmed) {
     const request::state& s = *done->state_;
     --working_;
     alone_ = false;
+    if (const auto at = running_.find(done->message_id()); at != running_.end() && at->second == s.cancelled)
+        running_.erase(at);
     if (confirmed) {
         s.from->ack(s.id);
         ++counters_.handled;
         if (s.refused) ++counters_.refused;
+        leave_lane(*done, false);
+    } else if (*s.cancelled && s.from->holds(s.id)) {
+        pass_over(*done);
         leave_lane(*done, false);
     } else if (draining_ || !s.from->holds(s.id)) {
         return_to_queue(*done);

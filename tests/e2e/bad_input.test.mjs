@@ -198,9 +198,9 @@ test('pages of other origins, when the configuration names those that may', asyn
 // Workers: what they publish to OUTBOUND, and what the log says of it. Nobody hears it.
 const direct = { 'foz-direct': 'someone' };
 const outbound = [
-  ['a body that is no JSON', 'hello', { headers: { 'foz-broadcast': true } }, 'the body is no JSON value'],
-  ['an empty body', '', { headers: { 'foz-broadcast': true } }, 'the body is no JSON value'],
-  ['a body that is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), { headers: { 'foz-broadcast': true } }, 'the body is no JSON value'],
+  ['a body that is no JSON', 'hello', { headers: { 'foz-broadcast': true } }, 'the body is not a JSON value'],
+  ['an empty body', '', { headers: { 'foz-broadcast': true } }, 'the body is not a JSON value'],
+  ['a body that is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), { headers: { 'foz-broadcast': true } }, 'the body is not a JSON value'],
   ['foz-broadcast as text', '1', { headers: { 'foz-broadcast': 'yes' } }, 'a foz-* header has the wrong type'],
   ['foz-multicast as a number', '1', { headers: { 'foz-multicast': 5 } }, 'a foz-* header has the wrong type'],
   ['foz-multicast as broken JSON', '1', { headers: { 'foz-multicast': '["a"' } }, 'a foz-* header has the wrong type'],
@@ -242,8 +242,8 @@ test('what workers get wrong is dropped, counted and logged, and the channel goe
 
 // Answers: what is wrong with them; the caller hears of it at once, and the channel's base64 is not asked for.
 const answers = [
-  ['a body that is no JSON', 'hello', {}, 'the body is no JSON value'],
-  ['no body', '', {}, 'the body is no JSON value'],
+  ['a body that is no JSON', 'hello', {}, 'the body is not a JSON value'],
+  ['no body', '', {}, 'the body is not a JSON value'],
   ['foz-error as a number', '1', { headers: { 'foz-error': 5 } }, 'a foz-* header has the wrong type'],
   ['foz-error that is not UTF-8', '1', { headers: { 'foz-error': notUtf8 } }, 'is not UTF-8'],
 ];

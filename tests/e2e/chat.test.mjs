@@ -277,7 +277,7 @@ test('what another worker says: lists and single names in headers, repetitions, 
   assert.deepEqual(answer.message, { echo: { a: 1 }, client: ann.client });
   await until(() => ann.messages().includes('all'), 'the broadcast is heard');
   assert.deepEqual(ann.messages(), ['direct', 'group', 'all']);
-  await foz.until('the body is no JSON value');
+  await foz.until('the body is not a JSON value');
   close(ann);
   await node.stop();
   service = await chat();

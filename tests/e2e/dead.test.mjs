@@ -82,7 +82,7 @@ test('it can be changed before', async () => {
   const write = (text) => { writeFileSync(editor, `#!/bin/sh\n${text}\n`); chmodSync(editor, 0o755); };
   write('echo \'{"text":\' > "$1"');
   const broken = await dead(['retry', id('m2'), '--edit'], { env: { EDITOR: editor, VISUAL: '' } });
-  assert.deepEqual([broken.code, broken.output], [1, 'foz: --edit: this is no JSON any more; nothing is done\n']);
+  assert.deepEqual([broken.code, broken.output], [1, 'foz: --edit: the message is no longer valid JSON; nothing was changed\n']);
   write('echo \'{"text":"one line"}\' > "$1"');
   const { code, output } = await dead(['retry', id('m2'), '--edit'], { env: { EDITOR: editor, VISUAL: '' } });
   assert.equal(code, 0, output);

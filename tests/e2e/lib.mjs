@@ -132,7 +132,7 @@ export async function chat(args = [], url = broker) {
   return self;
 }
 
-// foz-tickets (on a database of its own unless one is named) and foz-voice.
+// foz-tickets (on a database of its own unless one is named), foz-guide and foz-voice.
 let databases = 0;
 export async function tickets(args = [], url = broker) {
   const file = process.env.FOZ_OUT + '/tickets-' + process.pid + '-' + (databases += 1) + '.db';
@@ -140,6 +140,12 @@ export async function tickets(args = [], url = broker) {
   await self.until('foz-tickets: ready', 60);
   return self;
 }
+export async function guide(args = [], url = broker) {
+  const self = await start(process.env.FOZ_GUIDE, ['--broker', url, ...args]);
+  await self.until('foz-guide: ready', 60);
+  return self;
+}
+
 export async function voice(args = [], url = broker) {
   const self = await start(process.env.FOZ_VOICE, ['--broker', url, ...args]);
   await self.until('foz-voice: ready', 60);

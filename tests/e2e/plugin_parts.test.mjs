@@ -136,7 +136,7 @@ test('cancelled: the caller is told at once, the aggregator too, and nothing com
   assert.equal(client.foz.cancel(id), true);
   await assert.rejects(reading, { code: 'cancelled' });
   await until(() => server.sent('cancel').length === 1, 'the aggregator is told');
-  assert.deepEqual(server.sent('cancel').map((frame) => frame.id), [id]);
+  assert.deepEqual(server.sent('cancel').map((frame) => [frame.id, frame.channel]), [[id, 'chat']]);
   part(server.spark, id, 1, 1, 'too late');
   await settle();
   assert.deepEqual([read.length, client.errors, client.foz.waiting], [1, [], 0]);
@@ -166,6 +166,19 @@ test('a signal cancels; what was not sent yet is not heard of; what the socket h
   await until(() => server.sparks.length === 3 && client.foz.state.name === 'connected', 'it comes back');
   await settle();
   assert.deepEqual(server.sent('cancel').map((frame) => frame.id), [sent.id, sent.id]);
+});
+
+test('what was sent on a socket that has gone and is cancelled while there is none is told of on the next one', async () => {
+  const server = await scripted({ publish() {} });
+  const client = plugged(server.url);
+  const sent = client.foz.request('chat', 1);
+  await until(() => server.sent('publish').length === 1, 'it is asked');
+  server.cut();
+  await until(() => client.foz.state.name === 'waiting', 'there is no socket');
+  client.foz.cancel(sent.id);
+  await assert.rejects(sent, { code: 'cancelled' });
+  await until(() => server.sent('cancel').length === 1, 'it is told');
+  assert.deepEqual(server.sent('publish', server.spark), []);
 });
 
 test('a loop that is left cancels the request; an error ends the loop', async () => {

@@ -162,10 +162,10 @@ test('a server that is not there, is none, or refuses: exit 1 and one line', asy
 test('wrong usage: exit 2', async () => {
   for (const [args, text] of [
     [['pub'], 'CHANNEL is required'],
-    [['pub', 'chat', '{text:1}'], 'MESSAGE is no JSON: {text:1}'],
+    [['pub', 'chat', '{text:1}'], 'MESSAGE is not valid JSON: {text:1}'],
     [['pub', 'chat', '1', '--expires', 'soon'], '--expires: a time like 500ms, 10s, 5m, 2h or 1d is expected, not soon'],
     [['pub', 'chat', '1', '--url', 'ftp://x'], 'it begins with ws:// or wss://'],
-    [['pub', 'chat', '--direct', 'x', '--multicast', 'y', 'no json'], 'MESSAGE is no JSON: no json'],
+    [['pub', 'chat', '--direct', 'x', '--multicast', 'y', 'no json'], 'MESSAGE is not valid JSON: no json'],
     [['sub', 'chat', '--url', 'ws://x:99999'], 'the port is a number from 1 to 65535'],
     [['sub', 'chat,tickets', '--from', '0.1.abcd'], '--from: a position is of one channel'],
     ...['-1', '0', 'many', '1x', ''].map((count) => [['sub', 'chat', '--count', count],

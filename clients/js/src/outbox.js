@@ -9,11 +9,11 @@ const channelOf = ({ channel }) => (typeof channel === 'string' ? channel : Obje
 export function makeOutbox(foz) {
   const { settings } = foz;
   const followedMax = 1000;
-  // By id, in the order of sending: { id, frame, key, bytes, client, sent, stream, resolve, reject, restored }
+  // By id, in the order of sending: { id, frame, key, bytes, client, sent, reached, stream, resolve, reject, restored }
   const entries = new Map();
   const pauses = new Map(); // by channel: { failures, timer } of those whose messages have to wait
   const following = new Map(); // who wants to know what becomes of a message, by its id: also after the answer
-  const cancelled = new Set(); // ids of requests that the aggregator does not know yet to be cancelled
+  const cancelled = new Map(); // requests that the aggregator does not know yet to be cancelled, by id: the channel
   let bytes = 0;
   let frameMax = Infinity;
 
@@ -25,7 +25,7 @@ export function makeOutbox(foz) {
   function send(entry) {
     const pause = pauses.get(entry.key);
     if (!foz.connection.connected || (pause && pause.timer !== null)) return;
-    entry.sent = true;
+    entry.sent = entry.reached = true; // on this socket; on any
     foz.write(entry.frame);
   }
 
@@ -109,13 +109,16 @@ export function makeOutbox(foz) {
     const entry = entries.get(id);
     if (!entry) return false;
     following.delete(id);
-    const reached = entry.sent;
     settle(id, failure('cancelled', 'the page has cancelled it', { id }));
-    if (!reached) return true;
-    cancelled.add(id);
+    if (!entry.reached) return true;
+    cancelled.set(id, entry.frame.channel);
     forgetOldest(cancelled, followedMax);
-    if (foz.connection.connected) foz.write({ packet_action: 'cancel', id });
+    if (foz.connection.connected) tellCancelled(id);
     return true;
+  }
+
+  function tellCancelled(id) {
+    foz.write({ packet_action: 'cancel', id, channel: cancelled.get(id) });
   }
 
   // Messages that other pages of this client have left: they are older than those of this one.
@@ -124,7 +127,7 @@ export function makeOutbox(foz) {
     entries.clear();
     for (const { id, frame, client, bytes: size, stored, streams, at } of messages) {
       const stream = streams ? makeStream(() => {}) : null;
-      keep({ id, frame, key: JSON.stringify(frame.channel), bytes: size, client, stored, sent: false, stream, restored: true });
+      keep({ id, frame, key: JSON.stringify(frame.channel), bytes: size, client, stored, sent: false, reached: true, stream, restored: true });
       if (frame.expires_ms !== undefined && at + frame.expires_ms < Date.now())
         settle(id, failure('expired', 'its time had passed before it could be sent', { id }));
     }
@@ -149,7 +152,7 @@ export function makeOutbox(foz) {
     },
     // All that waits, in its order.
     sendAll() {
-      for (const id of cancelled) foz.write({ packet_action: 'cancel', id });
+      for (const id of cancelled.keys()) tellCancelled(id);
       sendUnsent();
     },
     onClosed() {

@@ -154,7 +154,7 @@ std::expected<entry_answer, drop_reason> read_sign_of_life(contract::correlation
     return made;
 }
 
-// `body`: nothing when it is no JSON and has to be.
+// `body`: nothing when it has to be JSON and is not.
 std::expected<entry_answer, drop_reason> read_answer(contract::correlation to, std::string_view type,
                                                      const amqp::table& headers, std::optional<std::string_view> body) {
     using what = entry_answer::kind;
@@ -199,7 +199,7 @@ entry_answer bad_answer(contract::correlation to, drop_reason why) {
 std::string_view to_text(drop_reason reason) noexcept {
     switch (reason) {
         case drop_reason::not_json:
-            return "the body is no JSON value";
+            return "the body is not a JSON value";
         case drop_reason::bad_header:
             return "a foz-* header has the wrong type, or a question to a client lacks its one receiver, its "
                    "correlation_id, its expiration or its timestamp";

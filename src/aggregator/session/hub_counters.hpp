@@ -21,6 +21,7 @@ struct hub_counters {
     std::uint64_t answers = 0;
     std::uint64_t answers_again = 0;  // told on another socket, since the one before may not have heard them
     std::uint64_t resends = 0;        // messages whose id was known
+    std::uint64_t cancelled = 0;      // requests, by their clients
     std::uint64_t resumes = 0;
     std::uint64_t expired = 0;                               // messages that a replay passed over
     std::array<std::uint64_t, envelope::gap_causes> gaps{};  // told to sessions, by cause

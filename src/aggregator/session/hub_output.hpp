@@ -70,6 +70,11 @@ public:
     // The client is not here any more, and may not have heard this: other aggregators call hub::told_elsewhere().
     virtual void tell_elsewhere(const client_id& client, const told_answer& what) { (void)client, (void)what; }
 
+    // Nobody waits any more for the answer to this message: whoever works on it may stop.
+    virtual void tell_cancelled(std::size_t channel, std::string_view client, std::string message_id) {
+        (void)channel, (void)client, (void)message_id;
+    }
+
     // hub::work() is to be called soon, in a turn of its own.
     virtual void want_work() = 0;
 

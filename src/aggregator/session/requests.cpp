@@ -67,6 +67,29 @@ bool requests::resend(const std::string& id_key, const waiter& who) {
     return true;
 }
 
+bool requests::cancel(const std::string& id_key, const std::string& key, const waiter& who) {
+    if (const auto known = outcomes_.find(id_key); known != outcomes_.end()) {
+        tell(who, known->second);
+        return false;
+    }
+    const client_error error{error_code::cancelled, "the client has cancelled it"};
+    const auto open = open_ids_.find(id_key);
+    if (open == open_ids_.end()) {
+        remember(id_key, to_json(error, {.id = who.context.id}));
+        remember_ended(key);
+        tell(who, to_json(error, who.context));
+        return true;
+    }
+    const auto what = open->second;
+    const bool told = std::ranges::any_of(what->waiters, [&](const waiter& one) {
+        return one.session == who.session && one.context.request_id == who.context.request_id;
+    });
+    if (!told) tell(who, to_json(error, who.context));
+    what->cancelled = true;
+    fail(what, error);
+    return true;
+}
+
 void requests::begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience) {
     if (!what->id_key.empty()) open_ids_[what->id_key] = what;
     if (planted(bug::receipt_before_confirm)) confirmed(what);
@@ -106,6 +129,7 @@ void requests::on_outcome(publish_ticket ticket, amqp::outcome result) {
     assert(what->unconfirmed > 0);
     if (--what->unconfirmed > 0) return;
     weigh(*what);
+    if (what->cancelled) return;
     if (!what->error || (what->taken && what->ack == envelope::ack_mode::confirmed)) return confirmed(what);
     // An answer may have come all the same when the outcome is unknown: then nobody is waiting any more.
     const auto open = open_.find(what->key);
@@ -128,12 +152,16 @@ void requests::confirmed(const std::shared_ptr<request>& what) {
         if (who.ack != envelope::ack_mode::none) tell(who, receipt(who.context));
     });
     if (what->id_key.empty()) return;
-    remember(*what, receipt({.id = what->waiters.front().context.id}));
+    remember(what->id_key, receipt({.id = what->waiters.front().context.id}));
     open_ids_.erase(what->id_key);  // what follows, if anything, is progress
 }
 
 std::string requests::key_of(std::size_t channel, const contract::correlation& to) {
     return std::to_string(channel) + '\n' + contract::to_string(to);
+}
+
+std::string requests::id_key_of(std::size_t channel, const client_id& client, std::string_view id) {
+    return std::to_string(channel) + '\n' + client.str() + '\n' + std::string(id);
 }
 
 bool requests::take(const entry& item) {
@@ -193,7 +221,7 @@ void requests::answered(const std::shared_ptr<request>& what, const entry_answer
         if (who.ack == envelope::ack_mode::answer) tell(who, render(answer, who.context));
     });
     tell_progress(*what, envelope::progress_state::done, 0);
-    if (!what->id_key.empty()) remember(*what, render(answer, {.id = what->waiters.front().context.id}));
+    if (!what->id_key.empty()) remember(what->id_key, render(answer, {.id = what->waiters.front().context.id}));
 }
 
 bool requests::waits_for(std::size_t channel, const entry_answer& answer) const {
@@ -253,8 +281,12 @@ void requests::end(const std::shared_ptr<request>& what) {
         assert(count != waiting_.end() && count->second > 0);
         if (--count->second == 0) waiting_.erase(count);
     }
-    if (!ended_.insert(what->key).second) return;
-    ended_order_.push_back(what->key);
+    remember_ended(what->key);
+}
+
+void requests::remember_ended(const std::string& key) {
+    if (!ended_.insert(key).second) return;
+    ended_order_.push_back(key);
     if (ended_order_.size() <= config_.outcomes_max) return;
     ended_.erase(ended_order_.front());
     ended_order_.pop_front();
@@ -266,7 +298,7 @@ void requests::fail(const std::shared_ptr<request>& what, const client_error& er
     listener_.on_refused(error.code);
     for_each_listener(*what, [&](const waiter& who) { tell(who, to_json(error, who.context)); });
     if (what->id_key.empty() || !final(error.code)) return;
-    remember(*what, to_json(error, {.id = what->waiters.front().context.id}));
+    remember(what->id_key, to_json(error, {.id = what->waiters.front().context.id}));
 }
 
 // A socket that has gone is left out when the same was asked on another one, too.
@@ -322,11 +354,11 @@ void requests::tell_event(const request& what, const std::string& json) {
     if (told.empty()) listener_.respond_to_all(what.waiters.front().client, {}, json);
 }
 
-void requests::remember(const request& what, std::string json) {
-    const auto [at, fresh] = outcomes_.try_emplace(what.id_key, std::move(json));
+void requests::remember(const std::string& id_key, std::string json) {
+    const auto [at, fresh] = outcomes_.try_emplace(id_key, std::move(json));
     if (!fresh) return;
     outcome_bytes_ += at->second.size();
-    outcome_order_.push_back(what.id_key);
+    outcome_order_.push_back(id_key);
     while (!outcome_order_.empty() &&
            (outcomes_.size() > (planted(bug::outcome_forgotten) ? 0 : config_.outcomes_max) ||
             outcome_bytes_ > outcome_bytes_max)) {

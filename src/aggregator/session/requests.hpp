@@ -51,6 +51,7 @@ struct request {
     bool taken = false;    // somebody has said something of it: the broker had it, whatever became of its confirm
     bool awaited = false;  // its answer will come, or its time-out
     bool owed = false;     // this, or the outcome of a publish; its sessions have been told so
+    bool cancelled = false;
     std::vector<waiter> waiters;
     client_id counted_for;              // against whose limit; empty: nobody's
     std::optional<join_question> join;  // a question of our own: it has no waiters
@@ -89,6 +90,12 @@ public:
 
     // True when the id is known: its outcome is told now, or when it comes.
     bool resend(const std::string& id_key, const waiter& who);
+    // Nobody waits for it any more: whoever waited is told `cancelled`, and nothing after that. When it has its outcome
+    // already, `who` is told that, and it is false. What is not known here may have been asked elsewhere: then what
+    // comes back to `key` is not passed on.
+    bool cancel(const std::string& id_key, const std::string& key, const waiter& who);
+    // Waits, or has had its outcome lately.
+    bool knows(const std::string& id_key) const { return outcomes_.contains(id_key) || open_ids_.contains(id_key); }
     // Begins to wait; `patience` counts for what has a key.
     void begin(const std::shared_ptr<request>& what, std::chrono::milliseconds patience);
     // One for each of its messages: on_outcome() is called with it.
@@ -99,6 +106,8 @@ public:
     bool waits_for(std::size_t channel, const entry_answer& answer) const;
     // What comes back to one request.
     static std::string key_of(std::size_t channel, const contract::correlation& to);
+    // What names a message of a client's on a channel.
+    static std::string id_key_of(std::size_t channel, const client_id& client, std::string_view id);
     // Of all sockets of one client, those that have gone included.
     std::size_t waiting(const client_id& client) const;
     // Everything that waits on this channel now has lost its way back: fail_interrupted() tells it, and what begins
@@ -136,7 +145,8 @@ private:
     void tell(const waiter& who, const std::string& json);
     void tell_progress(request& what, envelope::progress_state state, std::uint64_t attempt);
     void tell_event(const request& what, const std::string& json);
-    void remember(const request& what, std::string json);
+    void remember(const std::string& id_key, std::string json);
+    void remember_ended(const std::string& key);
     void on_timeout(const std::shared_ptr<request>& what);
 
     request_listener& listener_;

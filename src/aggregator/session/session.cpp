@@ -132,6 +132,8 @@ void session::on_data(std::string_view data, reply_context context) {
             return leave(asked, context);
         case envelope::packet_action::publish:
             return publish(asked, std::move(context));
+        case envelope::packet_action::cancel:
+            return cancel(asked, context);
         case envelope::packet_action::refresh:
             return send_error({error_code::unsupported, "this aggregator knows no tokens", "packet_action"}, context);
     }
@@ -149,7 +151,7 @@ void session::on_response(std::string_view response_id, std::string_view data) {
     answer.exchange.clear();
     answer.routing_key = question->what.reply_to;
     answer.properties.correlation_id = question->what.correlation_id;
-    answer.properties.message_id = std::string(client()) + "/" + question->what.id;
+    answer.properties.message_id = message_id_of(question->what.id);
     shared_.publish(question->channel, client_id(client()), std::move(answer));
 }
 

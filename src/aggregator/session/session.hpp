@@ -114,6 +114,9 @@ private:
 
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
+    std::string message_id_of(std::string_view own_id) const {
+        return std::string(client()).append("/").append(own_id);
+    }
     void on_ping_interval();
     void close_slow();
     void be_asked(std::size_t channel, const entry_question& what);
@@ -154,6 +157,7 @@ private:
 
     // session_publish.cpp
     void publish(const envelope::envelope& asked, reply_context context);
+    void cancel(const envelope::envelope& asked, const reply_context& context);
     void pause_while_crowded(std::size_t channel);
     std::optional<client_error> check_publish(const envelope::envelope& asked, envelope::ack_mode ack,
                                               bool from_responder, const std::vector<std::size_t>& channels) const;

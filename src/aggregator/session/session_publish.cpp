@@ -71,7 +71,7 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     const client_id sender(client());
     const waiter who{.session = self_, .client = sender, .context = context, .ack = ack};
     const std::string id_key =
-        asked.id.empty() ? std::string() : std::to_string(channels.front()) + '\n' + sender.str() + '\n' + context.id;
+        asked.id.empty() ? std::string() : requests::id_key_of(channels.front(), sender, context.id);
     // What is known has been checked before, and needs no service any more.
     if (!id_key.empty() && shared_.asked.resend(id_key, who)) {
         ++shared_.counters.resends;
@@ -98,6 +98,32 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
                           : ack == envelope::ack_mode::answer ? shared_.config.request_timeout
                                                               : progress_patience;
     shared_.asked.begin(what, patience);
+}
+
+void session::cancel(const envelope::envelope& asked, const reply_context& context) {
+    const client_id sender(client());
+    std::vector<std::size_t> channels;
+    if (asked.has_channel || bound_channel_) {
+        if (const auto error = resolve_channels(asked, channels)) return send_error(*error, context);
+        if (channels.size() != 1)
+            return send_error({error_code::ambiguous_channel, "a request is on one channel", "channel"}, context);
+    } else {
+        for (std::size_t i = 0; i < shared_.config.channels.size() && channels.empty(); ++i)
+            if (shared_.asked.knows(requests::id_key_of(i, sender, context.id))) channels.push_back(i);
+        if (channels.empty())
+            return send_error({error_code::bad_envelope,
+                               "this aggregator knows no message with this id: name its channel", "channel"},
+                              context);
+    }
+    const std::size_t channel = channels.front();
+    const contract::correlation comes_back{
+        .client = sender, .kind = contract::correlation::request_kind::message, .request = context.id};
+    const waiter who{.session = self_, .client = sender, .context = context};
+    if (!shared_.asked.cancel(requests::id_key_of(channel, sender, context.id), requests::key_of(channel, comes_back),
+                              who))
+        return;
+    ++shared_.counters.cancelled;
+    shared_.out.tell_cancelled(channel, client(), message_id_of(context.id));
 }
 
 // A client that publishes faster than the broker takes it is read more slowly, it alone.
@@ -130,9 +156,8 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     properties.content_type = "application/json";
     properties.delivery_mode = persistent;
     properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
-    const std::string own_id =
-        !context.id.empty() ? context.id : std::string(id()) + "." + std::to_string(context.frame);
-    properties.message_id = std::string(client()) + "/" + own_id;
+    properties.message_id =
+        message_id_of(!context.id.empty() ? context.id : std::string(id()) + "." + std::to_string(context.frame));
     if (!asked.type.empty()) properties.type = asked.type;
     if (asked.expires_ms) properties.expiration = std::to_string(*asked.expires_ms);
 

@@ -190,6 +190,7 @@ void aggregator::make_feed() {
     notices_ = std::make_unique<dead_notices>(consume_, own_publish_, settings_);
     peers_listener& listener = *this;
     peers_ = std::make_unique<peers>(consume_, own_publish_, settings_, listener);
+    control_ = std::make_unique<control>(own_publish_, settings_);
 }
 
 void aggregator::start() {

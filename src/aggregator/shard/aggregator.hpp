@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/feed/catch_up.hpp"
+#include "aggregator/feed/control.hpp"
 #include "aggregator/feed/dead_notices.hpp"
 #include "aggregator/feed/drop_reason.hpp"
 #include "aggregator/feed/feed_sink.hpp"
@@ -97,6 +98,7 @@ private:
     // other_aggregators
     void note_presence(std::size_t channel, std::string client, std::string session, bool here) override;
     void tell_elsewhere(const client_id& client, const told_answer& what) override;
+    void tell_cancelled(std::size_t channel, std::string client, std::string message_id) override;
 
     // peers_listener
     void on_told(told_message what) override;
@@ -150,6 +152,7 @@ private:
     std::unique_ptr<service_watch> watch_;
     std::unique_ptr<dead_notices> notices_;
     std::unique_ptr<peers> peers_;
+    std::unique_ptr<control> control_;
     std::vector<bool> attached_;  // by channel: it could be heard at least once
     std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;

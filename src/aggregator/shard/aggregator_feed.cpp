@@ -91,6 +91,12 @@ void aggregator::tell_elsewhere(const client_id& client, const told_answer& what
         [this, told = told_message{client, what.request_id, what.json}]() mutable { peers_->tell(std::move(told)); });
 }
 
+void aggregator::tell_cancelled(std::size_t channel, std::string client, std::string message_id) {
+    cores_.at(0).post([this, channel, client = std::move(client), message_id = std::move(message_id)]() mutable {
+        control_->tell_cancelled(channel, client, std::move(message_id));
+    });
+}
+
 void aggregator::on_given_up() {
     events_.on_notice(
         "this aggregator was silent for too long: services were told that its sessions are closed, and are "

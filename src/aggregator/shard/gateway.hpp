@@ -35,6 +35,7 @@ class other_aggregators {
 public:
     virtual void note_presence(std::size_t channel, std::string client, std::string session, bool here) = 0;
     virtual void tell_elsewhere(const client_id& client, const told_answer& what) = 0;
+    virtual void tell_cancelled(std::size_t channel, std::string client, std::string message_id) = 0;
 
 protected:
     ~other_aggregators() = default;
@@ -87,6 +88,9 @@ private:
     }
     void tell_elsewhere(const client_id& client, const told_answer& what) override {
         others_.tell_elsewhere(client, what);
+    }
+    void tell_cancelled(std::size_t channel, std::string_view client, std::string message_id) override {
+        others_.tell_cancelled(channel, std::string(client), std::move(message_id));
     }
     void publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,
                  steady_time deadline) override;

@@ -49,6 +49,7 @@ void aggregator::collect(std::function<void(snapshot)> done) {
                                dispatcher_->counters(),
                                notices_->counters(),
                                peers_snapshot(*peers_),
+                               control_->counters(),
                                settings_.topology->counters(),
                                {},
                                {},

@@ -75,6 +75,7 @@ struct snapshot {
     dispatcher_counters dispatched;
     dead_notices_counters notices;
     peers_snapshot others;
+    control_counters control;
     contract::topology_counters topology;
     std::vector<std::string> channels;
     std::vector<feed_snapshot> feeds;  // one for each channel

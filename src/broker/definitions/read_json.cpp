@@ -342,7 +342,7 @@ std::expected<read_definitions, std::string> parse_definitions(std::string_view 
     dom::parser parser;
     dom::element root;
     if (const auto failure = parser.parse(json.data(), json.size(), true).get(root))
-        return std::unexpected(std::string("it is no JSON: ") + simdjson::error_message(failure));
+        return std::unexpected(std::string("not valid JSON: ") + simdjson::error_message(failure));
     definition_parser reading(random);
     if (!reading.read(root)) return std::unexpected(reading.problem());
     return reading.take();

@@ -112,7 +112,7 @@ std::expected<picture, std::string> read_picture(std::string_view overview, std:
     if (!queues) return out;
     dom::array rows;
     if (parser.parse(queues->data(), queues->size()).get(rows) != simdjson::SUCCESS)
-        return std::unexpected("its list of queues is no JSON array");
+        return std::unexpected("its list of queues is not a JSON array");
     out.queues.reserve(rows.size());
     for (const dom::element one : rows) out.queues.push_back(read_queue(one));
     return out;

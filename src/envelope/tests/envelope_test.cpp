@@ -233,7 +233,7 @@ TEST_F(envelope_parse, an_unknown_action_is_told_the_known_ones) {
         const error wrong = refused("{\"packet_action\":\"" + action + "\"}");
         EXPECT_EQ(wrong.code, "unknown_action");
         EXPECT_EQ(wrong.field, "packet_action");
-        EXPECT_THAT(wrong.text, HasSubstr("consume, publish, leave, refresh"));
+        EXPECT_THAT(wrong.text, HasSubstr("consume, publish, leave, cancel, refresh"));
         EXPECT_TRUE(is_json(json_string(wrong.text)));
     }
 }

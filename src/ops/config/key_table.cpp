@@ -458,7 +458,7 @@ std::vector<key> channel_keys() {
         number("channels", "no_service_after_ms", &s::no_service_after, {0, day_ms}, "ms",
                "a request to a channel that had no consumer for so long is refused instead of waiting"),
         flag("channels", "presence", &s::presence, "the service is told when a client comes and goes"),
-        choice("not_json", &s::not_json, {"drop", "base64"}, "what becomes of a service's body that is no JSON"),
+        choice("not_json", &s::not_json, {"drop", "base64"}, "what to do with a service's body that is not valid JSON"),
         number("channels", "volatile_max_length", &s::volatile_max_length, {1, 10'000'000}, "messages",
                "of a volatile channel: in a foz's queue before the oldest is dropped"),
         number(

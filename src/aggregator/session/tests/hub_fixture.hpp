@@ -96,6 +96,9 @@ struct recorded_output final : hub_output {
     void tell_elsewhere(const client_id& client, const told_answer& what) override {
         elsewhere.emplace_back(client, what);
     }
+    void tell_cancelled(std::size_t channel, std::string_view, std::string message_id) override {
+        cancelled.emplace_back(channel, std::move(message_id));
+    }
     void want_work() override { wants_work = true; }
 
     std::map<member, std::vector<std::string>> sent;
@@ -110,6 +113,7 @@ struct recorded_output final : hub_output {
     std::vector<taken_page> pages_taken;
     std::vector<std::pair<std::string, bool>> present;
     std::vector<std::pair<client_id, told_answer>> elsewhere;
+    std::vector<std::pair<std::size_t, std::string>> cancelled;
     bool wants_work = false;
 };
 

@@ -100,7 +100,7 @@ TEST(definitions_json, what_there_is_not_here_is_said_when_the_file_has_some_of_
 TEST(definitions_json, errors_begin_with_the_path) {
     const std::pair<const char*, const char*> cases[] = {
         {"[]", "must be an object"},
-        {"{", "it is no JSON"},
+        {"{", "not valid JSON"},
         {R"({"queues": {}})", "queues: must be an array"},
         {R"({"queues": [1]})", "queues[0]: must be an object"},
         {R"({"queues": [{"vhost": "/"}]})", "queues[0].name: is missing"},
