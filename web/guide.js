@@ -38,7 +38,7 @@ export class Guide {
         attempt = part.attempt;
         words += 1;
         tale.text.append(words > 1 ? ' ' : '', part.message.word);
-        setText(tale.state, words === 1 ? '1 word…' : words + ' words…');
+        setText(tale.count, words === 1 ? '1 word…' : words + ' words…');
         tale.item.scrollIntoView({ block: 'nearest' });
       }
       const answer = await stream.answer;
@@ -50,6 +50,7 @@ export class Guide {
       tale.item.dataset.state = stopped ? 'stopped' : 'broken';
       if (!stopped) this.#wrong.show(new Problem(error));
     }
+    tale.count.remove();
     this.#become(null);
   }
 
@@ -62,15 +63,17 @@ export class Guide {
     return stream;
   }
 
-  // The item, and in it: the text, what happened to it, how far it is.
+  // The item, and in it: the text, what happened to it, how far it is, how it ended.
   #begin(about) {
-    const [text, notes, state] = [make('p', { className: 'text' }), make('span', { className: 'notes' }), make('span', { text: 'asked…' })];
-    state.setAttribute('role', 'status');
-    const item = make('li', { className: 'tale' }, make('h3', { text: about }), text, make('p', { className: 'about' }, notes, state));
+    const text = make('p', { className: 'text' });
+    const [notes, count, state] = ['notes', 'count', 'state'].map((className) => make('span', { className }));
+    for (const told of [notes, state]) told.setAttribute('role', 'status'); // not at every word
+    const item = make('li', { className: 'tale' }, make('h3', { text: about }), text, make('p', { className: 'about' }, notes, count, state));
+    setText(count, 'asked…');
     item.dataset.state = 'coming';
     byId('tales').append(item);
     while (byId('tales').children.length > tales_max) byId('tales').firstElementChild.remove();
-    return { item, text, notes, state };
+    return { item, text, notes, count, state };
   }
 
   #note({ notes }, text) { notes.append(make('span', { className: 'mark', text })); }

@@ -104,6 +104,7 @@ async function calls(ann, bob) {
 
 async function wholeTour(query, expected_channels) {
   const [ann, bob] = await Promise.all([tab('Ann', { query }), tab('Bob', { query, viewport: narrow })]);
+  assert.equal(await ann.locator('a[href="#guide"]').isVisible(), false, 'there is no such channel');
   for (const page of [ann, bob]) assert.deepEqual(channels(page), expected_channels);
   const suffix = query ? '-each' : '';
   const title = query ? 'Pilot ladder is loose' : 'Lighthouse lamp is dark';

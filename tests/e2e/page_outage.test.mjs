@@ -2,7 +2,7 @@
 // is there is still known.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { chat, closeAll, configFile, ownBroker, serve, tickets, until, voice } from './lib.mjs';
+import { chat, closeAll, configFile, guide, ownBroker, serve, tickets, until, voice } from './lib.mjs';
 import { close, entered, launch, message, online, person, quiet, say, shot, tab as openTab, texts } from './page_lib.mjs';
 
 // A service that is away is told soon.
@@ -10,6 +10,7 @@ const configuration = configFile(`
 [channels.chat]
 no_service_after_ms = 300
 [channels.tickets]
+[channels.guide]
 [channels.voice]
 delivery = "volatile"
 consumers = "single_active"
@@ -17,18 +18,19 @@ presence = true
 no_service_after_ms = 0
 `);
 
-let broker, foz, services, browser;
+let broker, foz, services, browser, worker;
+const startGuide = async () => { worker = await guide(['--pause', '50'], broker.url); };
 const startFoz = () => serve(['--config', configuration, ...(foz ? ['--listen', new URL(foz.url).host] : [])], broker.url);
 before(async () => {
   broker = await ownBroker();
   foz = await startFoz();
   [services, browser] = await Promise.all([
-    Promise.all([chat([], broker.url), tickets([], broker.url), voice([], broker.url)]), launch('--use-fake-ui-for-media-stream')]);
+    Promise.all([chat([], broker.url), tickets([], broker.url), voice([], broker.url)]), launch('--use-fake-ui-for-media-stream'), startGuide()]);
 });
 after(async () => {
   await browser.close();
   await foz.stop();
-  await Promise.all(services.map((one) => one.stop()));
+  await Promise.all([worker, ...services].map((one) => one.stop()));
   await closeAll();
 });
 
@@ -181,4 +183,45 @@ test('a tab that was duplicated is somebody else, and has nothing of what the ot
   }, 'it is sent', 20);
   await everybodyHas([ann, bob, copy], ['not for my copy']);
   await close(ann, bob);
+});
+
+const ask = async (page, about, how) => {
+  await page.locator('#guide-form label', { hasText: how }).click();
+  await page.fill('#about', about);
+  await page.click('#guide-ask');
+  return page.locator('.tale', { hasText: about });
+};
+const words = async (tale) => (await tale.locator('.text').textContent()).split(' ').filter(Boolean);
+
+test('a guide is killed in the middle: another one goes on, or begins again and the page says so', async () => {
+  const ann = await tab('Ann', { query: '#guide' });
+  const told = await ask(ann, 'lighthouses', 'Tell');
+  await until(async () => (await words(told)).length >= 5, 'it has begun');
+  const first = await words(told);
+  await worker.kill();
+  await startGuide();
+  await ann.locator('.tale[data-state=whole]', { hasText: 'lighthouses' }).waitFor();
+  const all = await words(told);
+  assert.deepEqual(all.slice(0, first.length), first, 'it goes on');
+  assert.equal(await told.locator('.state').textContent(), `All ${all.length} words.`);
+
+  const invented = await ask(ann, 'harbours', 'Improvise');
+  await until(async () => (await words(invented)).length >= 5, 'it has begun');
+  await worker.kill();
+  await startGuide();
+  await invented.locator('.mark', { hasText: 'begun again' }).waitFor();
+  await shot(ann, 'guide');
+  await ann.locator('.tale[data-state=whole]', { hasText: 'harbours' }).waitFor();
+  const again = await words(invented);
+  assert.equal(await invented.locator('.state').textContent(), `All ${again.length} words.`);
+
+  const stopped = await ask(ann, 'ferries', 'Tell');
+  await until(async () => (await words(stopped)).length >= 2, 'it has begun');
+  await ann.click('#guide-stop');
+  await stopped.locator('.state', { hasText: 'Stopped.' }).waitFor();
+  await ann.locator('#guide-ask').waitFor();
+  assert.equal(await ann.locator('#guide-error').isVisible(), false);
+  assert.equal(await stopped.getAttribute('data-state'), 'stopped');
+  quiet(ann);
+  await close(ann);
 });
