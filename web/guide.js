@@ -37,9 +37,10 @@ export class Guide {
         if (part.attempt > attempt) this.#note(tale, part.restart ? 'begun again' : 'another worker went on');
         attempt = part.attempt;
         words += 1;
-        tale.text.append(words > 1 ? ' ' : '', part.message.word);
-        setText(tale.count, words === 1 ? '1 word…' : words + ' words…');
-        tale.item.scrollIntoView({ block: 'nearest' });
+        this.#follow(() => {
+          tale.text.append(words > 1 ? ' ' : '', part.message.word);
+          setText(tale.count, words === 1 ? '1 word…' : words + ' words…');
+        });
       }
       const answer = await stream.answer;
       setText(tale.state, `All ${answer.words} words.`);
@@ -52,6 +53,14 @@ export class Guide {
     }
     tale.count.remove();
     this.#become(null);
+  }
+
+  // The list stays at its end unless one reads further up.
+  #follow(change) {
+    const list = byId('tales');
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    change();
+    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   #become(stream) {
@@ -71,8 +80,10 @@ export class Guide {
     const item = make('li', { className: 'tale' }, make('h3', { text: about }), text, make('p', { className: 'about' }, notes, count, state));
     setText(count, 'asked…');
     item.dataset.state = 'coming';
-    byId('tales').append(item);
-    while (byId('tales').children.length > tales_max) byId('tales').firstElementChild.remove();
+    const list = byId('tales');
+    list.append(item);
+    while (list.children.length > tales_max) list.firstElementChild.remove();
+    list.scrollTop = list.scrollHeight;
     return { item, text, notes, count, state };
   }
 

@@ -22,7 +22,7 @@ export class River {
   }
 
   #drop(channel, direction, ms) {
-    if (document.hidden || still.matches || this.#flowing >= drops_max) return;
+    if (document.hidden || still.matches || this.#flowing >= drops_max || !this.#stream.checkVisibility()) return;
     const drop = make('span', { className: 'drop ' + direction }, make('i'));
     drop.dataset.channel = channel;
     if (ms !== undefined) drop.firstElementChild.dataset.ms = inWords(ms);

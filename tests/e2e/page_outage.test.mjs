@@ -144,6 +144,24 @@ test('a message that timed out, is tried again and is done after all is one mess
   await close(ann, bob, newcomer);
 });
 
+test('a ticket whose opening timed out and is asked for again is one ticket', async () => {
+  const ann = await tab('Ann', { patience_ms: 700 });
+  services[1].child.kill('SIGSTOP');
+  await ann.click('#new-ticket');
+  await ann.fill('#title', 'The buoy rings twice');
+  await ann.press('#title', 'Enter');
+  await ann.locator('#tickets-error', { hasText: 'Trying again is safe' }).waitFor();
+  services[1].child.kill('SIGCONT');
+  await until(async () => {
+    if (await ann.locator('#ticket-form').isVisible()) await ann.press('#title', 'Enter', { timeout: 500 }).catch(() => {});
+    return await ann.locator('#ticket-form').isHidden();
+  }, 'it is opened', 20);
+  const bob = await tab('Bob');
+  await bob.locator('.ticket', { hasText: 'The buoy rings twice' }).first().waitFor();
+  for (const page of [ann, bob]) assert.equal(await page.locator('.ticket', { hasText: 'The buoy rings twice' }).count(), 1);
+  await close(ann, bob);
+});
+
 test('who leaves while nobody can tell is gone soon, and nobody who is there is', async () => {
   const [ann, bob] = await tabs({ clock: true });
   const cara = await tab('Cara');
