@@ -143,7 +143,7 @@ test('what can not be is one line with file and path, and nothing starts', async
     [queue(2), "queues[0].arguments.x-max-length: inequivalent arg 'x-max-length' for queue 'q' in vhost '/'"],
     [{ users: [{ name: 'a' }] }, 'users[0].password_hash: is missing'],
     [{ permissions: [{ user: 'b', vhost: '/', configure: '', write: '', read: '' }] }, "there is no user 'b'"],
-    ['{"queues": [', 'it is no JSON'],
+    ['{"queues": [', 'not valid JSON'],
   ]) {
     const path = file(definitions);
     const { code, output } = await run(foz, ['broker', '--data', join(folder, 'conflict'), '--listen', '127.0.0.1:0',

@@ -90,7 +90,7 @@ test('pub takes lines from its input; a line that is no JSON is named, the other
   const good = Array.from({ length: 999 }, (_, i) => JSON.stringify({ room: 'lines', text: String(i) }));
   const { code, output } = await pipe(['pub', 'chat', '--type', 'say', '--url', url], [...good.slice(0, 500), '{oops', '', ...good.slice(500)].join('\n'));
   assert.equal(code, 1);
-  assert.match(output, /^foz: line 501 is no JSON: \{oops\n$/);
+  assert.match(output, /^foz: line 501 is not valid JSON: \{oops\n$/);
   await until(() => heard.code === 0, 'sub has all of them', 20);
   assert.deepEqual(lines(heard).map((line) => JSON.parse(line).message.text).sort((a, b) => a - b), good.map((_, i) => String(i)));
 });
