@@ -260,6 +260,11 @@ void aggregator_process::shows_life(const std::vector<std::int64_t>& told) {
     for (const std::int64_t number : told) oracle_.may_have_heard(number);
 }
 
+bool aggregator_process::stuck(aggregator::member which, std::chrono::milliseconds span) const {
+    const socket* const one = socket_of(which);
+    return one && one->stuck_for(span);
+}
+
 bool aggregator_process::silent(aggregator::member on, std::chrono::milliseconds span) const {
     const socket* const one = socket_of(on);
     return one && one->silent_for(span);
