@@ -28,6 +28,7 @@ struct broker_process::tap final : broker::consumer {
     unsigned generation = 0;
     std::uint64_t next = 0;
     bool attached = false;
+    std::pair<std::uint64_t, std::uint64_t> bounds{};  // when the broker was killed
 };
 
 broker_process::broker_process(scheduler& time, random_streams& random, history& l, broker_watcher& watcher,
@@ -66,7 +67,10 @@ void broker_process::on_start() {
 void broker_process::on_kill() {
     log.say(name(), "is killed");
     for (const auto& one : std::exchange(connections_, {})) one->broker_died();
-    for (const auto& one : taps_) one->attached = false;
+    for (const auto& one : taps_) {
+        one->attached = false;
+        one->bounds = bounds(one->name);
+    }
     model_.reset();
     disk_.restart();
 }
@@ -105,7 +109,11 @@ unsigned broker_process::generation(const std::string& stream) const {
 }
 
 std::pair<std::uint64_t, std::uint64_t> broker_process::bounds(const std::string& name) {
-    if (!up()) return {};
+    if (!model_) {
+        const auto killed =
+            std::ranges::find(taps_, name, [](const auto& one) -> const std::string& { return one->name; });
+        return killed == taps_.end() ? std::pair<std::uint64_t, std::uint64_t>() : (*killed)->bounds;
+    }
     const auto found = host().find_queue(name, 1);
     if (!found) return {};
     const auto& stream = static_cast<const broker::stream&>(**found);

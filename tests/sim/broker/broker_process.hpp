@@ -66,7 +66,7 @@ public:
     void declare_topology();
     void changed();
     unsigned generation(const std::string& stream) const;
-    // Where a stream begins and ends, for those who check.
+    // Where a stream begins and ends, for those who check; of a broker that is down: where it did.
     std::pair<std::uint64_t, std::uint64_t> bounds(const std::string& stream);
     std::size_t ready(const std::string& queue);
 

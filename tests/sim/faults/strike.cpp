@@ -202,6 +202,7 @@ bool strike(world& w, fault which) {
         case fault::cut_broker_link:
             return cut_broker(w, false);
         case fault::half_open_broker_link:
+            w.oracle_.disturb();
             return cut_broker(w, true);
         case fault::stall_broker_link: {
             const auto one = any_connection(w);

@@ -310,7 +310,6 @@ void oracle::gets_position(client& who, const heard& frame) {
 }
 
 void oracle::refresh_bounds(std::size_t channel) {
-    if (!around_.broker->up()) return;
     stream_state& stream = streams_[channel];
     const auto [first, end] = around_.broker->bounds(around_.with.channels[channel].out_queue());
     stream.first_kept = std::max(stream.first_kept, first);
