@@ -280,7 +280,10 @@ void dead_feed::on_delivery(std::uint32_t channel, const delivered& one) {
     p.properties.message_id = dead.message_id.value_or("") + "/" + code;
     p.properties.headers.emplace().set(contract::header_error, code);
     p.body = "{\"code\":" + json_string(code) + "}";
-    with_.markers.submit(std::move(p), {.deadline = with_.around.time.now() + with_.around.with.publish_timeout},
+    p.mandatory = true;
+    const bool has_queue = contract::has_queue(with_.around.with.channels, p.exchange, p.routing_key);
+    const steady_time deadline = with_.around.time.now() + with_.around.with.publish_timeout;
+    with_.markers.submit(std::move(p), {.has_queue = has_queue, .deadline = deadline},
                          [this, channel, tag = one.tag](amqp::outcome result) {
                              if (channel != number_ || !with_.client.live()) return;
                              using enum amqp::outcome;

@@ -8,6 +8,13 @@
 #include <utility>
 
 namespace foz::sim {
+namespace {
+
+constexpr unsigned late_recovery_permille = 400;
+constexpr std::chrono::milliseconds recovery_min{50};
+constexpr std::chrono::milliseconds recovery_max{4'000};
+
+}  // namespace
 
 // Reads a stream for the watcher, synchronously with its commits.
 struct broker_process::tap final : broker::consumer {
@@ -59,6 +66,12 @@ void broker_process::on_start() {
     committing_ = false;
     blocked_ = false;
     delivering_from_ = {};
+    streams_from_ = {};
+    if (incarnation() > 1 && random_.broker.chance(late_recovery_permille)) {
+        streams_from_ = time_.now() + random_.broker.between(recovery_min, recovery_max);
+        ++late_recoveries_;
+        log.say(name(), "has not recovered its streams yet");
+    }
     declare_topology();
     arrange_due();
     changed();
@@ -118,6 +131,11 @@ std::pair<std::uint64_t, std::uint64_t> broker_process::bounds(const std::string
     if (!found) return {};
     const auto& stream = static_cast<const broker::stream&>(**found);
     return {stream.first(), stream.end()};
+}
+
+bool broker_process::routes_to_stream(const amqp::publication& what) const {
+    return what.exchange != contract::inbound_exchange &&
+           contract::has_queue(options_.channels, what.exchange, what.routing_key);
 }
 
 std::size_t broker_process::ready(const std::string& queue) {

@@ -70,6 +70,13 @@ void oracle::handled(std::int64_t number, std::size_t channel, const std::string
     if (one.order > order) std::tie(order, last) = std::pair(one.order, number);
 }
 
+void oracle::told_confirmed(const process& who, const std::string& id) {
+    found_.compared(invariant::acknowledged);
+    if (!confirmed_.contains(id))
+        found_.add(invariant::acknowledged, "{} is told that {} is confirmed, which no queue has taken", who.name(),
+                   id);
+}
+
 void oracle::excuse(std::int64_t number) {
     inbound_[number].excused = true;
 }

@@ -64,6 +64,8 @@ public:
 
     // From services: a handler has run and its effects are stored.
     void handled(std::int64_t number, std::size_t channel, const std::string& client);
+    // What it has published counts as said: a queue has it.
+    void told_confirmed(const process& who, const std::string& id);
     // It may not be handled, and nobody is to blame.
     void excuse(std::int64_t number);
 
