@@ -358,6 +358,9 @@ void aggregator_process::on_entry(const aggregator::entry_ref& what, bool histor
 
 void aggregator_process::on_attached(std::size_t channel, const std::string& reply_queue) {
     around_.log.say(name(), "hears channel {}", settings_.channels[channel].name);
+    // What services have said meanwhile went nowhere. Who hears the channel by now is told before what comes next.
+    const bool is_volatile = settings_.channels[channel].delivery == contract::delivery_kind::volatile_;
+    if (run_->attached[channel] && is_volatile) on_gap(channel, envelope::gap_cause::lost, std::nullopt);
     run_->attached[channel] = true;
     run_->hub.set_reply_queue(channel, reply_queue);
 }

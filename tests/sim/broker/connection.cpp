@@ -230,13 +230,17 @@ void connection::server_consume(std::uint32_t channel, const consume_wish& wish)
     const auto refuse = [&] {
         down(method_octets, [channel](connection_events& events) { events.on_channel_closed(channel); });
     };
-    if (!wish.bind_key.empty()) {
-        const auto made =
-            broker_.host().declare({.name = wish.queue,
-                                    .flags = {.exclusive = true},
-                                    .arguments = {{"x-max-length", wish.length_max}, {"x-overflow", "drop-head"}}},
-                                   id_);
+    if (wish.length_max > 0) {
+        amqp::table arguments{{"x-max-length", wish.length_max}, {"x-overflow", "drop-head"}};
+        if (!wish.dropped_to.empty()) {
+            arguments.set("x-dead-letter-exchange", "");
+            arguments.set("x-dead-letter-routing-key", wish.dropped_to);
+        }
+        const auto made = broker_.host().declare(
+            {.name = wish.queue, .flags = {.exclusive = true}, .arguments = std::move(arguments)}, id_);
         if (!made) return refuse();
+    }
+    if (!wish.bind_key.empty()) {
         const auto bound = broker_.host().bind({.source = std::string(contract::outbound_exchange),
                                                 .destination = wish.queue,
                                                 .routing_key = wish.bind_key},

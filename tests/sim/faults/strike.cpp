@@ -235,7 +235,8 @@ bool strike(world& w, fault which) {
         case fault::large_entry:
             return say_much(w, 1, w.around_.with.stream_message_bytes_max + 10, any_durable(w));
         case fault::burst:
-            return say_much(w, random.between(20, 120), random.between(10, 3'000), any_durable(w));
+            return say_much(w, random.between(20, 120), random.between(10, 3'000),
+                            random.pick(w.around_.with.channels.size()));
     }
     return false;
 }

@@ -24,7 +24,7 @@ void oracle::on_published(const amqp::publication& what, const process& by) {
     around_.log.mix(id);
     around_.log.say("broker", "takes {} for {}{} from {}", id, what.exchange.empty() ? "queue " : what.exchange + " ",
                     what.routing_key, by.name());
-    if (what.exchange == contract::outbound_exchange) volatile_order_[id].push_back(++volatile_count_);
+    if (what.exchange == contract::outbound_exchange) note_volatile(what);
 }
 
 void oracle::on_dead(const broker::message_ref& what) {

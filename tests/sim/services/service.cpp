@@ -82,7 +82,7 @@ void service::on_kill() {
 void service::begin() {
     // A prefetch of 1 is the SDK's default: what a crash loop gives back is one message.
     number_ = run_->consuming.consume(
-        *this, {.queue = around_.with.channels[channel_].in_queue(), .prefetch = 1, .arguments = {}, .bind_key = {}});
+        *this, {.queue = around_.with.channels[channel_].in_queue(), .prefetch = 1, .arguments = {}});
 }
 
 void service::lost() {
