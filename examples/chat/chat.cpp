@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -80,6 +82,13 @@ void add_handlers(foz::service::worker& worker) {
         const auto limit = static_cast<std::size_t>(in.number("limit", 1, history::messages_max, 20));
         const auto [messages, ids] = rooms->last(room, limit);
         r.reply("{\"room\":" + foz::json_string(room) + ",\"messages\":[" + messages + "],\"ids\":[" + ids + "]}");
+    });
+}
+
+void add_demo(foz::service::worker& worker) {
+    worker.on("chat", "demo.crash", [](request&) {
+        std::fputs("foz-chat: aborts, as demo.crash wants it\n", stderr);
+        std::abort();
     });
 }
 

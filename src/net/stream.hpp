@@ -158,7 +158,7 @@ public:
     std::optional<detached_stream> detach();
 
     shard& home() noexcept { return home_; }
-    // Other sockets go first, or no longer. Of a plain stream; the others are settled from the beginning.
+    // Other sockets go first, or no longer.
     virtual void move_to(lane) {}
     // The peer's address as it was when the connection began; an unspecified address when it was gone by then.
     const tcp::endpoint& remote() const noexcept { return remote_; }

@@ -113,7 +113,7 @@ test('writeAndWait is answered: value, error, unknown type', async () => {
   assert.equal(refused.error.code, 'service');
   assert.equal(refused.error.service_code, 'bad_message');
   assert.match(refused.error.service.message, /^room: /);
-  assert.equal((await ann.publish('fly', {})).error.service_code, 'unknown_type');
+  for (const type of ['fly', 'demo.crash']) assert.equal((await ann.publish(type, {})).error.service_code, 'unknown_type', type);
   const all = await Promise.all(Array.from({ length: 50 }, (_, i) => ann.publish('echo', { i })));
   assert.deepEqual(all.map((a) => a.message.i), Array.from({ length: 50 }, (_, i) => i));
   close(ann);
