@@ -220,6 +220,7 @@ export class Chat {
       known.push(added);
     }
     for (const button of known) button.setAttribute('aria-pressed', String(button.value === this.#room));
+    known.find((button) => button.value === this.#room).scrollIntoView({ block: 'nearest', inline: 'nearest' });
     byId('chat-room').textContent = this.#room;
   }
 
