@@ -52,6 +52,7 @@ contract::delivery_view view_of(const feed_tools& with, const delivered& one,
     return {.at = {.offset = *one.offset, .check = envelope::check_of(id, one.what->body())},
             .message_id = id,
             .repeatable = !one.what->exchange().empty(),
+            .marker = properties.type == contract::type_marker,
             .too_large = one.what->body().size() > with.around.with.stream_message_bytes_max,
             .octets = one.what->body().size()};
 }
