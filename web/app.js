@@ -1,14 +1,19 @@
-// Chat, tickets and voice on one page: puts the sections together and shows how the connection is doing.
+// Chat, tickets, a guide and voice on one page: puts the sections together and shows how the connection is doing.
+import { Audit } from './audit.js';
 import { Chat } from './chat.js';
-import { byId, make } from './dom.js';
+import { byId, make, setText } from './dom.js';
+import { Guide } from './guide.js';
+import { watchForCopies } from './identity.js';
+import { introduce } from './intro.js';
 import { Link } from './link.js';
-import { People, resumeSecret } from './people.js';
+import { Panel } from './panel.js';
+import { People } from './people.js';
+import { River } from './river.js';
 import { Tickets } from './tickets.js';
 import { Voice } from './voice.js';
 
-const services = ['chat', 'tickets', 'voice'];
-const people = new People();
-const link = new Link(services, resumeSecret());
+const link = new Link(['chat', 'tickets', 'guide', 'voice']);
+const people = new People(link.channel('voice'));
 
 // The connection, in words.
 
@@ -18,30 +23,31 @@ const words = {
   connecting: 'Connecting…',
   lost: 'Connection lost, trying again…',
   offline: 'This device is offline',
+  refused: 'The server refuses this page',
 };
 const gravity = ({ state }) => Object.keys(words).indexOf(state);
 
-link.onstate = (sockets) => {
+link.on('state', (sockets) => {
   const worst = sockets.reduce((a, b) => (gravity(b) > gravity(a) ? b : a));
-  const shown = byId('state');
-  shown.dataset.state = worst.state;
-  if (shown.textContent !== words[worst.state]) shown.textContent = words[worst.state]; // it is read aloud at every change
+  byId('state').dataset.state = worst.state;
+  setText(byId('state'), words[worst.state]);
+  if (worst.state === 'online') byId('page-error').hidden = true;
   byId('sockets').replaceChildren(...sockets.map(({ channels, state }) => {
     const item = make('li', { text: channels.join(' · ') });
     item.dataset.state = state;
     item.append(make('span', { className: 'unseen', text: ': ' + words[state] }));
     return item;
   }));
-};
-link.onwelcome = ({ client }) => {
+});
+link.on('welcome', ({ client }) => {
   people.client = client;
   byId('client').textContent = client;
   byId('copy').disabled = false;
-};
-link.onerror = (error) => {
-  byId('page-error').textContent = error.message;
+});
+link.on('error', (problem) => {
+  byId('page-error').textContent = problem.message;
   byId('page-error').hidden = false;
-};
+});
 
 // One socket for all, or one for each.
 
@@ -63,17 +69,29 @@ function onBusy(busy) {
   byId('separate-why').hidden = !busy;
 }
 
-// One section at a time where there is no room for more.
+// One section at a time where there is no room for more; otherwise three of them, of which two have a deputy.
 
+const columns = { chat: 'left', tickets: 'middle', guide: 'middle', voice: 'right', panel: 'right' };
+const offered = new Set(['chat', 'tickets', 'voice']);
 const tabs = [...document.querySelectorAll('nav a')];
 function showSection() {
-  const wanted = services.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'chat';
-  document.body.dataset.section = wanted;
+  const { dataset } = document.body;
+  const asked = location.hash.slice(1);
+  const wanted = offered.has(asked) ? asked : 'chat';
+  dataset.section = wanted;
+  dataset[columns[wanted]] = wanted;
   for (const tab of tabs) {
+    tab.classList.toggle('beside', Object.values(dataset).includes(tab.hash.slice(1)));
     if (tab.hash === '#' + wanted) tab.setAttribute('aria-current', 'page');
     else tab.removeAttribute('aria-current');
   }
   tellNews(wanted, false);
+}
+// A guide and a panel there are only sometimes.
+function offer(section) {
+  offered.add(section);
+  document.body.toggleAttribute('data-' + section, true);
+  showSection();
 }
 function tellNews(section, yes) {
   const tab = tabs.find(({ hash }) => hash === '#' + section);
@@ -95,9 +113,31 @@ byId('copy').addEventListener('click', async ({ target }) => {
 });
 byId('answer').addEventListener('click', () => { location.hash = 'voice'; });
 
+// What ./run tells about itself; there is none when the page is served by something else.
+async function readRun() {
+  try {
+    const answer = await fetch('run.json', { cache: 'no-store' });
+    return answer.ok ? await answer.json() : {};
+  } catch {
+    return {};
+  }
+}
+
+watchForCopies();
+new River(link, ({ id }) => people.client !== '' && id?.startsWith(people.client + '/'));
 new Chat(link.channel('chat'), people, newsOf('chat'));
 new Tickets(link.channel('tickets'), people, newsOf('tickets'));
+new Guide(link.channel('guide'), () => offer('guide'));
 new Voice(link.channel('voice'), people, onBusy);
 showSection();
 showSeparate();
 link.open(separate.checked);
+
+const run = await readRun();
+introduce(run.lan_url);
+if (run.panel) {
+  new Panel(run, () => {
+    offer('panel');
+    new Audit(link.channel('chat'), people);
+  });
+}

@@ -1,44 +1,12 @@
-// Rooms, what was said in them lately, and whispering to one person.
-import { badge, byId, complaints, make } from './dom.js';
+// Rooms, what was said in them lately, and whispering to one person. A message has one id from the click on: its bubble,
+// its echo, its place in the history and every attempt to send it are the same message.
+import { byId, complaints, kept, make } from './dom.js';
+import { newId } from './link.js';
+import { Messages } from './messages.js';
 
-const shown_max = 500;
 const history_max = 50;
-const key = ({ from, name, text }) => JSON.stringify([from, name, text]);
-
-// How many of the last of `a` are the first of `b`: messages carry no number, so two lists that may overlap are joined
-// where they agree most.
-function overlap(a, b) {
-  for (let n = Math.min(a.length, b.length); n > 0; n -= 1)
-    if (b.slice(0, n).every((item, i) => item === a[a.length - n + i])) return n;
-  return 0;
-}
-
-// The list of messages, which stays at its end unless one reads further up.
-class Messages {
-  #list = byId('messages');
-  #following = true;
-
-  constructor() {
-    const list = this.#list;
-    list.addEventListener('scroll', () => {
-      this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
-    });
-    new ResizeObserver(() => this.#toEnd()).observe(list);
-  }
-
-  place(item, ahead = null) {
-    this.#list.insertBefore(item, ahead);
-    const above = item.previousElementSibling;
-    item.classList.toggle('more', above?.dataset.from !== undefined && above.dataset.from === item.dataset.from);
-    while (this.#list.children.length > shown_max) this.#list.firstElementChild.remove();
-    this.#following ||= item.classList.contains('mine');
-    this.#toEnd();
-  }
-
-  clear() { this.#list.replaceChildren(); }
-
-  #toEnd() { if (this.#following) this.#list.scrollTop = this.#list.scrollHeight; }
-}
+const again_ms = 3000;
+const stored = 'foz-written';
 
 export class Chat {
   #channel;
@@ -47,25 +15,30 @@ export class Chat {
   #wrong = complaints(byId('chat-error'));
   #messages = new Messages();
   #room = sessionStorage.getItem('foz-room') || 'lobby';
-  // Keys of what is shown: before the line that says that one is in the room, and after it.
-  #before = [];
-  #since = [];
-  #line = null;
-  #entered = 0;
+  // What this page has written and nobody has confirmed, by id: {type, message, problem: {text, retryable}}. It is in the
+  // session's storage too; the plugin has there what it still sends.
+  #written = new Map(kept(sessionStorage, stored, []));
+  #sending = new Set(); // ids of which the outcome is awaited
+  #line = null;         // in the list: what is ahead of it was said before one came
 
   constructor(channel, people, onnews) {
     this.#channel = channel;
     this.#people = people;
     this.#onnews = onnews;
-    channel.onmessage = ({ type, message }) => {
-      if (type === 'said' && message.room === this.#room) this.#said(message);
-      else if (type === 'whispered') this.#whispered(message);
-    };
-    channel.onready = () => this.#enter();
-    channel.onerror = this.#wrong.show;
+    channel.on('message', (event) => this.#hear(event));
+    channel.on('ready', () => {
+      for (const id of this.#written.keys()) if (!this.#sending.has(id) && !this.#written.get(id).problem) this.#send(id);
+      if (!this.#line?.isConnected) this.#enter(`You are in the room “${this.#room}”.`);
+    });
+    channel.on('gap', () => this.#enter('Something may be missing above.'));
+    channel.on('state', () => this.#showFates());
+    channel.on('error', this.#wrong.show);
+    channel.on('restored', ({ id }) => this.#sending.add(id));
+    channel.on('outcome', ({ id, error }) => this.#settle(id, error));
     people.addEventListener('change', () => this.#showReceivers());
     this.#listen();
     this.#markRoom();
+    this.#showWritten();
     channel.hear(['room.' + this.#room]);
   }
 
@@ -81,58 +54,150 @@ export class Chat {
     });
     byId('say').addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#send(byId('text').value.trim(), byId('to').value);
+      const text = byId('text').value.trim();
+      if (text) this.#write(text, byId('to').value);
     });
   }
 
-  #bubble({ from, name, text }, { who = name || this.#people.nameOf(from), direct = false } = {}) {
-    const item = make('li', { className: 'message' });
-    item.classList.toggle('mine', from === this.#people.client);
-    item.classList.toggle('direct', direct);
-    item.dataset.from = who + ' ' + from; // several in a row show the name once
-    item.append(badge(from, name || '?'), make('span', { className: 'who', text: who }), make('p', { text }));
-    return item;
+  // What one writes oneself.
+
+  #write(text, to) {
+    const { name } = this.#people;
+    const id = newId();
+    this.#wrong.clear();
+    byId('text').value = '';
+    this.#written.set(id, to ? { type: 'whisper', message: { to, text, name } }
+      : { type: 'say', message: { room: this.#room, text, name } });
+    this.#showBubble(id);
+    this.#send(id);
   }
 
-  #said(message) {
-    this.#people.meet(message.from, message.name);
-    this.#since.push(key(message));
-    this.#messages.place(this.#bubble(message));
-    if (message.from !== this.#people.client) this.#onnews();
+  // Also once more: under the same id, so that it is said once.
+  async #send(id) {
+    const { type, message } = this.#written.get(id);
+    delete this.#written.get(id).problem;
+    this.#keep();
+    this.#sending.add(id);
+    this.#showFate(id);
+    try {
+      await this.#channel.request(type, message, { id });
+      this.#settle(id);
+    } catch (problem) {
+      if (problem.code !== 'duplicate_id') this.#settle(id, problem); // it is on its way already
+    }
   }
 
-  #whispered(message) {
-    this.#people.meet(message.from, message.name);
-    const who = this.#people.nameOf(message.from) + ', only to you';
-    this.#messages.place(this.#bubble(message, { who, direct: true }));
+  #settle(id, problem) {
+    this.#sending.delete(id);
+    const one = this.#written.get(id);
+    if (!one) return; // its echo has come first
+    if (problem) {
+      one.problem = { text: problem.message, retryable: problem.retryable };
+      byId('fate').textContent = 'Your message was not sent: ' + problem.message;
+    } else {
+      this.#written.delete(id);
+    }
+    this.#keep();
+    this.#showFate(id);
+  }
+
+  #keep() {
+    try { sessionStorage.setItem(stored, JSON.stringify([...this.#written])); } catch { /* full: a reload would lose them */ }
+  }
+
+  #edit(id) {
+    byId('text').value = this.#written.get(id).message.text;
+    byId('text').focus();
+    this.#written.delete(id);
+    this.#keep();
+    this.#messages.remove(id);
+  }
+
+  #showBubble(id) {
+    const { type, message: { to, room, text, name } } = this.#written.get(id);
+    if (type === 'say' && room !== this.#room) return;
+    const who = to ? 'You, only to ' + this.#people.nameOf(to) : 'you';
+    this.#messages.show(id, { from: this.#people.client, name, text, who, mine: true, direct: to }, null);
+  }
+
+  // Bubbles of this room that are not sent, of this page or of the one before it.
+  #showWritten() {
+    for (const id of this.#written.keys()) {
+      this.#showBubble(id);
+      this.#showFate(id);
+    }
+  }
+
+  #showFates() { for (const id of this.#written.keys()) this.#showFate(id); }
+
+  #showFate(id) {
+    const one = this.#written.get(id);
+    if (!one) return this.#messages.mark(id, 'sent');
+    if (!one.problem) return this.#messages.mark(id, this.#channel.online ? 'sending' : 'waiting');
+    const act = one.problem.retryable ? { label: 'Retry', run: () => { this.#wrong.clear(); this.#send(id); byId('text').focus(); } }
+      : { label: 'Edit', run: () => this.#edit(id) };
+    return this.#messages.mark(id, 'failed', { why: one.problem.text, act });
+  }
+
+  // What is heard.
+
+  #hear({ type, id, message }) {
+    if (type === 'said' && message.room === this.#room) this.#said(id, message);
+    else if (type === 'said') this.#settleEcho(id);
+    else if (type === 'whispered') this.#whispered(id, message);
+  }
+
+  // The id that this page has given to the message: others hear it as <client>/<id>/<ordinal>.
+  #ownId(id) {
+    const { client } = this.#people;
+    return client && id?.startsWith(client + '/') ? id.slice(client.length + 1, id.lastIndexOf('/')) : id;
+  }
+
+  #settleEcho(id) {
+    const own = this.#ownId(id);
+    if (this.#written.has(own)) this.#settle(own);
+    return own;
+  }
+
+  // `ahead`: of what it is placed when it was said earlier.
+  #said(heard, message, ahead) {
+    const id = this.#settleEcho(heard);
+    const { from, name, text } = message;
+    const mine = from === this.#people.client;
+    if (!mine) this.#people.note(from, name);
+    if (this.#messages.hasHeard(id)) return;
+    const who = mine ? 'you' : name || this.#people.nameOf(from);
+    this.#messages.show(id, { from, name, text, who, mine, heard: true }, ahead);
+    if (!mine && ahead === undefined) this.#onnews();
+  }
+
+  #whispered(id, { from, name, text }) {
+    if (this.#messages.hasHeard(id)) return;
+    this.#people.note(from, name);
+    const who = (name || this.#people.nameOf(from)) + ', only to you';
+    this.#messages.show(id, { from, name, text, who, mine: false, direct: true, heard: true });
     this.#onnews();
   }
 
-  // What was said before one came, or while the connection was lost, goes ahead of the line; messages that come
-  // meanwhile are shown at once, after it.
-  async #enter() {
-    const turn = this.#entered += 1;
-    const room = this.#room;
-    this.#before.push(...this.#since.splice(0));
-    const text = this.#line ? 'Connected again.' : `You are in the room “${room}”.`;
-    const line = make('li', { className: 'note', text });
-    this.#line = line;
-    line.dataset.room = room;
-    this.#messages.place(line);
+  // What was said before one came, or was missed, goes ahead of the line; what comes meanwhile is shown at once, after it.
+  #enter(text) {
+    this.#line = this.#messages.note(text);
+    this.#line.dataset.room = this.#room;
+    this.#fetchHistory(this.#line);
+  }
+
+  async #fetchHistory(line) {
+    if (!line.isConnected) return; // one is in another room by now
     try {
-      const { messages } = await this.#channel.ask('history', { room, limit: history_max });
-      if (turn !== this.#entered) return;
-      const keys = messages.map(key);
-      const known = overlap(this.#before, keys);
-      const end = keys.length - overlap(keys.slice(known), this.#since);
-      for (const message of messages.slice(known, end)) {
-        this.#people.meet(message.from, message.name, { earlier: true });
-        this.#messages.place(this.#bubble(message), line);
-      }
-      this.#before.push(...keys.slice(known, end));
+      const { messages, ids } = await this.#channel.request('history', { room: line.dataset.room, limit: history_max });
+      if (!line.isConnected) return;
+      messages.forEach((message, i) => this.#said(ids[i], message, line));
       line.dataset.complete = 'true';
-    } catch (error) {
-      if (turn === this.#entered) this.#wrong.show(error);
+      this.#wrong.clear();
+    } catch (problem) {
+      if (!line.isConnected) return;
+      this.#wrong.show(problem);
+      if (problem.retryable) setTimeout(() => this.#fetchHistory(line), again_ms);
     }
   }
 
@@ -141,12 +206,9 @@ export class Chat {
     this.#room = room;
     sessionStorage.setItem('foz-room', room);
     this.#messages.clear();
-    this.#before = [];
-    this.#since = [];
-    this.#line = null;
-    this.#entered += 1; // an answer about the room before is no longer wanted
     this.#wrong.clear();
     this.#markRoom();
+    this.#showWritten();
     this.#channel.hear(['room.' + room]);
   }
 
@@ -158,30 +220,18 @@ export class Chat {
       known.push(added);
     }
     for (const button of known) button.setAttribute('aria-pressed', String(button.value === this.#room));
+    known.find((button) => button.value === this.#room).scrollIntoView({ block: 'nearest', inline: 'nearest' });
     byId('chat-room').textContent = this.#room;
   }
 
   #showReceivers() {
     const to = byId('to');
     const chosen = to.value;
-    to.replaceChildren(to.options[0], ...this.#people.others.map(({ client, distinct }) =>
-      make('option', { value: client, text: 'only ' + distinct })));
+    const others = this.#people.others.map(({ client, distinct }) => make('option', { value: client, text: 'only ' + distinct }));
+    // Whoever was chosen and has gone stays chosen: a whisper must not become a shout.
+    if (chosen && !others.some(({ value }) => value === chosen))
+      others.push(make('option', { value: chosen, text: 'only ' + this.#people.nameOf(chosen) + ', who has left' }));
+    to.replaceChildren(to.options[0], ...others);
     to.value = chosen;
-  }
-
-  async #send(text, to) {
-    if (!text) return;
-    const { client, name } = this.#people;
-    this.#wrong.clear();
-    byId('text').value = '';
-    try {
-      if (!to) return await this.#channel.ask('say', { room: this.#room, text, name });
-      await this.#channel.ask('whisper', { to, text, name });
-      const who = 'You, only to ' + this.#people.nameOf(to);
-      this.#messages.place(this.#bubble({ from: client, name, text }, { who, direct: true }));
-    } catch (error) {
-      this.#wrong.show(error);
-      if (!byId('text').value) byId('text').value = text; // nothing that was typed is lost
-    }
   }
 }

@@ -9,6 +9,9 @@ export function make(tag, { text, ...properties } = {}, ...children) {
   return element;
 }
 
+// It is read aloud at every change.
+export function setText(element, text) { if (element.textContent !== text) element.textContent = text; }
+
 // A section's line for what went wrong: shown until something else is tried.
 export function complaints(element) {
   return {
@@ -17,8 +20,13 @@ export function complaints(element) {
   };
 }
 
+// JSON that the page keeps in a storage; what can't be read is as good as nothing.
+export function kept(storage, key, otherwise) {
+  try { return JSON.parse(storage.getItem(key)) ?? otherwise; } catch { return otherwise; }
+}
+
 // One of a few colours for a person, always the same.
-export function tint(client) {
+function tint(client) {
   let sum = 0;
   for (const c of client) sum = (sum * 31 + c.charCodeAt(0)) % 6;
   return String(sum);

@@ -1,150 +1,223 @@
-// The way to the services: one Primus socket for all of them, or one for each, and requests over it. The rest of the
-// page talks to channels and does not know which it is.
+// The way to the services: the Foz plugin on one Primus socket for all of them, or on one for each. The plugin keeps what
+// is written until it is answered, also across a reload, comes back, and goes on where it was. The rest of the page talks
+// to channels and does not know how many sockets there are.
 import { sentence } from './words.js';
 
-const patience_ms = 8000; // the caller's, for the aggregator
-const grace_ms = 2000;    // then the socket was lost, and the answer with it
+const patience_ms = 10_000; // for the service; not while there is no connection
 
-export class RequestError extends Error {
+// What went wrong, as a sentence. `retryable`: the same again, under the same id, may work.
+export class Problem extends Error {
   constructor(error) {
     super(sentence(error));
     this.code = error.code === 'service' ? error.service_code ?? error.service?.code : error.code;
+    this.retryable = error.retryable === true;
   }
 }
 
-// One Primus connection (the stock client with primus-responder). It lives until it is retired, across reconnects.
+// An id for a message. The plugin makes one itself where the page does not want to know it beforehand.
+export function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (octet) => octet.toString(16).padStart(2, '0')).join('');
+}
+
+class Emitter {
+  #listeners = new Map();
+  on(name, listener) { this.#listeners.set(name, [...this.#listeners.get(name) ?? [], listener]); }
+  emit(name, ...what) { for (const listener of this.#listeners.get(name) ?? []) listener(...what); }
+}
+
+// One connection. It lives until it is retired, across reconnects.
 class Socket {
-  state = 'connecting'; // online, lost (it tries again and again), offline (the device has no network)
-  #waiting = new Set();
   #retired = false;
+  #wasOpen = false;
 
-  constructor(channels, { query, onopen, ondata, onstate }) {
+  constructor(channels, { query = '', ...listeners }) {
     this.channels = channels;
-    this.primus = new Primus(location.origin, { reconnect: { min: 200, max: 3000, retries: Infinity } });
-    this.primus.on('outgoing::url', (url) => { url.query += query; });
-    const become = (state) => {
-      if (this.#retired) return;
-      this.state = state;
-      onstate();
-    };
-    const lost = () => become(this.primus.online === false ? 'offline' : 'lost');
-    this.primus.on('open', () => { become('online'); if (!this.#retired) onopen(this); });
-    for (const event of ['close', 'reconnect scheduled', 'offline', 'online']) this.primus.on(event, lost);
-    this.primus.on('data', (data) => { if (!this.#retired) ondata(data); });
-    this.primus.on('error', () => {}); // a failed attempt; 'reconnect scheduled' follows
+    this.primus = new Primus(location.origin, { foz: { storage: sessionStorage } });
+    this.foz = this.primus.foz;
+    if (query) this.primus.on('outgoing::url', (url) => { url.query += query; });
+    this.primus.on('error', () => {}); // a failed attempt; the state tells
+    for (const [name, listener] of Object.entries(listeners))
+      this.foz.on(name, (event) => { if (!this.#retired || name === 'outcome') listener(event, this); });
+    this.foz.on('outcome', () => this.endWhenDone());
   }
 
-  // The aggregator's answer; an answer may also come after a reconnect, so a lost socket alone fails nothing.
-  ask(data) {
-    return new Promise((resolve, reject) => {
-      const settle = (reply) => {
-        clearTimeout(timer);
-        this.#waiting.delete(settle);
-        if (this.#retired && this.#waiting.size === 0) this.primus.end();
-        if (reply.event === 'error') reject(new RequestError(reply.error));
-        else resolve(reply);
-      };
-      const timer = setTimeout(settle, patience_ms + grace_ms, { event: 'error', error: { code: 'no_answer' } });
-      this.#waiting.add(settle);
-      this.primus.writeAndWait(data, settle);
-    });
+  // online, connecting, lost (it tries again and again), offline (the device has no network), refused
+  get state() {
+    const { name, reason } = this.foz.state;
+    this.#wasOpen ||= name === 'connected';
+    if (name === 'connected') return 'online';
+    if (name !== 'waiting') return 'refused';
+    if (reason?.code === 'offline') return 'offline';
+    return this.#wasOpen || this.foz.state.attempt > 0 ? 'lost' : 'connecting';
   }
 
-  write(data) { this.primus.write(data); }
-
-  // Takes its last answers and ends.
+  // Hears nothing any more, takes its last answers, and ends.
   retire() {
     this.#retired = true;
-    if (this.#waiting.size === 0) this.primus.end();
+    for (const name of this.channels) this.foz.leave(name);
+    this.endWhenDone();
   }
+
+  endWhenDone() { if (this.#retired && this.foz.waiting === 0) this.primus.end(); }
 }
 
-// What a section of the page sees of one service.
-class Channel {
-  onmessage = () => {}; // (event): {type, via, message, …}
-  onready = () => {};   // it is heard, for the first time or again: what was missed meanwhile can be asked for
-  onerror = () => {};   // (error)
+// What a section of the page sees of one service. Events:
+//   message  (event) {id, type, via, message, …}
+//   ready    () it is heard, on this socket for the first time
+//   state    () the connection is another one now, or none: see `online`
+//   gap      () something may have been missed: ask for it anew
+//   restored ({id, frame}) what an earlier page has left is being sent
+//   outcome  ({id, frame, error}) what has become of that
+//   error    (Problem) it can't be heard
+//   missing  () there is no such channel here
+class Channel extends Emitter {
+  position = null; // how far it was heard: another socket goes on from there
   #link;
   #topics = [];
+  #more = [];
+  #heardOn = null; // the socket
 
   constructor(link, name) {
+    super();
     this.#link = link;
     this.name = name;
+    this.on('message', (event) => { this.position = event.position ?? this.position; });
   }
 
   get #socket() { return this.#link.socketOf(this.name); }
+  get online() { return this.#socket?.state === 'online'; }
 
-  // The service's answer to a message, or a RequestError.
-  async ask(type, message) {
-    const reply = await this.#socket.ask(this.#envelope(type, message, { timeout_ms: patience_ms }));
-    return reply.message;
+  // The service's answer, or a Problem.
+  async request(type, message, more = {}) {
+    const socket = this.#socket;
+    const begun = performance.now();
+    const flow = (direction, told) => {
+      if (!more.quiet) this.#link.emit('flow', { channel: this.name, direction, ...told });
+    };
+    const { quiet, ...options } = more;
+    flow('out');
+    try {
+      const answer = await socket.foz.request(this.name, message, { type, timeout_ms: patience_ms, ...options });
+      flow('in', { ms: performance.now() - begun });
+      return answer;
+    } catch (error) {
+      throw new Problem(error);
+    } finally {
+      socket.endWhenDone();
+    }
+  }
+
+  // An answer that comes in parts: an iterator with `answer` and `cancel()`.
+  stream(type, message) {
+    const socket = this.#socket;
+    const parts = socket.foz.stream(this.name, message, { type, timeout_ms: patience_ms });
+    const done = () => socket.endWhenDone();
+    parts.answer.then(done, done);
+    this.#link.emit('flow', { channel: this.name, direction: 'out' });
+    return parts;
   }
 
   // Says it and awaits nothing.
-  tell(type, message) { this.#socket.write(this.#envelope(type, message)); }
-
-  #envelope(type, message, more = {}) {
-    return { packet_action: 'publish', channel: this.name, type, message, ...more };
-  }
+  tell(type, message) { this.#socket.foz.publish(this.name, message, { type }).catch(() => {}); }
 
   // What to hear of what is for everyone; no topics: all. Messages to oneself come in any case.
-  hear(topics) {
+  async hear(topics) {
+    const before = this.#topics;
     this.#topics = topics;
-    if (this.#socket?.state !== 'online') return; // it will be told when it opens
-    this.#socket.write({ packet_action: 'leave', channel: this.name });
-    this.consume(this.#socket);
+    const socket = this.#socket;
+    if (!socket) return;
+    await this.consume(socket);
+    const left = before.filter((topic) => !this.#topics.includes(topic));
+    if (left.length > 0) socket.foz.leave(this.name, { topics: left });
+  }
+
+  // And this topic besides, whatever is heard.
+  hearAlso(topic) {
+    this.#more.push(topic);
+    return this.#socket && this.consume(this.#socket);
   }
 
   async consume(socket) {
+    const topics = this.#topics;
     try {
-      await socket.ask({ packet_action: 'consume', channel: this.name, consume_target: this.#topics });
-      if (socket === this.#socket) this.onready();
+      const from = this.position && socket !== this.#heardOn && { from: this.position };
+      const { channels } = await socket.foz.consume(this.name, { topics: topics.length > 0 ? [...topics, ...this.#more] : topics, ...from });
+      this.#heardOn = socket;
+      this.position ??= channels[this.name]?.position ?? null;
+      if (socket === this.#socket && topics === this.#topics) this.emit('ready');
     } catch (error) {
-      // A connection lost in between consumes again when it is back.
-      if (socket === this.#socket && socket.state === 'online') this.onerror(error);
+      if (socket !== this.#socket) return;
+      if (error.code === 'unknown_channel') this.#link.forget(this);
+      else this.emit('error', new Problem(error));
     }
   }
 }
 
-export class Link {
-  onstate = () => {};   // ([{channels, state}]): the sockets as they are now
-  onwelcome = () => {}; // (event): {client, session, …}
-  onerror = () => {};   // (error): about something that nobody waits for
+// Events: state ([{channels, state}]), welcome ({client, …}), flow ({channel, direction, ms}) for each message that
+// is written or heard, error (Problem) about something that nobody waits for.
+export class Link extends Emitter {
   #sockets = [];
   #channels;
-  #query;
 
-  constructor(channels, secret) {
-    this.#channels = new Map(channels.map((name) => [name, new Channel(this, name)]));
-    this.#query = '&hello=1&resume=' + encodeURIComponent(secret);
+  constructor(names) {
+    super();
+    this.#channels = new Map(names.map((name) => [name, new Channel(this, name)]));
   }
 
   channel(name) { return this.#channels.get(name); }
   socketOf(name) { return this.#sockets.find(({ channels }) => channels.includes(name)); }
 
-  // Opens one socket for all channels, or one bound to each of them, and retires what was open before.
-  open(separate) {
+  // Opens one socket for all channels, or one for each of them. What was open before is retired when they are heard on
+  // the new ones, so that nothing is missed in between.
+  async open(separate) {
     const before = this.#sockets;
     const names = [...this.#channels.keys()];
-    this.#sockets = separate ? names.map((name) => this.#connect([name], '&channel=' + name)) : [this.#connect(names, '')];
+    this.#sockets = separate ? names.map((name) => this.#connect([name], '&for=' + name)) : [this.#connect(names)];
+    this.#tellState();
+    await Promise.all(names.map((name) => this.channel(name).consume(this.socketOf(name))));
     for (const socket of before) socket.retire();
+  }
+
+  // There is no such channel in this configuration.
+  forget(channel) {
+    const socket = this.socketOf(channel.name);
+    this.#channels.delete(channel.name);
+    socket.channels = socket.channels.filter((name) => name !== channel.name);
+    if (socket.channels.length === 0) {
+      this.#sockets = this.#sockets.filter((one) => one !== socket);
+      socket.retire();
+    }
+    channel.emit('missing');
     this.#tellState();
   }
 
-  #connect(names, binding) {
+  // `query` is for whoever looks at the sockets in the browser's tools; the aggregator passes over it. A socket that were
+  // bound to its channel could not send what an earlier page has left on another one.
+  #connect(names, query) {
+    const of = (frame) => this.#channels.get(frame.channel);
     return new Socket(names, {
-      query: this.#query + binding,
-      onopen: (socket) => { for (const name of names) this.#channels.get(name).consume(socket); },
-      ondata: (data) => this.#take(data),
-      onstate: () => this.#tellState(),
+      query,
+      message: (event) => {
+        this.emit('flow', { channel: event.channel, direction: 'in', event });
+        of(event)?.emit('message', event);
+      },
+      state: (state, socket) => {
+        this.#tellState();
+        for (const name of socket.channels) this.channel(name)?.emit('state');
+      },
+      welcome: (event) => this.emit('welcome', event),
+      part: ({ channel }) => this.emit('flow', { channel, direction: 'in' }),
+      gap: (event) => of(event)?.emit('gap'),
+      restored: (messages, socket) => {
+        for (const { id, frame } of messages) {
+          if (frame.channel === 'guide') socket.foz.cancel(id); // nobody reads on
+          else of(frame)?.emit('restored', { id, frame });
+        }
+      },
+      outcome: ({ id, frame, error }) => of(frame)?.emit('outcome', { id, frame, error: error && new Problem(error) }),
+      error: (error) => { if (!error.retry_in_ms) this.emit('error', new Problem(error)); },
     });
   }
 
-  #tellState() { this.onstate(this.#sockets.map(({ channels, state }) => ({ channels, state }))); }
-
-  #take(data) {
-    if (data.event === 'message') this.#channels.get(data.channel)?.onmessage(data);
-    else if (data.event === 'welcome') this.onwelcome(data);
-    else if (data.event === 'error') this.onerror(new RequestError(data.error));
-  }
+  #tellState() { this.emit('state', this.#sockets.map(({ channels, state }) => ({ channels, state }))); }
 }

@@ -1,6 +1,9 @@
 // The list of tickets, kept up to date by what the service tells everyone, and one ticket with all that can be done to it.
 import { badge, byId, complaints, make } from './dom.js';
+import { newId } from './link.js';
 
+const notice_ms = 1000;
+const again_ms = 3000;
 const number = (id) => Number(id.replace(/\D+/g, ''));
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const verbs = { opened: 'was opened', assigned: 'was assigned', commented: 'has a new comment', closed: 'was closed' };
@@ -15,14 +18,18 @@ export class Tickets {
   #rows = new Map();    // id → the item of the list
   #open = null;         // the id of the ticket that is looked at
   #filter = 'open';
+  #tried = new Map();   // by form: the id and content of what did not work, to be tried again as the same message
 
   constructor(channel, people, onnews) {
     this.#channel = channel;
     this.#people = people;
     this.#onnews = onnews;
-    channel.onmessage = ({ type, message }) => { if (verbs[type]) this.#hear(type, message); };
-    channel.onready = () => this.#refresh();
-    channel.onerror = this.#wrong.show;
+    channel.on('message', ({ type, message }) => { if (verbs[type]) this.#hear(type, message); });
+    channel.on('ready', () => this.#refresh());
+    channel.on('gap', () => this.#refresh());
+    channel.on('error', this.#wrong.show);
+    // What a page before this one has asked for.
+    channel.on('outcome', ({ error }) => { if (error) this.#wrong.show(error); });
     this.#listenToList();
     this.#listenToTicket();
     channel.hear([]);
@@ -52,7 +59,7 @@ export class Tickets {
       event.preventDefault();
       const text = byId('description').value.trim();
       const wish = { title: byId('title').value.trim(), name: this.#people.name, ...(text && { text }) };
-      if (!await this.#ask('open', wish)) return;
+      if (!await this.#change(form, 'open', wish)) return;
       form.reset();
       unfold(false);
     });
@@ -63,7 +70,7 @@ export class Tickets {
     byId('ticket-back').addEventListener('click', () => this.#leave());
     const change = (id, type, message) => byId(id).addEventListener('submit', async (event) => {
       event.preventDefault();
-      const done = await this.#ask(type, { id: this.#open, ...message() });
+      const done = await this.#change(event.target, type, { id: this.#open, ...message() });
       if (done && done.id === this.#open) event.target.reset();
     });
     change('assign-form', 'assign', () => ({ to: byId('assignee').value.trim() || this.#people.name }));
@@ -71,11 +78,27 @@ export class Tickets {
     change('close-form', 'close', () => ({}));
   }
 
+  // The same again, after it went wrong, is the same message: it is done once.
+  async #change(form, type, message) {
+    const content = JSON.stringify([type, message]);
+    const before = this.#tried.get(form);
+    if (before?.underWay) return false;
+    const one = { content, id: before?.content === content ? before.id : newId(), underWay: true };
+    this.#tried.set(form, one);
+    const waits = setTimeout(() => { byId('tickets-wait').hidden = false; }, notice_ms);
+    const ticket = await this.#ask(type, message, one.id);
+    clearTimeout(waits);
+    byId('tickets-wait').hidden = true;
+    one.underWay = false;
+    if (ticket) this.#tried.delete(form);
+    return ticket;
+  }
+
   // Asks the service; the answer to all that changes a ticket is the ticket. False: it was told what went wrong.
-  async #ask(type, message) {
+  async #ask(type, message, id = newId()) {
     this.#wrong.clear();
     try {
-      const { ticket } = await this.#channel.ask(type, message);
+      const { ticket } = await this.#channel.request(type, message, { id });
       this.#keep(ticket);
       this.#show();
       return ticket;
@@ -87,12 +110,14 @@ export class Tickets {
 
   async #refresh() {
     try {
-      const answer = await this.#channel.ask('list', {});
+      const answer = await this.#channel.request('list', {});
+      this.#wrong.clear();
       answer.tickets.forEach((ticket) => this.#keep(ticket));
       this.#show();
       if (this.#open) await this.#ask('get', { id: this.#open });
     } catch (error) {
       this.#wrong.show(error);
+      if (error.retryable) setTimeout(() => this.#refresh(), again_ms);
     }
   }
 

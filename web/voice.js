@@ -31,9 +31,9 @@ export class Voice {
     this.#channel = channel;
     this.#people = people;
     this.#onbusy = onbusy;
-    channel.onmessage = ({ type, message }) => this.#hear(type, message);
-    channel.onready = () => this.#askWhetherItStands();
-    channel.onerror = this.#wrong.show;
+    channel.on('message', ({ type, message }) => this.#hear(type, message));
+    channel.on('state', () => { if (channel.online) this.#askWhetherItStands(); });
+    channel.on('error', this.#wrong.show);
     people.addEventListener('change', () => this.#showPeople());
     this.#listen();
     setInterval(() => this.#showProgress(), 250);
@@ -81,7 +81,7 @@ export class Voice {
     this.#become(call, 'calling');
     call.timer = setTimeout(() => this.#hangup(ending('unanswered', this.#people.nameOf(client))), ring_ms_max);
     try {
-      call.id = (await this.#channel.ask('ring', { to: client, name: this.#people.name })).call;
+      call.id = (await this.#channel.request('ring', { to: client, name: this.#people.name })).call;
       if (this.#call !== call) this.#channel.tell('hangup', { call: call.id }); // given up before the answer came
     } catch (error) {
       this.#fail(call, error);
@@ -98,7 +98,7 @@ export class Voice {
   // One is called.
   #ringing({ call: id, from, name }) {
     if (this.#call) return; // the service lets nobody ring here while we are in a call; this one crossed our own ring
-    this.#people.meet(from, name);
+    this.#people.note(from, name);
     this.#wrong.clear();
     this.#call = { phase: 'ringing', client: from, id };
     this.#show();
@@ -112,7 +112,7 @@ export class Voice {
     if (!await this.#openMicrophone(call)) return this.#call === call && this.#become(call, 'ringing');
     this.#connect(call);
     try {
-      await this.#channel.ask('answer', { call: call.id });
+      await this.#channel.request('answer', { call: call.id });
       if (this.#call === call && call.phase === 'answering') this.#become(call, 'connecting');
     } catch (error) {
       this.#fail(call, error);
@@ -151,7 +151,7 @@ export class Voice {
     const call = this.#call;
     if (!call?.id) return;
     try {
-      await this.#channel.ask('signal', { call: call.id, data: {} });
+      await this.#channel.request('signal', { call: call.id, data: {} });
     } catch (error) {
       if (this.#call === call && ['no_such_call', 'not_your_call'].includes(error.code))
         this.#end('The connection was lost for a moment, and the call has ended.');
@@ -222,12 +222,11 @@ export class Voice {
     byId('nobody').hidden = items.length > 0;
   }
 
-  #personItem({ client, name, distinct, earlier }) {
-    const about = earlier ? 'wrote earlier' : '…' + client.slice(-6);
+  #personItem({ client, name, distinct }) {
     const button = make('button', { type: 'button', value: client, text: 'Call', disabled: this.#call !== null });
     button.dataset.call = '';
     button.setAttribute('aria-label', 'Call ' + distinct);
     return make('li', {}, badge(client, name), make('span', { className: 'who', text: name }),
-      make('span', { className: 'about', text: about }), button);
+      make('span', { className: 'about', text: '…' + client.slice(-6) }), button);
   }
 }

@@ -2,12 +2,11 @@
 
 const ofAggregator = {
   no_service: 'Nobody is there to handle this at the moment. Please try again in a little while.',
-  timeout: 'No answer came in time. Please try again.',
-  no_answer: 'The connection was lost before an answer came. It may or may not have worked: have a look, then try again.',
+  timeout: 'No answer came in time. Trying again is safe: it happens once.',
   unavailable: 'The service can’t be reached at the moment, and nothing was sent. Please try again in a little while.',
   overloaded: 'There is too much to do at the moment. Please try again in a little while.',
-  interrupted: 'The connection to the service was cut. It may or may not have worked: have a look, then try again.',
-  unknown: 'It is not certain that this arrived: have a look, then try again.',
+  interrupted: 'The connection to the service was cut. Trying again is safe: it happens once.',
+  unknown: 'It is not certain that this arrived. Trying again is safe: it happens once.',
   bad_answer: 'The service gave an answer that makes no sense. Whoever runs it can find it in the log.',
   dead_lettered: 'The service could not handle this, even after several attempts. It was kept for someone to look at.',
   unroutable: 'This is set up wrongly on our side: nothing takes these messages.',
@@ -15,6 +14,16 @@ const ofAggregator = {
   channel_mismatch: 'This connection is for another service.',
   forbidden: 'This is not allowed.',
   unsupported: 'This is not possible here.',
+};
+
+const ofPlugin = {
+  outbox_full: 'Too much waits for the connection already. Please try again when it is back.',
+  too_large: 'This is too long to be sent.',
+  cancelled: 'You have stopped this.',
+  expired: 'Its time had passed before it could be sent.',
+  client_changed: 'This was written by somebody else who used this page.',
+  storage_failed: 'This browser keeps nothing for this page: what is not sent is lost when the page is closed.',
+  closed: 'The server has closed the connection for good. Load the page again.',
 };
 
 const ofServices = {
@@ -37,7 +46,7 @@ function ofBadMessage(message = '') {
 }
 
 export function sentence({ code, message, service_code, service }) {
-  if (code !== 'service') return ofAggregator[code] ?? `This did not work: ${message || code}.`;
+  if (code !== 'service') return ofAggregator[code] ?? ofPlugin[code] ?? `This did not work: ${message || code}.`;
   const own = service_code ?? service?.code;
   if (own === 'bad_message') return ofBadMessage(service?.message);
   return ofServices[own] ?? `The service said: ${service?.message || own}.`;

@@ -46,7 +46,10 @@ class History {
     this.#rooms.set(room, [...last, { id, body }].slice(-50));
     if (this.#rooms.size > 1000) this.#rooms.delete(this.#rooms.keys().next().value);
   }
-  last(room, limit) { return (this.#rooms.get(room) ?? []).slice(-limit).map((one) => one.body); }
+  last(room, limit) {
+    const all = (this.#rooms.get(room) ?? []).slice(-limit);
+    return { room, messages: all.map(({ body }) => body), ids: all.map(({ id }) => id) };
+  }
 }
 
 const handlers = (history) => ({
@@ -74,7 +77,7 @@ const handlers = (history) => ({
     const { limit = 20 } = message;
     if (!Number.isInteger(limit) || limit < 1 || limit > 50)
       throw new Refusal('bad_message', 'limit: a number from 1 to 50 is expected');
-    return { room, messages: history.last(room, limit) };
+    return history.last(room, limit);
   },
 });
 

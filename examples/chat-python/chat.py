@@ -71,7 +71,8 @@ class History:
             self.rooms.popitem(last=False)
 
     def last(self, room, limit):
-        return [body for _, body in self.rooms.get(room, ())][-limit:]
+        last = list(self.rooms.get(room, ()))[-limit:]
+        return {"room": room, "messages": [body for _, body in last], "ids": [id for id, _ in last]}
 
 
 def say(request):
@@ -107,7 +108,7 @@ def begin():
         room, limit = room_of(message), message.get("limit", 20)
         if type(limit) is not int or not 1 <= limit <= 50:
             raise Refusal("bad_message", "limit: a number from 1 to 50 is expected")
-        return {"room": room, "messages": rooms.last(room, limit)}
+        return rooms.last(room, limit)
 
     return {"say": say, "whisper": whisper, "team": team, "echo": echo, "history": history}, rooms.hear
 

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -72,13 +74,21 @@ void add_handlers(foz::service::worker& worker) {
     worker.follow("chat", std::chrono::system_clock::now() - std::chrono::hours(24),
                   [rooms](const foz::service::said& message) {
                       if (message.type == "said" && message.topic.starts_with(room_topic))
-                          rooms->add(message.topic.substr(room_topic.size()), message.message);
+                          rooms->add(message.topic.substr(room_topic.size()), message.message_id, message.message);
                   });
     worker.on("chat", "history", [rooms](request& r) {
         fields in(r.message());
         const std::string room = room_of(in);
         const auto limit = static_cast<std::size_t>(in.number("limit", 1, history::messages_max, 20));
-        r.reply("{\"room\":" + foz::json_string(room) + ",\"messages\":[" + rooms->last(room, limit) + "]}");
+        const auto [messages, ids] = rooms->last(room, limit);
+        r.reply("{\"room\":" + foz::json_string(room) + ",\"messages\":[" + messages + "],\"ids\":[" + ids + "]}");
+    });
+}
+
+void add_demo(foz::service::worker& worker) {
+    worker.on("chat", "demo.crash", [](request&) {
+        std::fputs("foz-chat: aborts, as demo.crash wants it\n", stderr);
+        std::abort();
     });
 }
 

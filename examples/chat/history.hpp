@@ -18,14 +18,23 @@ public:
     static constexpr std::size_t messages_max = 50;  // for each room
     static constexpr std::size_t rooms_max = 1'000;
 
-    void add(std::string_view room, std::string_view message);
-    // JSON values, oldest first, with commas between them.
-    std::string last(std::string_view room, std::size_t count) const;
+    // JSON values, oldest first, with commas between them; and their ids as JSON texts, in the same way.
+    struct excerpt {
+        std::string messages;
+        std::string ids;
+    };
+
+    void add(std::string_view room, std::string_view id, std::string_view message);
+    excerpt last(std::string_view room, std::size_t count) const;
 
 private:
+    struct entry {
+        std::string id;  // as JSON
+        std::string message;
+    };
     struct room {
         std::string name;
-        std::deque<std::string> messages;
+        std::deque<entry> entries;
     };
 
     mutable std::mutex mutex_;

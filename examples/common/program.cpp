@@ -25,6 +25,7 @@ int run(int argc, char** argv, const program& what) {
         ->capture_default_str();
     app.add_flag("!--no-declare", options.declare, "Exchanges and queues are there already (foz topology apply)");
     for (const option& one : what.options) app.add_option(one.name, *one.value, one.about)->capture_default_str();
+    for (const hidden_flag& one : what.hidden_flags) app.add_flag(one.name, *one.value)->group("");
     try {
         app.parse(argc, argv);
         if (what.configure) what.configure(options);

@@ -17,11 +17,18 @@ struct option {
     std::string* value;  // also its default
 };
 
+// One that is said or not. Not shown by --help: for demonstrations and tests.
+struct hidden_flag {
+    std::string name;  // "--demo"
+    bool* value;
+};
+
 struct program {
     std::string name;   // "chat" makes foz-chat
     std::string about;  // for --help
     std::uint16_t concurrency = 4;
-    std::vector<option> options;                                   // besides those that all have
+    std::vector<option> options;  // besides those that all have
+    std::vector<hidden_flag> hidden_flags = {};
     std::function<void(foz::service::worker_options&)> configure;  // after the command line was read; may be empty
     std::function<void(foz::service::worker&)> add_handlers;
 };

@@ -62,6 +62,11 @@ notices calls::closed(const party& who) {
     return told;
 }
 
+bool calls::present(const std::string& client) const {
+    const auto known = present_.find(client);
+    return known != present_.end() && !known->second.empty();
+}
+
 void calls::remember_left(const std::string& client) {
     left_.push_back(client);
     if (left_.size() <= left_max) return;

@@ -43,6 +43,7 @@ public:
     // A session begins or ends to hear the channel. One that ends ends its call.
     void opened(const party& who);
     notices closed(const party& who);
+    bool present(const std::string& client) const;
 
     // `id` is new. A client of whom nothing is known may be there: this service has begun after it, or has forgotten
     // that it left.

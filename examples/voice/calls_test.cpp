@@ -34,6 +34,16 @@ TEST(calls, ring_at_every_tab) {
     EXPECT_EQ(*r.rung, (notices{{kind::ringing, "bob", "c", "ann", ""}}));
 }
 
+TEST(calls, a_client_is_present_as_long_as_one_of_its_sockets_is_open) {
+    calls all;
+    EXPECT_FALSE(all.present("bob"));
+    for (const party& who : {bob, bob2}) all.opened(who);
+    all.closed(bob);
+    EXPECT_TRUE(all.present("bob"));
+    all.closed(bob2);
+    EXPECT_FALSE(all.present("bob"));
+}
+
 TEST(calls, who_has_left_or_is_oneself_is_not_reachable_a_stranger_may_be) {
     calls all;
     all.opened(bob);

@@ -95,6 +95,26 @@ void signal(request& r, const calls& all) {
     r.reply(R"({"ok":true})");
 }
 
+// Who is there is for everyone to see. A page says that it is there when it comes and whenever somebody asks; that it
+// has left, its closing socket says.
+void here(request& r) {
+    fields in(r.message());
+    const std::string name = in.optional("name", name_bytes_max);
+    r.broadcast("{\"client\":" + json_string(r.client()) + ",\"name\":" + json_string(name) + "}", {.type = "here"});
+    r.reply(R"({"ok":true})");
+}
+
+void who(request& r) {
+    r.broadcast("{}", {.type = "who"});
+    r.reply(R"({"ok":true})");
+}
+
+void closed(request& r, calls& all) {
+    const party one = sender(r);
+    tell(r, all.closed(one));
+    if (!all.present(one.client)) r.broadcast("{\"client\":" + json_string(one.client) + "}", {.type = "left"});
+}
+
 }  // namespace
 
 void add_handlers(foz::service::worker& worker) {
@@ -114,7 +134,9 @@ void add_handlers(foz::service::worker& worker) {
     });
     add("signal", signal);
     add("foz.opened", [](request& r, calls& all) { all.opened(sender(r)); });
-    add("foz.closed", [](request& r, calls& all) { tell(r, all.closed(sender(r))); });
+    add("foz.closed", closed);
+    worker.on("voice", "here", here);
+    worker.on("voice", "who", who);
 }
 
 }  // namespace voice

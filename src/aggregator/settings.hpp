@@ -20,6 +20,9 @@ namespace foz::aggregator {
 struct settings : session_settings {
     std::string listen_address = "127.0.0.1";
     std::uint16_t listen_port = 8080;  // 0: the kernel chooses
+    // Listens beside other aggregators of the same user, over which the kernel spreads new connections. That nobody has
+    // the port is then not checked.
+    bool share_port = false;
     std::optional<net::tls_server_options> tls;
 
     std::vector<amqp::url> consume_urls;

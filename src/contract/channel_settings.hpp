@@ -32,7 +32,7 @@ enum class groups_kind {
 };
 
 enum class not_json_kind {
-    drop,    // a service's body that is no JSON is dropped, counted and logged
+    drop,    // a service's body that is not valid JSON is dropped, counted and logged
     base64,  // it is passed as a JSON string of its octets in base64
 };
 

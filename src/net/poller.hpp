@@ -1,4 +1,4 @@
-// Which of a shard's plain sockets are ready. No Asio.
+// Which of a shard's sockets are ready. No Asio.
 #pragma once
 
 #include "base/slot_table.hpp"
@@ -26,7 +26,7 @@ protected:
     ~pollable() = default;
 };
 
-// One epoll for all plain sockets of a shard, level-triggered. One of Asio's sockets costs some 400 octets beside the
+// One epoll for all sockets of a shard's connections, level-triggered. One of Asio's sockets costs some 400 octets beside the
 // kernel's (itself, the reactor's part of it, which Asio never gives back, and the wait that is pending) and one
 // epoll_ctl() for each wait; here it costs 20 octets and is registered once. The shard waits for the epoll's
 // descriptor.

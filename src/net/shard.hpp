@@ -71,7 +71,7 @@ public:
 
     unsigned index() const noexcept { return index_; }
     asio::io_context& context() noexcept { return context_; }
-    // The plain sockets.
+    // Those of its connections.
     poller& sockets(lane of) noexcept { return sockets_[static_cast<std::size_t>(of)]; }
     timing_wheel& wheel() noexcept { return wheel_; }
     const clock& time() const noexcept { return time_; }

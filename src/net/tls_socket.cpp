@@ -1,8 +1,11 @@
 #include "net/tls_socket.hpp"
 
+#include "net/poller.hpp"
+
 #include <cerrno>
 #include <cstdint>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -54,28 +57,52 @@ BIO_METHOD* socket_method() {
     return method;
 }
 
-// A handshake that is under way; its pending operation keeps it.
-class server_handshake : public std::enable_shared_from_this<server_handshake> {
+// On this descriptor. Null when OpenSSL has no memory.
+ssl_ptr new_state(int descriptor, asio::ssl::context& context) {
+    ssl_ptr made(::SSL_new(context.native_handle()));
+    BIO* const bio = ::BIO_new(socket_method());
+    if (!made || !bio) {
+        ::BIO_free(bio);
+        return nullptr;
+    }
+    ::BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)));
+    ::BIO_set_init(bio, 1);
+    ::SSL_set_bio(made.get(), bio, bio);
+    return made;
+}
+
+// A handshake that is under way; the poller keeps it while it waits.
+class server_handshake : public std::enable_shared_from_this<server_handshake>, private pollable {
 public:
     using done_function = std::move_only_function<void(error_code, tls_socket)>;
 
-    server_handshake(tcp::socket socket, asio::ssl::context& context, done_function done)
-        : socket_(std::move(socket), nullptr), context_(context), done_(std::move(done)) {}
+    server_handshake(shard& home, tcp::socket socket, asio::ssl::context& context, done_function done)
+        : home_(home), socket_(std::move(socket), nullptr), context_(context), done_(std::move(done)) {}
+    ~server_handshake() {
+        if (const int gone = leave_poller(); gone >= 0) ::close(gone);
+    }
 
-    void start(shard& home, std::chrono::milliseconds within) {
-        limit_.start(home.wheel(), within);
-        wait(tcp::socket::wait_read);
+    void start(std::chrono::milliseconds within) {
+        error_code error;
+        protocol_ = socket_.socket.local_endpoint(error).protocol();
+        socket_.socket.non_blocking(true, error);
+        descriptor_ = socket_.socket.release(error);
+        if (error) return end_later(error);
+        limit_.start(home_.wheel(), within);
+        wait(EPOLLIN);
     }
 
 private:
-    void wait(tcp::socket::wait_type what) {
-        socket_.socket.async_wait(what,
-                                  [keep = shared_from_this(), this](error_code error) { error ? end(error) : step(); });
+    void wait(std::uint32_t events) {
+        if (std::exchange(awaited_, events) == events) return;
+        const std::shared_ptr<pollable> keep(shared_from_this(), this);
+        const std::error_code error = home_.sockets(lane::arriving).watch(place_, descriptor_, keep, events);
+        if (error) end_later(error_code(error.value(), boost::system::system_category()));
     }
 
-    void step() {
+    void on_ready(std::uint32_t) override {
         if (!socket_.tls) {
-            socket_ = tls_socket(std::move(socket_.socket), context_);
+            socket_.tls = new_state(descriptor_, context_);
             if (!socket_.tls) return end(asio::error::no_memory);
         }
         SSL* const tls = socket_.tls.get();
@@ -85,41 +112,47 @@ private:
         error_code error;
         const tls_wish wish = judge_tls(tls, result, error);
         if (wish == tls_wish::none) return end(error);
-        wait(wish == tls_wish::read ? tcp::socket::wait_read : tcp::socket::wait_write);
+        wait(wish == tls_wish::read ? EPOLLIN : EPOLLOUT);
     }
 
     void end(error_code error) {
+        const auto keep = shared_from_this();  // the poller may be the last that has it
         limit_.cancel();
         auto done = std::exchange(done_, nullptr);
-        if (done) done(error, std::move(socket_));
+        if (!done) return;
+        const int descriptor = leave_poller();
+        error_code unfit;
+        if (descriptor >= 0) socket_.socket.assign(protocol_, descriptor, unfit);
+        if (unfit) ::close(descriptor);
+        done(error ? error : unfit, std::move(socket_));
     }
 
-    void expire() {
-        error_code ignored;
-        socket_.socket.close(ignored);
+    void end_later(error_code error) {
+        home_.post([keep = shared_from_this(), this, error] { end(error); });
     }
 
-    tls_socket socket_;
+    int leave_poller() noexcept {
+        home_.sockets(lane::arriving).forget(place_, descriptor_);
+        return std::exchange(descriptor_, -1);
+    }
+
+    shard& home_;
+    tcp::socket::protocol_type protocol_ = tcp::v4();
+    tls_socket socket_;  // without its descriptor, until the end
     asio::ssl::context& context_;
     done_function done_;
-    wheel_timer limit_{this, [](server_handshake& self) { self.expire(); }};
+    int descriptor_ = -1;
+    std::uint32_t awaited_ = 0;
+    std::uint32_t place_ = poller::nowhere;
+    wheel_timer limit_{this, [](server_handshake& self) { self.end(asio::error::timed_out); }};
 };
 
 }  // namespace
 
 tls_socket::tls_socket(tcp::socket from, asio::ssl::context& context)
-    : socket(std::move(from)), tls(::SSL_new(context.native_handle())) {
+    : socket(std::move(from)), tls(new_state(socket.native_handle(), context)) {
     error_code ignored;
     socket.non_blocking(true, ignored);
-    BIO* const bio = ::BIO_new(socket_method());
-    if (!tls || !bio) {
-        ::BIO_free(bio);
-        tls.reset();
-        return;
-    }
-    ::BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket.native_handle())));
-    ::BIO_set_init(bio, 1);
-    ::SSL_set_bio(tls.get(), bio, bio);
 }
 
 tls_wish judge_tls(SSL* tls, int result, error_code& error) {
@@ -149,7 +182,7 @@ tls_wish judge_tls(SSL* tls, int result, error_code& error) {
 
 void shake_hands(shard& home, tcp::socket socket, asio::ssl::context& context, std::chrono::milliseconds within,
                  std::move_only_function<void(error_code, tls_socket)> done) {
-    std::make_shared<server_handshake>(std::move(socket), context, std::move(done))->start(home, within);
+    std::make_shared<server_handshake>(home, std::move(socket), context, std::move(done))->start(within);
 }
 
 asio::awaitable<error_code> shake_hands(tls_socket& socket) {

@@ -1,10 +1,11 @@
 // The TLS stream: OpenSSL on the non-blocking socket, with the shard's scratch buffers in between. While idle it keeps
 // OpenSSL's state and no buffer.
-#include "net/stream.hpp"
+#include "net/polled_stream.hpp"
 #include "net/tls_socket.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <sys/socket.h>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -17,33 +18,48 @@ namespace {
 // The largest TLS record's plain text (RFC 8446 §5.1): more in one SSL_write saves nothing.
 constexpr std::size_t record_bytes = 16 * 1024;
 
-class tls_stream final : public stream {
+class tls_stream final : public polled_stream {
 public:
-    tls_stream(shard& home, tls_socket socket, tcp::endpoint remote, stream_options options)
-        : stream(home, std::move(remote), options), socket_(std::move(socket)) {}
+    tls_stream(shard& home, int descriptor, ssl_ptr from, tcp::endpoint remote, stream_options options)
+        : polled_stream(home, descriptor, std::move(remote), options), tls_(std::move(from)) {}
 
 private:
-    SSL* tls() const noexcept { return socket_.tls.get(); }
+    SSL* tls() const noexcept { return tls_.get(); }
 
     void start_reading() override {
-        if (std::exchange(read_pending_, true)) return;
         // What OpenSSL has already makes no socket readable. The handler is never called from resume_reading() itself.
-        if (late_error_ || ::SSL_pending(tls()) > 0)
-            return asio::post(home().context(), [keep = self(), this] { on_readable({}); });
-        wait_to_read(tcp::socket::wait_read);
+        if ((late_error_ || ::SSL_pending(tls()) > 0) && !std::exchange(read_posted_, true))
+            asio::post(home().context(), [keep = self(), this] {
+                read_posted_ = false;
+                home().note_awake();
+                if (!closed() && wants_octets()) read();
+            });
+        polled_stream::start_reading();
     }
 
-    void wait_to_read(tcp::socket::wait_type what) {
-        read_pending_ = true;
-        socket_.socket.async_wait(what, [keep = self(), this](error_code error) { on_readable(error); });
+    // What one direction waits for may be the other one's: a key update (RFC 8446 §4.6.3), or a renegotiation.
+    bool write_waits_for(tls_wish what) const noexcept { return write_waits_ && write_wish_ == what; }
+    bool waits_for_octets() const noexcept override { return wants_octets() || write_waits_for(tls_wish::read); }
+
+    void on_readable() override {
+        if (write_waits_for(tls_wish::read)) write_again();
+        if (!closed() && wants_octets()) read();
     }
 
-    void on_readable(error_code error) {
-        read_pending_ = false;
-        home().note_awake();
-        if (closed()) return;
-        if (error) return fail(error);
-        if (wants_octets()) read();
+    void on_writable() override {
+        if (write_waits_for(tls_wish::write)) write_again();
+        if (std::exchange(read_waits_, false) && !closed() && wants_octets()) read();
+    }
+
+    void write_again() {
+        write_waits_ = false;
+        writable({});
+    }
+
+    void wait_writable() override {
+        write_waits_ = true;
+        if (write_wish_ != tls_wish::read) return polled_stream::wait_writable();
+        polled_stream::start_reading();
     }
 
     void read() {
@@ -67,8 +83,10 @@ private:
         if (closed()) return;
         if (error) return wants_octets() ? fail(error) : void(late_error_ = true);
         if (!wants_octets()) return;
-        // A renegotiation, or a new key, may want to write first.
-        if (wish == tls_wish::write) return wait_to_read(tcp::socket::wait_write);
+        if (wish == tls_wish::write) {
+            read_waits_ = true;
+            return polled_stream::wait_writable();
+        }
         start_reading();
     }
 
@@ -89,29 +107,15 @@ private:
         ::ERR_clear_error();
         const int result = ::SSL_write(tls(), data, static_cast<int>(size));
         if (result > 0) return static_cast<std::size_t>(result);
-        wish_ = judge_tls(tls(), result, error);
-        if (wish_ != tls_wish::none) error = asio::error::would_block;
+        write_wish_ = judge_tls(tls(), result, error);
+        if (write_wish_ != tls_wish::none) error = asio::error::would_block;
         return 0;
-    }
-
-    void wait_writable() override {
-        const auto what = wish_ == tls_wish::read ? tcp::socket::wait_read : tcp::socket::wait_write;
-        socket_.socket.async_wait(what, [keep = self(), this](error_code error) {
-            home().note_awake();
-            writable(error);
-        });
     }
 
     void shutdown_output() override {
         ::ERR_clear_error();
         ::SSL_shutdown(tls());  // close_notify (RFC 8446 §6.1), as far as the socket takes it
-        error_code ignored;
-        socket_.socket.shutdown(tcp::socket::shutdown_send, ignored);
-    }
-
-    void close_socket() override {
-        error_code ignored;
-        socket_.socket.close(ignored);
+        ::shutdown(descriptor(), SHUT_WR);
     }
 
     std::optional<detached_stream> take_out() override {
@@ -129,18 +133,18 @@ private:
                 wish = judge_tls(tls(), result, error);
         }
         if (error || ::SSL_has_pending(tls())) return std::nullopt;
-        const int descriptor = socket_.socket.release(error);
-        if (error) return std::nullopt;
-        std::optional<detached_stream> taken(std::in_place, descriptor, socket_.tls.release(), remote());
+        const int left = release();
+        if (left < 0) return std::nullopt;
+        std::optional<detached_stream> taken(std::in_place, left, tls_.release(), remote());
         taken->unread = std::move(unread);
         return taken;
     }
 
-    int descriptor() override { return socket_.socket.native_handle(); }
-
-    tls_socket socket_;
-    tls_wish wish_ = tls_wish::none;  // of the last write
-    bool read_pending_ = false;
+    ssl_ptr tls_;
+    tls_wish write_wish_ = tls_wish::none;  // of the last write
+    bool write_waits_ = false;              // for that, or for the socket
+    bool read_waits_ = false;               // until the socket takes octets
+    bool read_posted_ = false;
     bool late_error_ = false;  // came while reading was paused; OpenSSL tells it again
 };
 
@@ -151,7 +155,8 @@ std::shared_ptr<stream> stream::tls(shard& home, tls_socket socket, stream_optio
     tcp::endpoint remote = socket.socket.remote_endpoint(ignored);
     socket.socket.non_blocking(true, ignored);
     socket.socket.set_option(tcp::no_delay(true), ignored);
-    return std::make_shared<tls_stream>(home, std::move(socket), std::move(remote), options);
+    const int descriptor = socket.socket.release(ignored);  // Asio waits for it no more
+    return std::make_shared<tls_stream>(home, descriptor, std::move(socket.tls), std::move(remote), options);
 }
 
 }  // namespace foz::net

@@ -123,7 +123,7 @@ test('writeAndWait is answered: value, error, unknown type', async () => {
   assert.equal(refused.error.code, 'service');
   assert.equal(refused.error.service_code, 'bad_message');
   assert.match(refused.error.service.message, /^room: /);
-  assert.equal((await ann.publish('fly', {})).error.service_code, 'unknown_type');
+  for (const type of ['fly', 'demo.crash']) assert.equal((await ann.publish(type, {})).error.service_code, 'unknown_type', type);
   const all = await Promise.all(Array.from({ length: 50 }, (_, i) => ann.publish('echo', { i })));
   assert.deepEqual(all.map((a) => a.message.i), Array.from({ length: 50 }, (_, i) => i));
   close(ann);
@@ -158,16 +158,17 @@ test('what is wrong with a message is said in the same words in every language',
 test('a newcomer asks for the history of a room, also after a restart of the service', async () => {
   const [ann, bob] = await people('ann', 'bob');
   const said = ['one', 'two', 'three'].map((text) => ({ from: ann.client, name: 'Ann', text, room: 'attic' }));
-  for (const { name, text, room } of said) await ann.publish('say', { room, text, name });
+  for (const [i, { name, text, room }] of said.entries()) await ann.publish('say', { room, text, name }, { id: 'a' + i });
   await ann.publish('say', { room: 'cellar', text: 'elsewhere' });
   await ann.publish('team', { group: 'attic', text: 'to a group' });
   const history = async (message) => (await bob.publish('history', message)).message;
   // The service hears what it says as everybody does, from the stream.
   await until(async () => (await history({ room: 'cellar' })).messages?.length, 'what was said last is history');
-  const all = { room: 'attic', messages: said };
+  const ids = said.map((_, i) => ann.client + '/a' + i + '/0'); // under which everybody has heard them
+  const all = { room: 'attic', messages: said, ids };
   assert.deepEqual(await history({ room: 'attic' }), all);
-  assert.deepEqual(await history({ room: 'attic', limit: 2 }), { room: 'attic', messages: said.slice(1) });
-  assert.deepEqual(await history({ room: 'nobody-was-here' }), { room: 'nobody-was-here', messages: [] });
+  assert.deepEqual(await history({ room: 'attic', limit: 2 }), { room: 'attic', messages: said.slice(1), ids: ids.slice(1) });
+  assert.deepEqual(await history({ room: 'nobody-was-here' }), { room: 'nobody-was-here', messages: [], ids: [] });
   for (const limit of [0, 51, 1.5, '5', null, true])
     assert.match((await bob.publish('history', { room: 'attic', limit })).error?.service.message, /^limit: /);
 

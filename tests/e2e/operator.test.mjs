@@ -2,8 +2,9 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { amqp, broker, chat, closeAll, connect, run, serve, start, until } from './lib.mjs';
+import { amqp, broker, chat, closeAll, connect, rawClient, run, serve, start, until } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const port = (url) => new URL(url).port;
@@ -80,6 +81,33 @@ test('a port that is taken is named', async () => {
   assert.equal(code, 1);
   assert.match(output, /can't listen on 127\.0\.0\.1:\d+: Address already in use/);
   await first.stop();
+});
+
+test('two that share their port have clients each; a port that somebody else has is taken', async () => {
+  const first = await serve(['--share-port', '--admin-listen', '127.0.0.1:0']);
+  const second = await serve(['--share-port', '--admin-listen', '127.0.0.1:0', '--listen', '127.0.0.1:' + port(first.url)]);
+  const alone = await run(foz, ['serve', '--broker', broker, '--listen', '127.0.0.1:' + port(first.url)]);
+  assert.equal(alone.code, 1);
+  assert.match(alone.output, /can't listen on 127\.0\.0\.1:\d+: Address already in use/);
+  // The kernel spreads connections by a hash: of forty none goes to one of the two once in 10^12 runs.
+  for (let i = 0; i < 40; i += 1) await rawClient(first.url);
+  const clients = async (one) => {
+    const admin = 'http://127.0.0.1:' + one.output.match(/admin: port (\d+)/)[1];
+    const metrics = await (await fetch(admin + '/metrics')).text();
+    return [...metrics.matchAll(/^foz_sessions\S* (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+  // The metrics are up to a second old.
+  await until(async () => await clients(first) + await clients(second) === 40, 'both tell of their clients');
+  const [here, there] = [await clients(first), await clients(second)];
+  assert.ok(here > 0 && there > 0, here + ' and ' + there);
+  await Promise.all([first.stop(), second.stop()]);
+
+  const stranger = createServer();
+  await new Promise((resolve) => { stranger.listen(0, '127.0.0.1', resolve); });
+  const taken = await run(foz, ['serve', '--broker', broker, '--share-port', '--listen', '127.0.0.1:' + stranger.address().port]);
+  stranger.close();
+  assert.equal(taken.code, 1);
+  assert.match(taken.output, /can't listen on 127\.0\.0\.1:\d+: Address already in use/);
 });
 
 test('a queue that exists with other arguments is named, with the argument', async () => {

@@ -15,7 +15,9 @@ after(async () => {
 });
 
 const ask = (client, type, message) => client.ask({ packet_action: 'publish', channel: 'voice', type, message });
-const events = (client) => client.events('message').map((m) => [m.type, m.message]);
+const heard = (client, ...types) => client.events('message').filter(({ type }) => types.includes(type)).map((m) => [m.type, m.message]);
+// What concerns a call of the client's.
+const events = (client) => heard(client, 'ringing', 'answered', 'signal', 'ended');
 async function person(resume = secret()) {
   const one = await connect(foz.url, { resume });
   await one.ask({ packet_action: 'consume', channel: 'voice' });
@@ -71,6 +73,23 @@ test('a tab that closes hangs up, while it rings and while they talk', async () 
   await until(() => events(ann).some(([type, m]) => type === 'ringing' && m.call === ringing), 'it rings');
   eve.close();
   await until(() => events(ann).some(([type, m]) => type === 'ended' && m.call === ringing && m.reason === 'gone'), 'it stops');
+  ann.close();
+});
+
+test('who is there says so when it comes or is asked, and that it has left is said for it', async () => {
+  const resume = secret();
+  const [ann, bob, bob2] = [await person(), await person(resume), await person(resume)];
+  await ask(bob, 'here', { name: 'Bob' });
+  await hears(ann, 'here');
+  assert.deepEqual(heard(ann, 'here'), [['here', { client: bob.client, name: 'Bob' }]]);
+  await ask(ann, 'who', {});
+  for (const one of [ann, bob, bob2]) assert.deepEqual(await hears(one, 'who'), {});
+  bob.close();
+  await ask(ann, 'ring', { to: bob.client }); // handled after what the closed socket has said
+  assert.deepEqual(heard(ann, 'left'), [], 'another tab is open');
+  bob2.close();
+  await hears(ann, 'left');
+  assert.deepEqual(heard(ann, 'left'), [['left', { client: bob.client }]]);
   ann.close();
 });
 

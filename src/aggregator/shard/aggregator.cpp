@@ -154,17 +154,18 @@ void aggregator::open_ports() {
     for (unsigned i = 0; i < cores_.size(); ++i) {
         core& of = *cores_state_[i];
         // With SO_REUSEPORT a second process would share the port without anyone noticing, so it is first asked for
-        // alone.
-        if (i == 0) {
+        // alone, unless that is what is wanted.
+        if (i == 0 && !settings_.share_port) {
             ws::server_options alone = options;
             alone.listen.reuse_port = false;
             auto probe = ws::server::open(cores_.at(0), of.port, alone);
             if (!probe) throw std::runtime_error(probe.error());
-            options.listen.port = port_ = (*probe)->port();
+            options.listen.port = (*probe)->port();
         }
         auto opened = ws::server::open(cores_.at(i), of.port, options, tls_ ? &*tls_ : nullptr);
         if (!opened) throw std::runtime_error(opened.error());
         of.server = std::move(*opened);
+        options.listen.port = port_ = of.server->port();
     }
 }
 

@@ -68,7 +68,7 @@ struct picture {
 };
 
 // Of /api/overview and, when there is such a page, /api/queues. A member that is missing is 0 or empty: a broker of
-// another version is shown as far as it can be. The error is a sentence: what came is no JSON of an admin port.
+// another version is shown as far as it can be. The error is a sentence: what came is not the JSON of an admin port.
 std::expected<picture, std::string> read_picture(std::string_view overview, std::optional<std::string_view> queues);
 
 }  // namespace foz::cli::top

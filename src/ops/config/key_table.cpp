@@ -150,9 +150,7 @@ std::string no_endpoint_or_off(const value& v) {
 }
 
 std::string no_address(const value& v) {
-    const auto& address = std::get<std::string>(v);
-    const auto parsed = parse_endpoint("[" + address + "]:0");
-    return parsed ? std::string() : parsed.error();
+    return no_endpoint(value("[" + std::get<std::string>(v) + "]:0"));
 }
 
 std::string empty_exchange(const value& v) {
@@ -248,6 +246,9 @@ std::vector<key> listen_keys() {
         as_flag(listen(), "--listen"),
         with_flaw(text("listen", "address", &s::listen_address, "", "IP address for clients"), no_address),
         number("listen", "port", &s::listen_port, {0, 65'535}, "", "port for clients; 0: the kernel chooses"),
+        as_flag(flag("listen", "share_port", &s::share_port,
+                     "listen beside other foz processes of this user; the kernel spreads new connections over them"),
+                "--share-port"),
         as_flag(with_flaw(text("listen", "tls_certificate", &c::tls_certificate, "FILE",
                                "PEM file, the chain; makes it https and wss"),
                           no_file),

@@ -160,6 +160,7 @@ TEST(configuration, a_file_says_all_of_it) {
         [listen]
         address = "::1"
         port = 0
+        share_port = true
         [broker]
         urls = ["amqp://a", "amqp://b"]
         publish_urls = "amqp://c"
@@ -185,6 +186,7 @@ TEST(configuration, a_file_says_all_of_it) {
     EXPECT_EQ(made.all.threads, 2);
     EXPECT_EQ(server.listen_address, "::1");
     EXPECT_EQ(server.listen_port, 0);
+    EXPECT_TRUE(server.share_port);
     EXPECT_EQ(server.consume_urls.size(), 2);
     ASSERT_EQ(server.publish_urls.size(), 1);
     EXPECT_EQ(server.publish_urls[0].host, "c");
