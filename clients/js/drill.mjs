@@ -11,6 +11,7 @@
 //     g LINE CAUSE               a gap
 //     s 0                        nothing more is written, as was wanted
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import Module from 'node:module';
 import { createInterface } from 'node:readline';
@@ -23,39 +24,44 @@ const requestTimeout = 60_000;
 const plainEvery = 4; // each fourth message is a plain write
 const patienceAfterCut = 5_000; // of the stock client, for an answer that the next socket may bring
 
-let setup, Primus;
+let setup;
+let libraries; // clients use them in turn
 let writing = false;
 const clients = []; // the sockets of each
 
 const tell = (...words) => process.stdout.write(words.join(' ') + '\n');
 
 // The library as build.mjs makes it, which is what aggregators serve; in Node it wants `ws`, which lies beside this file.
-function load() {
+function library() {
   const server = new PrimusServer(createServer(), { transformer: 'websockets', pathname: '/primus' });
   server.plugin('responder', responder);
   if (setup.plugin) server.plugin('foz', { client: Object.assign(() => {}, { toString: bundle }) });
+  return server.library();
+}
+function load(text) {
   const file = fileURLToPath(import.meta.url);
   const module = new Module(file);
   module.paths = Module._nodeModulePaths(file);
-  module._compile(server.library(), file);
+  module._compile(text, file);
   return module.exports;
 }
 
 class Socket {
-  constructor(lines, resume, firstPort, channel) {
+  constructor(Primus, lines, resume, firstPort, channel) {
     this.lines = lines;
     this.port = firstPort;
     this.awayUntil = 0;
     const query = (setup.plugin ? '' : '&resume=' + resume) + (channel ? '&channel=' + channel : '');
     const options = { reconnect: { min: 200, max: 3000, retries: Infinity }, timeout: 3000, manual: true };
     this.primus = new Primus('http://' + this.host() + '/' + query.replace('&', '?'), { ...options, foz: { resume } });
-    let failed = false;
+    // Each attempt goes to the next aggregator, as a balancer passes on who comes back.
+    let attempts = 0;
     this.primus.on('outgoing::url', () => {
-      if (failed) this.port += 1;
-      failed = true;
+      if (attempts > 0) this.port += 1;
+      attempts += 1;
       this.primus.url.host = Date.now() < this.awayUntil ? '127.0.0.1:1' : this.host();
     });
-    this.primus.on('open', () => { failed = false; if (!setup.plugin) this.consume(); });
+    this.primus.on('open', () => { if (!setup.plugin) this.consume(); });
     this.primus.on('close', () => this.onClose());
     this.primus.on('error', () => {}); // while there is no server
     this.primus.on('data', (event) => this.onData(event));
@@ -159,13 +165,14 @@ class Socket {
 const orders = {
   setup(order) {
     setup = order;
-    Primus = load();
+    libraries = [library(), ...(setup.library ? [readFileSync(setup.library, 'utf8')] : [])].map(load);
     for (let i = 0; i < setup.count; ++i) {
       const resume = randomBytes(16).toString('base64url');
       const lines = setup.channels.map((channel, k) =>
         ({ number: i * setup.channels.length + k, channel, count: 0, consuming: false, waiting: null, poison: false }));
-      clients.push(setup.sockets === 1 ? [new Socket(lines, resume, i)]
-        : lines.map((line) => new Socket([line], resume, i, line.channel)));
+      const Primus = libraries[i % libraries.length];
+      clients.push(setup.sockets === 1 ? [new Socket(Primus, lines, resume, i)]
+        : lines.map((line) => new Socket(Primus, [line], resume, i, line.channel)));
     }
   },
   write({ on }) {

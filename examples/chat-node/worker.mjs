@@ -39,11 +39,11 @@ class Request {
     if (replyTo) this.said.push({ exchange: '', key: replyTo, headers, correlationId, content });
   }
   // Everything there is to publish.
-  handle(handlers) {
+  async handle(handlers) {
     const { type } = this.properties;
     try {
       if (!Object.hasOwn(handlers, type)) throw new Refusal('unknown_type', 'no handler takes this type of message');
-      this.reply(handlers[type](this));
+      this.reply(await handlers[type](this));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.said = [];
@@ -54,8 +54,9 @@ class Request {
 }
 
 // Works until `stop` (an AbortSignal), on one of the brokers. `begin` is called for every connection and returns
-// { handlers: {type: (request) => reply}, hear }, hear being called with everything that was said on the channel in the
-// last 24 hours, before the first request, and with what is said from then on, whichever worker says it.
+// { handlers: {type: (request) => reply}, hear }; a reply may be a promise. `hear`, which may be absent, is called with
+// everything that was said on the channel in the last 24 hours, before the first request, and with what is said from
+// then on, whichever worker says it. `durable: false` is for a volatile channel, which has no stream to hear.
 export async function run({ urls, stop, notice, ...options }) {
   const stopped = new Promise((resolve) => { stop.addEventListener('abort', resolve); });
   for (let attempt = 0; !stop.aborted; ++attempt) {
@@ -71,7 +72,7 @@ export async function run({ urls, stop, notice, ...options }) {
 
 // One connection from beginning to end; throws when it is lost. Nothing outlives it: the broker delivers again what was
 // not acknowledged, and the stream is read again.
-async function live(url, { channel: name, begin, concurrency, stop, stopped, onReady, notice }) {
+async function live(url, { channel: name, durable = true, begin, concurrency, stop, stopped, onReady, notice }) {
   const [queue, stream] = ['IN_' + name.toUpperCase(), 'OUT_' + name.toUpperCase()];
   const service = begin();
   const working = new Set();
@@ -79,29 +80,41 @@ async function live(url, { channel: name, begin, concurrency, stop, stopped, onR
   const lost = new Promise((_, reject) => { fail = reject; });
   lost.catch(() => {}); // also when nobody waits for it any more
 
-  // Resolves when the broker has it. A nack or a late confirm ends the connection: a new one helps when a queue's leader
-  // has died with its node, and the work is done again under the same ids.
-  const publish = ({ exchange, key, content, ...properties }) => new Promise((resolve) => {
+  // Resolves when the broker has answered: to false when it has returned the message, which it says before its confirm.
+  const returned = new Set();
+  const confirmed = ({ exchange, key, content, ...properties }, mandatory) => new Promise((resolve) => {
     const late = setTimeout(() => fail(new Error('no confirm within 30 s')), 30_000);
     const options = { persistent: true, contentType: 'application/json', timestamp: Math.floor(Date.now() / 1000) };
-    channel.publish(exchange, key, content, { ...options, ...properties }, (error) => {
+    channel.publish(exchange, key, content, { ...options, ...properties, mandatory }, (error) => {
       clearTimeout(late);
-      if (error) fail(error); else resolve();
+      if (error) fail(error); else resolve(!returned.delete(properties.messageId));
     });
   });
+  // Resolves when the broker has it in a queue. A nack or a late confirm ends the connection: a new one helps when a
+  // queue's leader has died with its node, and the work is done again under the same ids. What no queue takes although
+  // the channel has a stream comes again: RabbitMQ takes connections before it has recovered its streams, and would
+  // confirm and drop it, were it not mandatory. On a volatile channel nobody may be there to hear.
+  const publish = async (one) => {
+    const mandatory = durable && (one.exchange === 'OUTBOUND' || one.key === stream);
+    for (const end = Date.now() + 10_000; !(await confirmed(one, mandatory)); await sleep(250))
+      if (Date.now() > end) fail(new Error(stream + ' takes nothing'));
+  };
 
   const take = async (message) => {
     if (!message) throw new Error(queue + ' was deleted');
     let said;
     try {
-      said = new Request(name, message).handle(service.handlers);
+      said = await new Request(name, message).handle(service.handlers);
     } catch (bug) { // tried again up to the queue's delivery limit, then the caller is told
       notice(bug.stack);
+      // What it needs may be away for a minute: the pause grows.
+      const attempts = message.properties.headers?.['x-delivery-count'] ?? 0;
+      await Promise.race([stopped, sleep(Math.min(5_000, 100 * 2 ** attempts))]);
       return channel.nack(message);
     }
     // Derived ids: what is said twice is heard once. Acknowledged last: a crash before that repeats the work.
-    const id = message.properties.messageId;
-    await Promise.all(said.map((one, ordinal) => publish({ ...one, messageId: id && id + '/' + ordinal })));
+    const id = message.properties.messageId || randomUUID();
+    await Promise.all(said.map((one, ordinal) => publish({ ...one, messageId: id + '/' + ordinal })));
     channel.ack(message);
   };
 
@@ -124,8 +137,9 @@ async function live(url, { channel: name, begin, concurrency, stop, stopped, onR
   };
 
   const start = async (connection, onProgress) => {
-    channel = (await connection.createConfirmChannel()).on('error', fail);
-    await follow((await connection.createChannel()).on('error', fail), onProgress);
+    channel = (await connection.createConfirmChannel()).on('error', fail)
+      .on('return', (message) => returned.add(message.properties.messageId));
+    if (service.hear) await follow((await connection.createChannel()).on('error', fail), onProgress);
     await channel.prefetch(concurrency); // no more than is worked on: other workers may have time
     ({ consumerTag } = await channel.consume(queue, (message) => {
       const work = take(message).catch(fail).finally(() => working.delete(work));

@@ -79,7 +79,7 @@ class Link:
         self.name, self.handlers, self.hear, self.notice = name, handlers, hear, notice
         self.loop = asyncio.get_running_loop()
         self.waiting, self.working = set(), set()
-        self.connection, self.unconfirmed, self.published = None, {}, 0
+        self.connection, self.unconfirmed, self.published, self.returned = None, {}, 0, set()
         self.lost = self.future()
 
     def future(self):
@@ -117,6 +117,7 @@ class Link:
         # No more than is worked on: other workers may have time.
         self.channel = await self.open_channel(concurrency)
         await self.ask(self.channel.confirm_delivery, self.on_confirm)
+        self.channel.add_on_return_callback(lambda _, method, properties, body: self.returned.add(properties.message_id))
         await self.follow("OUT_" + self.name.upper())
         self.tag = f"foz-{uuid.uuid4()}"
         await self.ask(self.channel.basic_consume, f"IN_{self.name.upper()}", self.on_request, consumer_tag=self.tag)
@@ -139,16 +140,32 @@ class Link:
         await self.publish("", stream, b"null", type="foz.marker", message_id=marker)
         await at_end
 
-    def publish(self, exchange, key, body, **properties):
-        """A future: done when the broker has it. A nack or a late confirm ends the connection: a new one helps when a
-        queue's leader has died with its node, and the work is done again under the same ids."""
+    def publish_once(self, exchange, key, body, mandatory, **properties):
+        """A future: done when the broker has answered. A nack or a late confirm ends the connection: a new one helps
+        when a queue's leader has died with its node, and the work is done again under the same ids."""
         self.channel.basic_publish(exchange, key, body, pika.BasicProperties(
-            delivery_mode=2, content_type="application/json", timestamp=int(time.time()), **properties))
+            delivery_mode=2, content_type="application/json", timestamp=int(time.time()), **properties), mandatory)
         self.published += 1
         confirmed = self.unconfirmed[self.published] = self.future()
         late = self.loop.call_later(30, self.fail, RuntimeError("no confirm within 30 s"))
         confirmed.add_done_callback(lambda _: late.cancel())
         return confirmed
+
+    async def publish(self, exchange, key, body, *, message_id, **properties):
+        """Returns when the broker has it in a queue. What no queue takes although the channel has a stream comes back,
+        before its confirm, and is published again: RabbitMQ takes connections before it has recovered its streams, and
+        would confirm and drop what is not mandatory."""
+        stream = "OUT_" + self.name.upper()
+        end = time.monotonic() + 10
+        while True:
+            await self.publish_once(exchange, key, body, exchange == "OUTBOUND" or key == stream, message_id=message_id,
+                                    **properties)
+            if message_id not in self.returned:
+                return
+            self.returned.discard(message_id)
+            if time.monotonic() > end:
+                raise RuntimeError(stream + " takes nothing")
+            await asyncio.sleep(0.25)
 
     def on_confirm(self, frame):
         if isinstance(frame.method, pika.spec.Basic.Nack):
@@ -167,9 +184,12 @@ class Link:
             said = Request(self.name, properties, body).handle(self.handlers)
         except Exception:  # a bug; tried again up to the queue's delivery limit, then the caller is told
             self.notice(traceback.format_exc())
+            # What it needs may be away for a minute: the pause grows.
+            await asyncio.sleep(min(5, 0.1 * 2 ** (properties.headers or {}).get("x-delivery-count", 0)))
             return self.channel.basic_nack(tag)
         # Derived ids: what is said twice is heard once. Acknowledged last: a crash before that repeats the work.
-        ids = [properties.message_id and f"{properties.message_id}/{ordinal}" for ordinal in range(len(said))]
+        begin = properties.message_id or uuid.uuid4()
+        ids = [f"{begin}/{ordinal}" for ordinal in range(len(said))]
         try:
             await asyncio.gather(*[self.publish(*what, **how, message_id=id) for id, (*what, how) in zip(ids, said)])
             self.channel.basic_ack(tag)

@@ -45,9 +45,20 @@ def work(channel, method, request, body):
         # Derived ids: what is said twice is heard once.
         id = request.message_id and f"{request.message_id}/{said}"
         said += 1
-        # Returns when the broker has it, as the channel confirms; raises when it does not take it.
-        channel.basic_publish(exchange, key, json.dumps(content).encode(), pika.BasicProperties(
-            message_id=id, delivery_mode=2, content_type="application/json", timestamp=int(time.time()), **properties))
+        what = pika.BasicProperties(message_id=id, delivery_mode=2, content_type="application/json",
+                                    timestamp=int(time.time()), **properties)
+        # What no queue takes although the channel has a stream comes back: RabbitMQ takes connections before it has
+        # recovered its streams, and would confirm and drop what is not mandatory.
+        mandatory = exchange == "OUTBOUND" or key == "OUT_NOTICES"
+        end = time.monotonic() + 10
+        while True:
+            try:
+                # Returns when the broker has it, as the channel confirms; raises when it does not take it.
+                return channel.basic_publish(exchange, key, json.dumps(content).encode(), what, mandatory)
+            except pika.exceptions.UnroutableError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.25)
 
     answer, headers = {"ok": True}, None
     try:

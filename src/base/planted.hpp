@@ -27,10 +27,12 @@ enum class bug : std::uint8_t {
     room_not_noticed,        // a client that was read more slowly is never read again
     queue_without_bound,     // a socket that takes nothing is never slow
     hole_not_asked,          // retention overtakes a reader that is attached, and nobody is told
+    loss_not_told,           // messages of a volatile channel are gone, and nobody is told
+    return_ignored,          // what no queue has taken counts as confirmed
     sent_away_too_early,     // an aggregator that stops closes sockets that wait for an answer
 };
 
-inline constexpr std::array<std::string_view, 19> bug_names{"none",
+inline constexpr std::array<std::string_view, 21> bug_names{"none",
                                                             "judged_within_turn",
                                                             "silence_is_recreation",
                                                             "position_never_told",
@@ -48,6 +50,8 @@ inline constexpr std::array<std::string_view, 19> bug_names{"none",
                                                             "room_not_noticed",
                                                             "queue_without_bound",
                                                             "hole_not_asked",
+                                                            "loss_not_told",
+                                                            "return_ignored",
                                                             "sent_away_too_early"};
 
 #ifdef FOZ_PLANTED_BUGS

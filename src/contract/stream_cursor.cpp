@@ -44,7 +44,9 @@ stream_cursor::stream_cursor(stream_cursor_options options)
       begin_(options_.begin),
       phase_(phase::catching_up),
       ids_(options_.ids_max),
-      pause_(options_.silence_min) {
+      pause_(options_.silence_min),
+      sign_pause_(options_.sign_silence_min),
+      quiet_pause_(options_.quiet_min) {
     assert(!options_.marker_prefix.empty());
     assert(options_.silence_min.count() > 0 && options_.silence_min <= options_.silence_max);
     if (options_.history_entries == 0 || planted(bug::empty_after_restart) || begin_.what == attach_at::kind::first)
@@ -66,6 +68,7 @@ attach_at stream_cursor::where() const {
 
 void stream_cursor::attaching() {
     markers_before_ = markers_;
+    hears_ = false;
     link_ = probe_ ? link::probing : where().what == attach_at::kind::offset ? link::proving : link::reading;
 }
 
@@ -135,14 +138,8 @@ void stream_cursor::probe(const delivery_view& view, steady_time now, std::vecto
         probe_ = false;
         return ask_again(out);
     }
-    // Published since this attaching: later than what was read, so it can't be before it.
-    const bool since = is_ours(view) && [&] {
-        const std::string_view number = view.message_id.substr(options_.marker_prefix.size() + 1);
-        std::uint64_t n = 0;
-        std::from_chars(number.data(), number.data() + number.size(), n);
-        return n > markers_before_;
-    }();
-    if (since) return recreate(view.at.offset, out);
+    // Later than what was read, so it can't be before it.
+    if (is_of_this_attaching(view)) return recreate(view.at.offset, out);
     out.push_back({.what = kind::repeated});
 }
 
@@ -191,6 +188,11 @@ void stream_cursor::accept(const delivery_view& view, steady_time now, std::vect
     // The marker itself may have gone by now.
     if (phase_ == phase::catching_up && end_ && here > *end_) reach_end();
     const bool ours = is_ours(view);
+    if (is_of_this_attaching(view)) {
+        hears_ = true;
+        sign_pause_ = options_.sign_silence_min;
+    }
+    if (!view.marker) quiet_pause_ = options_.quiet_min;
     cursor_event what{.what = kind::entry, .history = history_end_ && here < *history_end_};
     if (view.too_large || ours) {
         what.what = kind::skipped;
@@ -246,7 +248,15 @@ void stream_cursor::tick(steady_time now, std::vector<cursor_event>& out) {
             return ask_again(out);
         case link::reading:
             // The end may have been reached: a marker tells. A consumer that does not bring it is a stuck one.
-            if (silences_ % 2 == 0) return ask_again(out);
+            if (phase_ == phase::live && hears_) {
+                quiet_pause_ = std::min(quiet_pause_ * 2, options_.quiet_max);
+                hears_ = false;
+                silences_ = 1;
+            }
+            if (silences_ % 2 == 0) {
+                if (phase_ == phase::live) sign_pause_ = std::min(sign_pause_ * 2, options_.silence_max);
+                return ask_again(out);
+            }
             publish_marker(out);
             return arm(now);
     }
@@ -271,11 +281,20 @@ bool stream_cursor::is_ours(const delivery_view& view) const {
     return view.message_id.starts_with(prefix) && view.message_id.substr(prefix.size()).starts_with('.');
 }
 
+// A marker of our own that was published since the last attaching.
+bool stream_cursor::is_of_this_attaching(const delivery_view& view) const {
+    if (!is_ours(view)) return false;
+    const std::string_view number = view.message_id.substr(options_.marker_prefix.size() + 1);
+    std::uint64_t n = 0;
+    std::from_chars(number.data(), number.data() + number.size(), n);
+    return n > markers_before_;
+}
+
 void stream_cursor::arm(steady_time now) {
-    if (phase_ == phase::live && link_ == link::reading) {
-        deadline_.reset();
-    } else {
+    if (phase_ != phase::live || link_ != link::reading) {
         deadline_ = now + pause_;
+    } else {
+        deadline_ = now + (hears_ ? quiet_pause_ : sign_pause_);
     }
 }
 

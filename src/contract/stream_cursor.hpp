@@ -61,6 +61,11 @@ struct stream_cursor_options {
     // After so long without proof or progress the broker is asked again; each time after twice as long.
     std::chrono::milliseconds silence_min{2'000};
     std::chrono::milliseconds silence_max{30'000};
+    // The same for what was attached and has heard nothing yet that was published later.
+    std::chrono::milliseconds sign_silence_min{500};
+    // After so long without any entry at the end of the stream it has to be shown again; each time after twice as long.
+    std::chrono::milliseconds quiet_min{3'000};
+    std::chrono::milliseconds quiet_max{60'000};
 };
 
 // One delivery, as a cursor sees it.
@@ -68,6 +73,7 @@ struct delivery_view {
     stream_place at;
     std::string_view message_id;
     bool repeatable = true;  // an answer is not: it is said again, under the same id, to whoever asks again
+    bool marker = false;     // ours or another reader's
     bool too_large = false;  // its content was not read
     std::size_t octets = 0;
 };
@@ -100,6 +106,12 @@ struct cursor_event {
 // nothing: a replica that lags behind gives them. Silence shows nothing either: a consumer that was asked to begin
 // above the end of a stream is silent, and so is a broker that is slow. It means: look for evidence (attach at "next"
 // and publish a marker), then ask at the old place again, in turns, ever more slowly.
+//
+// A consumer that was attached is not believed to hear before it has brought a marker of our own that was published
+// later: while a cluster elects a stream's leader, RabbitMQ attaches consumers to a replica that has ended, which give
+// what was there and nothing that comes. Those that were attached before may stay with such a replica, too. So at the
+// first silence after an attaching, and after a longer one at any time, a marker is published; when it does not come,
+// the broker is asked again.
 //
 // A hole in the offsets is what the end of a segment leaves, and also what retention leaves when it overtakes a
 // consumer. So the old place is asked again: while its entry is there, nothing behind it is gone.
@@ -150,6 +162,7 @@ private:
     void ask_again(std::vector<cursor_event>& out);
     void publish_marker(std::vector<cursor_event>& out);
     bool is_ours(const delivery_view& view) const;
+    bool is_of_this_attaching(const delivery_view& view) const;
     void count_history(const delivery_view& view, steady_time now, std::vector<cursor_event>& out);
     void arm(steady_time now);
 
@@ -166,7 +179,10 @@ private:
 
     std::uint64_t markers_ = 0;         // published so far
     std::uint64_t markers_before_ = 0;  // of these, before this attaching: no evidence
+    bool hears_ = false;                // since this attaching something has come that was published later
     std::chrono::milliseconds pause_;
+    std::chrono::milliseconds sign_pause_;
+    std::chrono::milliseconds quiet_pause_;
     unsigned silences_ = 0;  // since the last progress
     std::optional<steady_time> deadline_;
     struct {

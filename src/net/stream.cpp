@@ -187,11 +187,18 @@ bool stream::slow(const slow_limits& limits) {
     if (untried_bytes() > 0) flush_now();
     if (!blocked_ || tried_bytes_ <= limits.queued_bytes_max) return false;
     if (tried_bytes_ > limits.hard_bytes_max || home_.queued_bytes() > limits.shard_bytes_max) return true;
-    const auto idle = home_.time().now() - std::max(progress_at_, home_.awake_since());
-    if (idle >= limits.patience) return true;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limits.patience - idle);
+    if (stuck_for(limits.patience)) return true;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limits.patience - stuck_span());
     if (!patience_timer_.active()) patience_timer_.start(home_.wheel(), left);
     return false;
+}
+
+bool stream::stuck_for(std::chrono::milliseconds span) const {
+    return blocked_ && stuck_span() >= span;
+}
+
+std::chrono::nanoseconds stream::stuck_span() const {
+    return home_.time().now() - std::max(progress_at_, home_.awake_since());
 }
 
 void stream::on_patience_over() {

@@ -117,6 +117,8 @@ public:
     std::size_t untried_bytes() const noexcept { return queued_bytes_ - tried_bytes_; }
     // Of a socket that would block: when it last took something, or since when it would block.
     steady_time last_progress() const noexcept { return progress_at_; }
+    // It would block, and has taken nothing for so long, though our loop was there to give it more.
+    bool stuck_for(std::chrono::milliseconds span) const;
     // Judges after trying to write what has not been tried yet. When only patience is left, on_still_blocked() follows.
     bool slow(const slow_limits& limits);
 
@@ -207,6 +209,7 @@ private:
     void tell_drained();
     void come_back_at_turn_end(write_line which = write_line::round);
     void forget_queue();
+    std::chrono::nanoseconds stuck_span() const;  // of a socket that would block
     void on_patience_over();
     void output_done();
     void shut();

@@ -117,7 +117,8 @@ void stream_follower::on_delivery(amqp::channel&, const amqp::delivery& d) {
     const bool to_clients = is_said_to_clients(d.properties);
     cursor_.delivered({.at = {.offset = *offset, .check = check_of(d)},
                        .message_id = id ? std::string_view(*id) : std::string_view(),
-                       .repeatable = to_clients},
+                       .repeatable = to_clients,
+                       .marker = d.properties.type == contract::type_marker},
                       home_.time().now(), events_);
     act(&d);
 }

@@ -1,7 +1,7 @@
 // Clients chat through the aggregator, the broker and a service; FOZ_CHAT_KIND says in which language it is written.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqp, broker, closeAll, chat, chatProgram, connect, notUtf8, poison, run, secret, serve, settle, until, worker } from './lib.mjs';
+import { amqp, broker, closeAll, chat, chatProgram, connect, notUtf8, poison, run, secret, serve, settle, until, withoutStream, worker } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -40,6 +40,16 @@ test('two clients chat', async () => {
   await until(() => ann.messages().length === 2, 'ann hears both');
   assert.deepEqual(ann.messages().map((m) => m.text), ['hello', 'hi Ann']);
   close(ann, bob);
+});
+
+test('what is said while no queue takes it is said when one does', async () => {
+  const [ann] = await people('ann');
+  await ann.consume();
+  const said = await withoutStream('chat', () => ann.publish('say', { room: 'lobby', text: 'late' }));
+  assert.deepEqual(said, { event: 'answer', message: { ok: true } });
+  await until(() => ann.messages().length, 'ann hears it');
+  assert.deepEqual(ann.messages().map((m) => m.text), ['late']);
+  close(ann);
 });
 
 test('a direct message reaches its receiver, on every socket, and nobody else', async () => {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { amqp, broker, chat, closeAll, run, secret, serve, start, tickets, until, WebSocket } from './lib.mjs';
+import { amqp, broker, chat, closeAll, connect, run, secret, serve, start, tickets, until, withoutStream, WebSocket } from './lib.mjs';
 
 const root = process.env.FOZ_ROOT;
 const document = (name) => readFileSync(join(root, 'docs', name), 'utf8');
@@ -56,6 +56,7 @@ const gone = async (channel, service) => {
 };
 const printed = (output) => output.trim().split('\n').map((line) => JSON.parse(line));
 const title = { title: 'Help' };
+const open = { packet_action: 'publish', channel: 'tickets', type: 'open', message: title };
 
 for (const [language, command] of Object.entries(workers)) test('the worker of services.md, in ' + language, async (t) => {
   const channel = await (await amqp()).createConfirmChannel();
@@ -74,7 +75,7 @@ for (const [language, command] of Object.entries(workers)) test('the worker of s
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, 'OUTBOUND', 'tickets.#');
   const said = [];
-  await channel.consume(queue, (m) => said.push(m.properties), { noAck: true });
+  await channel.consume(queue, (m) => m && said.push(m.properties), { noAck: true });
   const send = (body, options) => channel.publish('INBOUND', 'tickets', Buffer.from(body), { persistent: true, ...options });
   send(JSON.stringify(title), { type: 'open', messageId: 'nobody' });
   send('null', { type: 'open', messageId: 'wrong', replyTo: queue });
@@ -85,15 +86,23 @@ for (const [language, command] of Object.entries(workers)) test('the worker of s
   assert.equal(said[1].headers['foz-error'], 'bad_message');
   assert.equal(said[3].headers['foz-direct'], '["ann"]');
   assert.equal(service.code, undefined, service.output);
+
+  await channel.deleteQueue(queue);
+  const ann = await connect(foz.url);
+  await ann.consume({ channel: 'tickets', consume_target: 'ticket.#' });
+  const told = await withoutStream('tickets', () => ann.ask({ ...open, id: 'late' }));
+  assert.equal(told.event, 'answer');
+  await until(() => ann.events('message').length === 2, 'both messages that no queue took at first');
+  ann.close();
   await gone(channel, service);
 });
 
 test('the reader of a stream in services.md prints the tickets of today', async (t) => {
   const reader = await start(...node(save('read.mjs', block(services, 'Reading a stream yourself', 'js'))));
   t.after(() => reader.kill());
-  await until(() => reader.output.split('\n').length > 9, 'it prints');
+  await until(() => reader.output.split('\n').length > 12, 'it prints');
   const lines = reader.output.trim().split('\n').map((line) => line.split(' '));
-  assert.deepEqual(lines.map(([, id]) => id.replace(/.*\/m1/, 'm1')), Array(3).fill(['m1/0', 'nobody/0', 'next/0']).flat());
+  assert.deepEqual(lines.map(([, id]) => id.replace(/.*\/(m1|late)/, '$1')), Array(3).fill(['m1/0', 'nobody/0', 'next/0', 'late/0']).flat());
   for (const [offset, , ...body] of lines) {
     assert.match(offset, /^\d+$/);
     assert.deepEqual(JSON.parse(body.join(' ')), title);

@@ -258,6 +258,17 @@ export function poison(stream) {
   };
 }
 
+// Work that begins while no queue takes what is said on a durable channel, as when RabbitMQ recovers its streams.
+export async function withoutStream(name, work) {
+  const channel = await (await amqp()).createChannel();
+  const binding = ['OUT_' + name.toUpperCase(), 'OUTBOUND', name + '.#'];
+  await channel.unbindQueue(...binding);
+  const done = work();
+  await sleep(1_000);
+  await channel.bindQueue(...binding);
+  return done;
+}
+
 // What a client asks, and a worker answers.
 export const request = (channel, rest = {}) => ({ packet_action: 'publish', channel, message: {}, ...rest });
 export const reply = (channel, message, body, options = {}) => channel.publish('', message.properties.replyTo,

@@ -1,7 +1,7 @@
 // A fourth channel, made only in the configuration file, with a worker in Python that knows nothing of Foz but AMQP.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, broker, connect, serve, start, until, configFile } from './lib.mjs';
+import { closeAll, broker, connect, serve, start, until, withoutStream, configFile } from './lib.mjs';
 
 let foz, service;
 before(async () => {
@@ -29,6 +29,15 @@ test('a notice is posted, heard by topic, and there for who comes later', async 
   await until(() => late.messages().length, 'it is there for who comes later');
   assert.deepEqual(late.messages(), bob.messages());
   [ann, bob, late].forEach((one) => one.close());
+});
+
+test('a notice that no queue takes is posted again until one does', async () => {
+  const ann = await connect(foz.url);
+  await ann.ask({ packet_action: 'consume', channel: 'notices' });
+  const answer = await withoutStream('notices', () => post(ann, { title: 'Low water', text: 'Tomorrow' }));
+  assert.deepEqual(answer, { event: 'answer', message: { ok: true } });
+  await until(() => ann.messages().length, 'ann hears the notice');
+  ann.close();
 });
 
 test('what is wrong is said, and the other channels do not exist here', async () => {

@@ -176,6 +176,23 @@ test('a consume that fails for a while after a reconnect is told, and tried agai
   assert.deepEqual(server.sent('consume').at(-1).consume_target.sort(), ['a', 'b']);
 });
 
+test('what was left before it was granted is not asked for again, and ends', async () => {
+  const refuse = (spark, frame) => server.error(spark, frame.id, 'no_service', { retryable: true });
+  const server = await scripted({ consume: refuse });
+  const client = plugged(server.url);
+  const ended = [];
+  for (const name of ['chat', 'tickets']) client.foz.consume(name, { topics: ['a'] }).then((event) => ended.push(event.channels));
+  await until(() => client.errors.length === 2, 'both will be tried again');
+  server.script.consume = () => {}; // what comes now is not answered yet
+  client.foz.leave('chat');
+  client.foz.leave('tickets');
+  client.foz.consume('chat', { topics: ['b'] }).catch(() => {});
+  const frames = server.sent('consume').length;
+  await until(() => ended.length === 2, 'what was left ends');
+  assert.deepEqual(ended, [{}, {}]);
+  assert.deepEqual(server.sent('consume').slice(frames).map((frame) => frame.consume_target), [['b']], 'nothing else is asked for');
+});
+
 test('a consume that is refused for good after a reconnect is told; what others wanted of the channel stays', async () => {
   const server = await scripted();
   const client = plugged(server.url);

@@ -238,6 +238,7 @@ run_result world::run() {
     out.entries = oracle_.entries();
     for (const auto& [cause, count] : oracle_.gaps) covered.met["gap " + cause] += count;
     for (const auto& [code, count] : oracle_.errors) covered.met["error " + code] += count;
+    covered.met["streams recovered late"] += broker->late_recoveries();
     for (const auto& one : aggregators) {
         covered.met["socket would block"] += one->counters().blocked_writes;
         covered.met["socket drained"] += one->counters().drained;

@@ -176,12 +176,25 @@ export function makeConsuming(foz) {
     for (const one of pending.waiting) one.resolve(event);
   }
 
+  // Its page has left what it has asked for, before that was granted.
+  function settleAsLeft(id, pending) {
+    consuming.delete(id);
+    for (const one of pending.waiting) one.resolve({ event: 'consuming', channels: {} });
+  }
+
+  // A frame that names nothing would ask for everything.
+  function repeat(id, pending) {
+    const state = channels.get(pending.name);
+    if (state && (state.granted || state.held || pending.asks)) sayAgain(pending.name, [[id, pending]]);
+    else settleAsLeft(id, pending);
+  }
+
   function sayLater(id, pending, state, error) {
     const pause = error.retry_after_ms || growingPause(state.failures, 500, 10000);
     state.failures += 1;
     clearTimeout(pending.retry);
     pending.retry = setTimeout(() => {
-      if (foz.connection.connected && channels.has(pending.name)) sayAgain(pending.name, [[id, pending]]);
+      if (foz.connection.connected) repeat(id, pending);
     }, pause);
     foz.emit('error', new FozError(Object.assign({ channel: pending.name, retry_in_ms: pause }, error)));
   }
@@ -216,11 +229,7 @@ export function makeConsuming(foz) {
         if (!state.position && state.from === undefined) state.position = foz.store.takePosition(name);
         sayAgain(name, pendingOf(name));
       }
-      for (const [id, pending] of consuming) {
-        if (channels.has(pending.name)) continue;
-        consuming.delete(id); // it was left meanwhile
-        for (const one of pending.waiting) one.resolve({ event: 'consuming', channels: {} });
-      }
+      for (const [id, pending] of consuming) if (!channels.has(pending.name)) settleAsLeft(id, pending);
     },
     onClosed() {
       for (const { retry } of consuming.values()) clearTimeout(retry);

@@ -54,8 +54,8 @@ resume_cursor::step resume_cursor::start(const recent_entries& recent) {
         // Another entry stands at that place: it is of another stream, or this shard still has the one before. The
         // stream is asked. So it is about a place behind our newest entry: this shard, or its reader, may be behind
         // another aggregator's.
-        ring_differs_ = known && *known->where != from_.where;
-        if (known && !ring_differs_) state_ = state::in_ring;
+        if (known) compare(*known, from_.where);
+        if (ring_ == kinship::same) state_ = state::in_ring;
         next_offset_ = from_.where.offset + (planted(bug::resume_off_by_one) ? 2 : 1);
         last_ = from_.where;
         return {.what = action::pause};
@@ -97,10 +97,10 @@ resume_cursor::step resume_cursor::read_page(const recent_entries& recent, const
     if (const auto cause = std::exchange(page_->gap, {})) {
         const place where = at_ < entries.size() ? entries[at_]->where : head;
         if (*cause == envelope::gap_cause::recreated) return end(*cause, where);
-        ring_differs_ = false;  // its place is gone, whichever stream it was in
+        ring_ = kinship::unknown;  // its place is gone, whichever stream it was in
         return {.what = action::gap, .cause = *cause, .where = where};
     }
-    const std::size_t meets = ring_differs_ ? entries.size() : meeting(recent, entries);
+    const std::size_t meets = ring_ == kinship::other ? entries.size() : meeting(recent, entries);
     const run of{.number = UINT64_MAX - pages_,  // blocks count up from 1
                  .entries = entries,
                  .index = page_->index.get(),
@@ -126,23 +126,38 @@ std::size_t resume_cursor::meeting(const recent_entries& recent, std::span<const
         if (entries[at]->where->offset > recent.back().where->offset) break;  // the reader is behind the page
         const entry* const there = recent.at(entries[at]->where->offset);
         if (!there) continue;  // a hole
-        if (*there->where == *entries[at]->where) return at;
-        ring_differs_ = true;  // this shard still has the stream before: the pages lead to the end
-        break;
+        compare(*there, *entries[at]->where);
+        if (ring_ == kinship::same) return at;
+        break;  // this shard still has the stream before: the pages lead to the end
     }
     return entries.size();
 }
 
+// Two entries with the same offset.
+void resume_cursor::compare(const entry& recent_one, const envelope::position& with) noexcept {
+    ring_ = *recent_one.where == with ? kinship::same : kinship::other;
+}
+
+resume_cursor::step resume_cursor::ask_stream() {
+    ring_ = kinship::unknown;
+    state_ = state::wants_page;
+    return {.what = action::pause};
+}
+
 resume_cursor::step resume_cursor::read_ring(const recent_entries& recent, const place& head, const listener& who,
                                              std::size_t& budget) {
-    // These entries are of the stream before. When this shard notices, another cursor begins from here.
-    if (ring_differs_) return {.what = action::wait};
-    if (!recent.empty() && recent.front().where->offset > next_offset_) {
-        if (!nothing_before_ring_) {
-            // The session is so slow that the recent entries have moved on: the stream has what is missing.
-            state_ = state::wants_page;
-            return {.what = action::pause};
+    if (last_ && ring_ == kinship::unknown) {
+        if (const entry* const known = recent.at(last_->offset)) {
+            compare(*known, *last_);
+        } else if (!recent.empty() && recent.back().where->offset > last_->offset) {
+            return ask_stream();  // no overlap
         }
+    }
+    // These entries are of the stream before. When this shard notices, another cursor begins from here.
+    if (ring_ == kinship::other) return {.what = action::wait};
+    if (!recent.empty() && recent.front().where->offset > next_offset_) {
+        // The session is so slow that the recent entries have moved on: the stream has what is missing.
+        if (!nothing_before_ring_) return ask_stream();
         next_offset_ = recent.front().where->offset;
     }
     nothing_before_ring_ = false;

@@ -22,7 +22,11 @@ namespace foz::aggregator {
 // entries, which the cursor reads until it has reached the end. What is older it asks of the stream, page by page,
 // until a page meets the recent entries. Order and completeness hold without a copy of anything.
 //
-//             ┌──────── moved on ────────┐
+// The recent entries may be those of the stream before, as long as this shard has not noticed that there is a new one.
+// So they continue what was read only when both have an entry in common, with the same check: offsets that fit together
+// show nothing. Where the two don't overlap, the stream is asked again.
+//
+//             ┌── moved on, no overlap ──┐
 //   begin → in_ring ───── end ─────────────→ live
 //     │        ↑ meets, last             │
 //     └→ wants_page → awaits_page → in_page ─── gap that ends it ──→ ended
@@ -86,6 +90,8 @@ public:
 
 private:
     using place = std::optional<envelope::position>;
+    // The stream that the recent entries are of, compared with the one that was read.
+    enum class kinship : std::uint8_t { unknown, same, other };
     // Entries one behind the other, of a page or of a block of the ring.
     struct run {
         std::uint64_t number;  // of the page or block: whose picks are remembered
@@ -98,6 +104,8 @@ private:
     step read_page(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
     step read_ring(const recent_entries& recent, const place& head, const listener& who, std::size_t& budget);
     std::size_t meeting(const recent_entries& recent, std::span<const entry_ref> entries);
+    void compare(const entry& recent_one, const envelope::position& with) noexcept;
+    step ask_stream();
     std::optional<step> read(const run& of, std::size_t& at, const place& head, const listener& who,
                              std::size_t& budget);
     std::size_t next_pick(const run& of, std::size_t at, const listener& who, std::size_t& budget);
@@ -108,10 +116,10 @@ private:
     const envelope::resume_from from_;
     const std::size_t entries_max_;
     state state_ = state::begin;
-    std::optional<page> page_;          // in_page
-    std::size_t at_ = 0;                // in it
-    bool page_owed_ = false;            // a page has come and was not answered yet
-    bool ring_differs_ = false;         // another entry stood at its place there
+    std::optional<page> page_;  // in_page
+    std::size_t at_ = 0;        // in it
+    bool page_owed_ = false;    // a page has come and was not answered yet
+    kinship ring_ = kinship::unknown;
     bool nothing_before_ring_ = false;  // the stream had nothing at all for it
     std::uint64_t next_offset_ = 0;     // everything before it has been passed
     std::optional<envelope::position> last_;

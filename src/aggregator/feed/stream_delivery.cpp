@@ -20,6 +20,7 @@ contract::delivery_view view_of(const amqp::delivery& message, std::uint64_t off
             // An answer goes through the default exchange, as any RPC. One that nobody waited for any more is said
             // again when its request is sent again; who has it already ignores it.
             .repeatable = !message.exchange.empty(),
+            .marker = message.properties.type == contract::type_marker,
             .octets = message.body.size()};
 }
 

@@ -32,6 +32,9 @@ public:
     virtual std::size_t queued_bytes(member to) const = 0;
     // The socket takes too little: writing to it was tried, it would block, and more waits than the limits allow.
     virtual bool slow(member to) = 0;
+    // Writing to the socket was tried, it would block, and it has taken nothing for so long. Octets that are queued
+    // meanwhile, or a stall of our own, don't count.
+    virtual bool stuck(member which, std::chrono::milliseconds span) const = 0;
     // Nothing was heard of the peer for so long, if only a part of a frame, though it was read from and took nothing of
     // what waits for it.
     virtual bool silent(member on, std::chrono::milliseconds span) const = 0;

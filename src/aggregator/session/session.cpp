@@ -205,7 +205,8 @@ void session::on_violation() {
 
 void session::on_drained() {
     if (closing_) return;
-    for (const std::size_t channel : lossy_.take()) send_gap(channel, envelope::gap_cause::slow, {});
+    for (const std::size_t channel : lossy_.take())
+        if (!planted(bug::loss_not_told)) send_gap(channel, envelope::gap_cause::slow, {});
     if (!resuming_.there()) return;
     for (auto& [channel, state] : resuming_.get()) {
         state.patience.cancel();

@@ -105,10 +105,9 @@ private:
         const std::size_t channel;
         const std::uint64_t ticket;
         resume_cursor cursor;
-        interest wanted;                // what the session hears on the channel
-        bool queued = false;            // is among those that go on soon
-        std::size_t octets_before = 0;  // that waited for the socket when the patience began
-        // Runs while the socket takes nothing; what the aggregator owes is waited for.
+        interest wanted;      // what the session hears on the channel
+        bool queued = false;  // is among those that go on soon
+        // Runs while as much waits for the socket as may; what the aggregator owes is waited for.
         net::wheel_timer patience{this, [](resuming& self) { self.owner.on_patience(self); }};
     };
 

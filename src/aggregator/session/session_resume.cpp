@@ -10,8 +10,10 @@
 namespace foz::aggregator {
 namespace {
 
-// Of a socket that takes nothing of what waits for it.
+// Who waits for a socket to take what it was given looks at it so often: it is slow if it has taken nothing since the
+// last look. That look may have come shortly before the socket was full.
 constexpr std::chrono::seconds patience_max{20};
+constexpr std::chrono::seconds stuck_min{19};
 // More is not queued for one socket before it has taken some of it; above the socket's high watermark, since it is
 // told of draining only after it was above that, and below what would make it slow.
 std::size_t burst_bytes(const session_settings& config) {
@@ -74,8 +76,7 @@ bool session::go_on(std::size_t channel, std::size_t& budget) {
     if (closing_) return false;
     while (budget > 0) {
         if (shared_.out.queued_bytes(self_) > burst_bytes(shared_.config)) {
-            state.octets_before = shared_.out.queued_bytes(self_);
-            state.patience.start(shared_.wheel, patience_max);
+            if (!state.patience.active()) state.patience.start(shared_.wheel, patience_max);
             return false;  // on_drained() goes on
         }
         const auto& here = shared_.channels[channel];
@@ -180,11 +181,9 @@ void session::end_resume(std::size_t channel) {
     if (state.cursor.reads_the_stream()) shared_.out.page_taken(reading_of(state), false);
 }
 
-// A socket that has taken some of what waited for it is slow, but it is there.
+// A socket that takes some of what waits for it is slow, but it is there; other channels may fill it as fast.
 void session::on_patience(resuming& state) {
-    const std::size_t left = shared_.out.queued_bytes(self_);
-    if (left >= state.octets_before) return close_slow();
-    state.octets_before = left;
+    if (shared_.out.stuck(self_, stuck_min)) return close_slow();
     state.patience.start(shared_.wheel, patience_max);
 }
 

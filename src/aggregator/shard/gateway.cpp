@@ -189,6 +189,11 @@ bool gateway::slow(member to) {
                                    .shard_bytes_max = settings_.shard_queue_bytes_max});
 }
 
+bool gateway::stuck(member which, std::chrono::milliseconds span) const {
+    const auto* const socket = socket_of(which);
+    return socket && socket->stuck_for(span);
+}
+
 bool gateway::silent(member on, std::chrono::milliseconds span) const {
     const auto* const socket = socket_of(on);
     return !socket || socket->silent_for(span);

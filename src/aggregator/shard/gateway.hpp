@@ -77,6 +77,7 @@ private:
     void send_text(member to, std::string_view text) override;
     std::size_t queued_bytes(member to) const override;
     bool slow(member to) override;
+    bool stuck(member which, std::chrono::milliseconds span) const override;
     bool silent(member on, std::chrono::milliseconds span) const override;
     bool taking(member which) override;
     void close(member which, ws::close_code code, std::string_view reason) override;

@@ -379,7 +379,7 @@ void publish_window::returned(const basic_return& what, const basic_properties& 
             p.properties.message_id != properties.message_id)
             continue;
         if (size_only ? p.body.size() != *size_only : p.body != body) continue;
-        e.returned = true;
+        e.returned = !planted(bug::return_ignored);
         return;
     }
 }

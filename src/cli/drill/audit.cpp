@@ -187,30 +187,32 @@ private:
         }
     }
 
-    // From one fault to the next; a silence counts where it begins or is under way. Without faults: over all.
+    // From one fault to the next. Without faults: over all.
     void measure_silence() {
-        std::vector<instant> begins;
-        for (const fault& one : all_.faults) begins.push_back(one.at);
-        if (begins.empty()) begins.push_back(all_.begun);
-        std::vector<milliseconds> all;
+        std::vector<fault> faults = all_.faults;
+        if (faults.empty()) faults.push_back({all_.begun, {}});
         for (const line& listener : all_.lines) {
             if (listener.heard.empty()) continue;
-            for (std::size_t i = 0; i < begins.size(); ++i) {
-                const instant end = i + 1 < begins.size() ? std::min(begins[i + 1], all_.ended) : all_.ended;
-                if (end > begins[i]) all.push_back(longest_silence(listener, begins[i], end));
+            for (std::size_t i = 0; i < faults.size(); ++i) {
+                const instant begin = faults[i].at;
+                const instant end = i + 1 < faults.size() ? std::min(faults[i + 1].at, all_.ended) : all_.ended;
+                if (end <= begin) continue;
+                out_.silences.all.push_back(longest_silence(listener, begin, end, instant::min()));
+                const instant over = faults[i].over.value_or(begin);
+                if (over > begin && over < end)
+                    out_.recoveries.all.push_back(longest_silence(listener, over, end, over));
             }
+            if (!all_.faults.empty() && all_.begun < all_.faults[0].at)
+                out_.undisturbed.all.push_back(longest_silence(listener, all_.begun, all_.faults[0].at, all_.begun));
         }
-        if (all.empty()) return;
-        std::ranges::sort(all);
-        out_.silence_median = all[all.size() / 2];
-        out_.silence_max = all.back();
     }
 
-    static milliseconds longest_silence(const line& listener, instant begin, instant end) {
+    // That is under way at `begin` or begins later; what lies before `since` or behind `end` does not count.
+    static milliseconds longest_silence(const line& listener, instant begin, instant end, instant since) {
         auto at = std::ranges::lower_bound(listener.heard, begin, {}, &delivery::at);
-        instant last = at == listener.heard.begin() ? begin : std::prev(at)->at;
+        instant last = at == listener.heard.begin() ? begin : std::max(std::prev(at)->at, since);
         auto longest = instant::duration::zero();
-        for (; at != listener.heard.end() && last < end; ++at) {
+        for (; at != listener.heard.end() && at->at < end; ++at) {
             longest = std::max(longest, at->at - last);
             last = at->at;
         }
@@ -225,6 +227,18 @@ private:
 };
 
 }  // namespace
+
+milliseconds spans::median() const {
+    if (all.empty()) return milliseconds(0);
+    std::vector<milliseconds> sorted = all;
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+    std::ranges::nth_element(sorted, middle);
+    return *middle;
+}
+
+milliseconds spans::max() const {
+    return all.empty() ? milliseconds(0) : *std::ranges::max_element(all);
+}
 
 findings audit(const history& all, const audit_rules& rules) {
     return auditor(all, rules).take();

@@ -20,6 +20,14 @@ struct audit_rules {
     bool gaps = false;
 };
 
+// Of many listeners and faults, in no order.
+struct spans {
+    std::vector<milliseconds> all;
+
+    milliseconds median() const;
+    milliseconds max() const;
+};
+
 struct findings {
     std::uint64_t written = 0;
     std::uint64_t acknowledged = 0;
@@ -36,9 +44,9 @@ struct findings {
     std::uint64_t runs = 0;
     std::uint64_t reruns = 0;
     std::uint64_t faults = 0;
-    // Of each listener after each fault, the longest time without a delivery.
-    milliseconds silence_median{0};
-    milliseconds silence_max{0};
+    // Of each listener after each fault, the longest time without a delivery; of an outage also what of it lay behind
+    // the outage's end. Of the time before the first fault, for comparison.
+    spans silences, recoveries, undisturbed;
     std::map<std::string, std::uint64_t> refusals;  // by code
     std::vector<std::string> violations;            // sentences; empty: every promise was kept
 

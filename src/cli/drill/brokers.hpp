@@ -5,16 +5,10 @@
 
 #include <cstddef>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace foz::cli::drill {
-
-// A drill can't run here; says what it needs.
-struct skipped : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 class broker_nodes {
 public:

@@ -12,6 +12,9 @@ struct drill {
     const char* about;  // one line: what happens, and what is to hold
     const char* needs;  // beside the program itself; empty: nothing
     findings (*run)(stage& on);
+    // The longest silence that is wanted, on the embedded broker and on a cluster; empty: nothing is said.
+    const char* wanted = "";
+    const char* wanted_on_cluster = wanted;
 };
 
 // In the order in which `all` runs them.

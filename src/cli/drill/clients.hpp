@@ -16,6 +16,7 @@ struct clients_setup {
     unsigned count = 8;
     unsigned sockets = 1;  // of each client: one for everything, or one for each channel
     bool plugin = true;    // else the stock client: no ids, no outbox, no positions
+    std::string library;   // a file: the client library of another build, for every other client in Node
     std::vector<std::uint16_t> ports;
     std::vector<drill_channel> channels;
     milliseconds pace{100};          // between an outcome and the next message of a client on a channel
@@ -57,7 +58,6 @@ public:
 std::unique_ptr<clients> make_built_in_clients(const clients_setup& how);
 // Throws skipped where Node or the packages of clients/js are not found.
 std::unique_ptr<clients> make_node_clients(const clients_setup& how, const temporary_folder& folder);
-bool have_node_clients();
 
 // For both.
 std::vector<line> make_lines(const clients_setup& how);

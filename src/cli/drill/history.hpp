@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,8 @@ struct line {
 struct fault {
     instant at;
     std::string what;
+    // When what nobody could do without was there again; of an outage only.
+    std::optional<instant> over = {};
 };
 
 // A handler has begun to work on a message.

@@ -21,18 +21,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// The script of the source tree that this program was built in, with its packages; else empty.
-std::string find_script() {
-    std::error_code ignored;
-    for (std::filesystem::path at = own_program(); at.has_relative_path(); at = at.parent_path()) {
-        const std::filesystem::path folder = at.parent_path() / "clients/js";
-        if (std::filesystem::exists(folder / "drill.mjs", ignored) &&
-            std::filesystem::exists(folder / "node_modules/primus", ignored))
-            return folder / "drill.mjs";
-    }
-    return {};
-}
-
 struct pipe_ends {
     int read = -1;
     int write = -1;
@@ -72,7 +60,7 @@ public:
         for (const drill_channel& one : how.channels) channels += (channels.empty() ? "" : ",") + json_string(one.name);
         setup_ = R"({"do":"setup","count":)" + std::to_string(how.count) +
                  ",\"sockets\":" + std::to_string(how.sockets) + ",\"plugin\":" + (how.plugin ? "true" : "false") +
-                 ",\"ports\":[" + ports + "],\"channels\":[" + channels +
+                 ",\"library\":" + json_string(how.library) + ",\"ports\":[" + ports + "],\"channels\":[" + channels +
                  "],\"pace_ms\":" + std::to_string(how.pace.count()) +
                  ",\"patience_ms\":" + std::to_string(how.patience.count()) + "}";
     }
@@ -235,21 +223,8 @@ void node_clients::take_outcome(line& of, unsigned number, char how, const char*
 
 }  // namespace
 
-bool have_node_clients() {
-    const char* const path = std::getenv("PATH");
-    std::string rest = path ? path : "";
-    bool node = false;
-    for (std::size_t begin = 0; begin <= rest.size() && !node;) {
-        const std::size_t end = std::min(rest.find(':', begin), rest.size());
-        node = ::access((rest.substr(begin, end - begin) + "/node").c_str(), X_OK) == 0;
-        begin = end + 1;
-    }
-    return node && !find_script().empty();
-}
-
 std::unique_ptr<clients> make_node_clients(const clients_setup& how, const temporary_folder& folder) {
-    if (!have_node_clients()) throw skipped("Node and the packages of clients/js (scripts/npm)");
-    return std::make_unique<node_clients>(how, find_script(), folder);
+    return std::make_unique<node_clients>(how, node_script("drill.mjs"), folder);
 }
 
 }  // namespace foz::cli::drill

@@ -51,7 +51,7 @@ public:
         text(10, 20,
              "foz drill " + of_.name + ", seed " + std::to_string(of_.seed) + ": " + std::to_string(of_.found.written) +
                  " written, " + std::to_string(of_.found.lost) + " lost, " + std::to_string(of_.found.repeated) +
-                 " repeated, longest silence " + std::to_string(of_.found.silence_max.count()) + " ms");
+                 " repeated, longest silence " + std::to_string(of_.found.silences.max().count()) + " ms");
         double y = top;
         for (const line& one : all_.lines) {
             row(one, y);

@@ -52,6 +52,18 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     ::_exit(127);
 }
 
+// clients/js of the source tree that this program was built in, with its packages; else empty.
+std::string scripts_folder() {
+    std::error_code ignored;
+    for (std::filesystem::path at = own_program(); at.has_relative_path(); at = at.parent_path()) {
+        const std::filesystem::path folder = at.parent_path() / "clients/js";
+        if (std::filesystem::exists(folder / "drill.mjs", ignored) &&
+            std::filesystem::exists(folder / "node_modules/primus", ignored))
+            return folder;
+    }
+    return {};
+}
+
 }  // namespace
 
 temporary_folder::temporary_folder() {
@@ -148,6 +160,23 @@ std::string own_program() {
     const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
     if (size <= 0) throw std::runtime_error("/proc/self/exe can't be read");
     return {path.data(), static_cast<std::size_t>(size)};
+}
+
+bool have_node() {
+    const char* const path = std::getenv("PATH");
+    const std::string all = path ? path : "";
+    bool node = false;
+    for (std::size_t begin = 0; begin <= all.size() && !node;) {
+        const std::size_t end = std::min(all.find(':', begin), all.size());
+        node = ::access((all.substr(begin, end - begin) + "/node").c_str(), X_OK) == 0;
+        begin = end + 1;
+    }
+    return node && !scripts_folder().empty();
+}
+
+std::string node_script(const std::string& name) {
+    if (!have_node()) throw skipped("Node and the packages of clients/js (scripts/npm)");
+    return scripts_folder() + "/" + name;
 }
 
 }  // namespace foz::cli::drill

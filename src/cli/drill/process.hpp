@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -29,6 +30,11 @@ public:
 private:
     std::string path_;
     bool kept_ = false;
+};
+
+// A drill can't run here; says what it needs.
+struct skipped : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
 struct command {
@@ -80,5 +86,10 @@ private:
 
 // Of this program.
 std::string own_program();
+
+// Whether Node is there, and the packages of clients/js in a folder above this program.
+bool have_node();
+// The path of a script of clients/js there. Throws skipped.
+std::string node_script(const std::string& name);
 
 }  // namespace foz::cli::drill

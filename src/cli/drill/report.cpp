@@ -30,6 +30,12 @@ void append_field(std::string& out, std::string_view name, const std::string& js
     out += json_string(name) + ":" + json;
 }
 
+std::string json_array(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& one : texts) out += (out.empty() ? "" : ",") + json_string(one);
+    return "[" + out + "]";
+}
+
 }  // namespace
 
 std::string audit_text(const result& one) {
@@ -60,7 +66,12 @@ std::string audit_text(const result& one) {
     row("gaps told", number(f.gaps));
     row("runs", number(f.runs) + ", of these reruns: " + number(f.reruns));
     row("faults", number(f.faults));
-    row("longest silence", seconds_text(f.silence_max) + ", median " + seconds_text(f.silence_median));
+    const auto longest = [](const spans& of) {
+        return seconds_text(of.max()) + ", median " + seconds_text(of.median());
+    };
+    row("longest silence",
+        longest(f.silences) + (f.undisturbed.all.empty() ? "" : "; undisturbed " + longest(f.undisturbed)));
+    if (!f.recoveries.all.empty()) row("after an outage", longest(f.recoveries));
     row("took", seconds_text(one.took) + ", seed " + number(one.seed));
     for (const std::string& violation : f.violations) out += "  BROKEN: " + violation + "\n";
     if (!one.why.empty()) out += "  BROKEN: " + one.why + "\n";
@@ -74,6 +85,7 @@ std::string audit_json(const std::vector<result>& all) {
         if (out.size() > 1) out += ",\n";
         out += "{";
         append_field(out, "drill", json_string(one.name));
+        append_field(out, "broker", json_string(one.broker));
         append_field(out, "result", json_string(state_name(one.how)));
         if (!one.why.empty()) append_field(out, "why", json_string(one.why));
         append_field(out, "seed", std::to_string(one.seed));
@@ -96,16 +108,16 @@ std::string audit_json(const std::vector<result>& all) {
                 {"runs", f.runs},
                 {"reruns", f.reruns},
                 {"faults", f.faults},
-                {"silence_median_ms", static_cast<std::uint64_t>(f.silence_median.count())},
-                {"silence_max_ms", static_cast<std::uint64_t>(f.silence_max.count())}};
+                {"silence_median_ms", static_cast<std::uint64_t>(f.silences.median().count())},
+                {"silence_max_ms", static_cast<std::uint64_t>(f.silences.max().count())},
+                {"recovery_median_ms", static_cast<std::uint64_t>(f.recoveries.median().count())},
+                {"recovery_max_ms", static_cast<std::uint64_t>(f.recoveries.max().count())}};
             for (const auto& [name, count] : counts) append_field(out, name, std::to_string(count));
+            append_field(out, "fault_log", json_array(one.faults));
             std::string codes = "{";
             for (const auto& [code, count] : f.refusals) append_field(codes, code, std::to_string(count));
             append_field(out, "refusals", codes + "}");
-            std::string broken;
-            for (const std::string& violation : f.violations)
-                broken += (broken.empty() ? "" : ",") + json_string(violation);
-            append_field(out, "violations", "[" + broken + "]");
+            append_field(out, "violations", json_array(f.violations));
         }
         out += "}";
     }

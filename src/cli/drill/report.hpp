@@ -12,9 +12,12 @@ struct result {
     enum class state : std::uint8_t { passed, failed, skipped };
 
     std::string name;
+    std::string broker;
+    std::string wanted;  // of its silences
     state how = state::passed;
     std::string why;  // skipped: what it needs; failed without an audit: what went wrong
     findings found;
+    std::vector<std::string> faults;  // what was done, and when
     std::uint64_t seed = 0;
     milliseconds took{0};
 };

@@ -38,12 +38,15 @@ void stage::open(plan what) {
         what.worker_flags.emplace_back("--sabotage");
         what.worker_flags.push_back(options_.sabotage);
     }
-    system_ = std::make_unique<system_under_test>(folder_, what, options_.cluster);
+    system_ = std::make_unique<system_under_test>(
+        folder_, what,
+        system_options{.cluster = options_.cluster, .node_workers = options_.node_workers, .other = options_.other});
     note(options_.cluster ? "starting three RabbitMQ nodes, aggregators and workers" : "starting");
     system_->start();
     clients_setup how{.count = what.clients > 0 ? what.clients : options_.clients,
                       .sockets = options_.sockets,
                       .plugin = !options_.stock,
+                      .library = options_.library,
                       .ports = system_->ports(),
                       .channels = what.channels};
     clients_ = options_.node_clients ? make_node_clients(how, folder_) : make_built_in_clients(how);
@@ -91,6 +94,11 @@ void stage::pause_between_faults() {
 void stage::fault(const std::string& what) {
     history_.faults.push_back({steady_clock::now(), what});
     note("fault " + std::to_string(history_.faults.size()) + ": " + what);
+}
+
+void stage::outage_over(const std::string& what) {
+    history_.faults.back().over = steady_clock::now();
+    note(what);
 }
 
 void stage::note(const std::string& what) {

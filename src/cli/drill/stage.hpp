@@ -23,7 +23,10 @@ struct drill_options {
     bool brief = false;         // for a test suite
     bool stock = false;         // clients behave as the stock Primus client, without the plugin
     bool node_clients = false;  // the real Primus client
+    bool node_workers = false;  // workers on amqplib, without the SDK
     std::string sabotage;       // a promise that the workers break on purpose
+    std::string other;          // the program of another build
+    std::string library;        // of another build: what every other client in Node uses
     bool quiet = false;         // no progress
 };
 
@@ -59,6 +62,8 @@ public:
     void pause_between_faults();
     // To be called when it has been done.
     void fault(const std::string& what);
+    // What nobody can do without, and the fault has taken away, is there again.
+    void outage_over(const std::string& what);
     void note(const std::string& what);
     // Until every client listens again. False when it has not come to that in time.
     bool await_listening(milliseconds patience);

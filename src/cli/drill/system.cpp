@@ -1,5 +1,7 @@
 #include "cli/drill/system.hpp"
 
+#include "base/json.hpp"
+
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -15,13 +17,26 @@ std::string numbered(const std::string& name, std::size_t which) {
     return name + " " + std::to_string(which + 1);
 }
 
+// As workers in Node are told.
+std::string json_of(const std::vector<drill_channel>& channels) {
+    std::string out;
+    const auto word = [](bool is) { return std::string(is ? "true" : "false"); };
+    for (const drill_channel& one : channels)
+        out += std::string(out.empty() ? "" : ",") + "{\"name\":" + json_string(one.name) +
+               ",\"durable\":" + word(one.durable) + ",\"ordered\":" + word(one.ordered) + "}";
+    return "[" + out + "]";
+}
+
 }  // namespace
 
-system_under_test::system_under_test(const temporary_folder& folder, const plan& what, bool cluster)
+system_under_test::system_under_test(const temporary_folder& folder, const plan& what, system_options how)
     : folder_(folder),
+      how_(std::move(how)),
       worker_flags_(what.worker_flags),
-      broker_(cluster ? make_cluster(folder)
-                      : make_embedded_broker(folder, what.data.empty() ? folder.file("data") : what.data)),
+      channels_json_(json_of(what.channels)),
+      from_(how_.other.empty() ? build::own : build::other),
+      broker_(how_.cluster ? make_cluster(folder)
+                           : make_embedded_broker(folder, what.data.empty() ? folder.file("data") : what.data)),
       aggregators_(what.aggregators),
       workers_(what.workers) {
     write_configuration(what);
@@ -34,6 +49,10 @@ void system_under_test::write_configuration(const plan& what) const {
     for (const drill_channel& one : what.channels)
         out << "[channels." << one.name << "]\nno_service_after_ms = 60000\n" << one.toml << "\n";
     if (!out.flush()) throw std::runtime_error(folder_.file("foz.toml") + " can't be written");
+}
+
+std::string system_under_test::program() const {
+    return from_ == build::other ? how_.other : own_program();
 }
 
 void system_under_test::start() {
@@ -50,7 +69,7 @@ void system_under_test::start() {
 void system_under_test::launch_aggregator(std::size_t which) {
     aggregator_process& one = aggregators_.at(which);
     command what{.name = numbered("aggregator", which),
-                 .arguments = {own_program(), "serve", "--config", folder_.file("foz.toml"), "--listen",
+                 .arguments = {program(), "serve", "--config", folder_.file("foz.toml"), "--listen",
                                "127.0.0.1:" + std::to_string(one.port), "--threads", "1"},
                  .log = folder_.file("aggregator" + std::to_string(which + 1) + ".log")};
     // Each begins with another node.
@@ -71,9 +90,15 @@ void system_under_test::await_aggregator(std::size_t which) {
 
 void system_under_test::launch_worker(std::size_t which) {
     command what{.name = numbered("worker", which),
-                 .arguments = {own_program(), "drill-worker", "--config", folder_.file("foz.toml"), "--log",
-                               folder_.file("runs"), "--dependency", folder_.file("dependency-down")},
+                 .arguments = {},
                  .log = folder_.file("worker" + std::to_string(which + 1) + ".log")};
+    if (how_.node_workers)
+        what.arguments = {"node", node_script("drill_worker.mjs"), "--channels", channels_json_};
+    else
+        what.arguments = {program(), "drill-worker", "--config", folder_.file("foz.toml")};
+    for (const std::string& one :
+         {std::string("--log"), folder_.file("runs"), std::string("--dependency"), folder_.file("dependency-down")})
+        what.arguments.push_back(one);
     for (const std::string& url : broker_->urls()) {
         what.arguments.emplace_back("--broker");
         what.arguments.push_back(url);

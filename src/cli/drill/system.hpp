@@ -31,11 +31,19 @@ struct plan {
     unsigned clients = 0;  // 0: as many as was said
 };
 
+enum class build { own, other };
+
+struct system_options {
+    bool cluster = false;
+    bool node_workers = false;  // on amqplib
+    std::string other;          // the program of another build, which everything but the broker begins with; or empty
+};
+
 // Lives on the drill's own thread.
 class system_under_test {
 public:
     // Throws skipped.
-    system_under_test(const temporary_folder& folder, const plan& what, bool cluster);
+    system_under_test(const temporary_folder& folder, const plan& what, system_options how);
 
     // Returns when everything is ready. Throws std::runtime_error.
     void start();
@@ -46,6 +54,8 @@ public:
     process& worker(std::size_t which) { return *workers_.at(which); }
     std::size_t workers() const { return workers_.size(); }
 
+    // Of which build aggregators and workers are from now on, as they are launched.
+    void set_build(build from) { from_ = from; }
     // Of one that has been killed or has ended: on its old port.
     void launch_aggregator(std::size_t which);
     void await_aggregator(std::size_t which);
@@ -65,9 +75,13 @@ private:
     };
 
     void write_configuration(const plan& what) const;
+    std::string program() const;
 
     const temporary_folder& folder_;
+    const system_options how_;
     const std::vector<std::string> worker_flags_;
+    const std::string channels_json_;
+    build from_;
     std::unique_ptr<broker_nodes> broker_;
     std::vector<aggregator_process> aggregators_;
     std::vector<std::unique_ptr<process>> workers_;

@@ -61,6 +61,7 @@ struct reading {
         position = where.what == attach_at::kind::offset ? where.value
                    : where.what == attach_at::kind::next ? from.end
                                                          : 0;
+        hears_below = deaf ? from.end : UINT64_MAX;
         cursor.attached(now, out);
         take();
     }
@@ -74,7 +75,7 @@ struct reading {
                 continue;
             }
             const auto found = from.entries.lower_bound(position);
-            if (silent || found == from.entries.end()) return;
+            if (silent || found == from.entries.end() || found->first >= hears_below) return;
             deliver(found->first, found->second);
             position = found->first + 1;
         }
@@ -84,6 +85,7 @@ struct reading {
         cursor.delivered({.at = {offset, what.check},
                           .message_id = what.id,
                           .repeatable = what.repeatable,
+                          .marker = what.id.starts_with("marker."),
                           .too_large = what.too_large,
                           .octets = octets},
                          now, out);
@@ -153,6 +155,8 @@ struct reading {
     steady_time now{1h};
     std::uint64_t position = 0;
     bool silent = false;  // the broker sends nothing
+    bool deaf = false;    // the next attaching gives what is there, and nothing that comes
+    std::uint64_t hears_below = UINT64_MAX;
     bool takes_markers = true;
     bool again = false;
     std::size_t octets = 10;

@@ -219,6 +219,24 @@ TEST(flush, a_handler_that_queues_more_when_it_is_drained_is_served) {
     EXPECT_EQ(r.wire->taken, 1'500'000u);
 }
 
+// However much is queued meanwhile.
+TEST(stuck, is_who_takes_nothing_and_not_who_takes_little) {
+    rig r;
+    EXPECT_FALSE(r.wire->stuck_for(0s)) << "nothing waits";
+    r.queue(100'000);
+    r.home.turn();
+    r.time.time += 20s;
+    EXPECT_TRUE(r.wire->stuck_for(20s));
+    EXPECT_FALSE(r.wire->stuck_for(21s));
+    r.queue(100'000);
+    r.wire->make_room(1);
+    EXPECT_FALSE(r.wire->stuck_for(1s));
+    r.time.time += 20s;
+    EXPECT_TRUE(r.wire->stuck_for(20s));
+    r.wire->make_room(1'000'000);
+    EXPECT_FALSE(r.wire->stuck_for(0s));
+}
+
 TEST(silent, any_octets_are_a_sign_of_life) {
     rig r;
     r.time.time += 10s;

@@ -138,6 +138,8 @@ public:
     }
     // Since this was last asked the peer's system has taken some of what was on its way to it by then.
     bool taking() { return stream_->taking(); }
+    // As net::stream::stuck_for().
+    bool stuck_for(std::chrono::milliseconds span) const { return stream_->stuck_for(span); }
 
     // Begins the closing handshake (RFC 6455 §7.1.2); on_closed() follows. Nothing can be sent any more. What still
     // comes is of no interest, or is given to the handler until the peer's close frame.

@@ -260,6 +260,11 @@ void aggregator_process::shows_life(const std::vector<std::int64_t>& told) {
     for (const std::int64_t number : told) oracle_.may_have_heard(number);
 }
 
+bool aggregator_process::stuck(aggregator::member which, std::chrono::milliseconds span) const {
+    const socket* const one = socket_of(which);
+    return one && one->stuck_for(span);
+}
+
 bool aggregator_process::silent(aggregator::member on, std::chrono::milliseconds span) const {
     const socket* const one = socket_of(on);
     return one && one->silent_for(span);
@@ -314,9 +319,11 @@ void aggregator_process::publish(std::size_t channel, const client_id& client, a
         run_->hub.on_outcome(ticket, result);
     };
     const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
+    const bool has_queue = contract::has_queue(settings_.channels, message.exchange, message.routing_key);
     around_.log.say(name(), "publishes {} to {}", message.properties.message_id.value_or("-"), message.routing_key);
-    run_->publishers[channel]->submit(std::move(message),
-                                      {.key = client.str(), .ordered = ordered, .deadline = deadline}, std::move(done));
+    run_->publishers[channel]->submit(
+        std::move(message), {.key = client.str(), .ordered = ordered, .has_queue = has_queue, .deadline = deadline},
+        std::move(done));
 }
 
 // A resend gets the original's outcome instead of being done again.
@@ -351,6 +358,9 @@ void aggregator_process::on_entry(const aggregator::entry_ref& what, bool histor
 
 void aggregator_process::on_attached(std::size_t channel, const std::string& reply_queue) {
     around_.log.say(name(), "hears channel {}", settings_.channels[channel].name);
+    // What services have said meanwhile went nowhere. Who hears the channel by now is told before what comes next.
+    const bool is_volatile = settings_.channels[channel].delivery == contract::delivery_kind::volatile_;
+    if (run_->attached[channel] && is_volatile) on_gap(channel, envelope::gap_cause::lost, std::nullopt);
     run_->attached[channel] = true;
     run_->hub.set_reply_queue(channel, reply_queue);
 }

@@ -109,6 +109,7 @@ private:
     void send_text(aggregator::member to, std::string_view text) override;
     std::size_t queued_bytes(aggregator::member to) const override;
     bool slow(aggregator::member to) override;
+    bool stuck(aggregator::member which, std::chrono::milliseconds span) const override;
     bool silent(aggregator::member on, std::chrono::milliseconds span) const override;
     void close(aggregator::member which, ws::close_code code, std::string_view reason) override;
     void send_away(aggregator::member which, ws::close_code code, std::string_view reason) override;

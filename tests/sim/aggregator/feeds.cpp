@@ -52,6 +52,7 @@ contract::delivery_view view_of(const feed_tools& with, const delivered& one,
     return {.at = {.offset = *one.offset, .check = envelope::check_of(id, one.what->body())},
             .message_id = id,
             .repeatable = !one.what->exchange().empty(),
+            .marker = properties.type == contract::type_marker,
             .too_large = one.what->body().size() > with.around.with.stream_message_bytes_max,
             .octets = one.what->body().size()};
 }
@@ -85,8 +86,7 @@ void stream_feed::attach() {
     const std::string queue = with_.settings().out_queue();
     cursor_.attaching();
     number_ = with_.client.consume(
-        *this,
-        {.queue = queue, .prefetch = 64, .arguments = contract::stream_arguments(cursor_.where()), .bind_key = {}});
+        *this, {.queue = queue, .prefetch = 64, .arguments = contract::stream_arguments(cursor_.where())});
     unacknowledged_ = 0;
 }
 
@@ -209,15 +209,18 @@ volatile_feed::~volatile_feed() {
 
 void volatile_feed::begin() {
     queue_ = with_.settings().out_queue() + "." + with_.around.random.product.token();
+    const std::string dropped = queue_ + ".dropped";
+    evidence_ = with_.client.consume(*this, {.queue = dropped, .prefetch = 1, .arguments = {}, .length_max = 1});
     number_ = with_.client.consume(*this, {.queue = queue_,
                                            .prefetch = 64,
                                            .arguments = {},
+                                           .length_max = with_.settings().volatile_max_length,
                                            .bind_key = with_.settings().binding_key(),
-                                           .length_max = with_.settings().volatile_max_length});
+                                           .dropped_to = dropped});
 }
 
 void volatile_feed::lost() {
-    number_ = 0;
+    number_ = evidence_ = 0;
     with_.listener.on_detached(with_.channel);
 }
 
@@ -234,6 +237,10 @@ void volatile_feed::on_closed(std::uint32_t channel) {
 }
 
 void volatile_feed::on_delivery(std::uint32_t channel, const delivered& one) {
+    if (channel == evidence_) {
+        with_.client.live()->ack(evidence_, one.tag, false);
+        return with_.listener.on_gap(with_.channel, envelope::gap_cause::lost, std::nullopt);
+    }
     if (channel != number_) return;
     with_.client.live()->ack(number_, one.tag, false);
     const auto properties = amqp::decode_properties(one.what->properties());
@@ -254,7 +261,7 @@ dead_feed::~dead_feed() {
 
 void dead_feed::begin() {
     number_ = with_.client.consume(
-        *this, {.queue = std::string(contract::dead_notice_queue), .prefetch = 50, .arguments = {}, .bind_key = {}});
+        *this, {.queue = std::string(contract::dead_notice_queue), .prefetch = 50, .arguments = {}});
 }
 
 void dead_feed::on_closed(std::uint32_t channel) {
@@ -280,7 +287,10 @@ void dead_feed::on_delivery(std::uint32_t channel, const delivered& one) {
     p.properties.message_id = dead.message_id.value_or("") + "/" + code;
     p.properties.headers.emplace().set(contract::header_error, code);
     p.body = "{\"code\":" + json_string(code) + "}";
-    with_.markers.submit(std::move(p), {.deadline = with_.around.time.now() + with_.around.with.publish_timeout},
+    p.mandatory = true;
+    const bool has_queue = contract::has_queue(with_.around.with.channels, p.exchange, p.routing_key);
+    const steady_time deadline = with_.around.time.now() + with_.around.with.publish_timeout;
+    with_.markers.submit(std::move(p), {.has_queue = has_queue, .deadline = deadline},
                          [this, channel, tag = one.tag](amqp::outcome result) {
                              if (channel != number_ || !with_.client.live()) return;
                              using enum amqp::outcome;

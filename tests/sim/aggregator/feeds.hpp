@@ -88,6 +88,7 @@ private:
     feed_tools with_;
     contract::id_window recent_;
     std::uint32_t number_ = 0;
+    std::uint32_t evidence_ = 0;  // where it hears that its queue was too full
     std::string queue_;
 };
 

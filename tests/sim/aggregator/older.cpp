@@ -94,8 +94,7 @@ private:
         number_ =
             with_.client.consume(*this, {.queue = with_.settings().out_queue(),
                                          .prefetch = static_cast<std::uint16_t>(2 * with_.around.with.page_entries),
-                                         .arguments = contract::stream_arguments(cursor_.where()),
-                                         .bind_key = {}});
+                                         .arguments = contract::stream_arguments(cursor_.where())});
     }
 
     void act(const delivered* one) {

@@ -66,10 +66,9 @@ bool aggregator_process::socket::slow() {
     if (out_.size() <= limit) return false;
     write();
     if (!blocked_ || out_.size() <= limit) return false;
-    const duration idle = home_.around_.time.now() - took_at_;
-    if (out_.size() > hard_bound * limit || idle >= takes_nothing) return true;
+    if (out_.size() > hard_bound * limit || stuck_for(takes_nothing)) return true;
     if (!std::exchange(patient_, true))
-        home_.after(takes_nothing - idle, [self = shared_from_this()] {
+        home_.after(takes_nothing - takes_nothing_for(), [self = shared_from_this()] {
             self->patient_ = false;
             if (self->ended_ || !self->blocked_) return;
             self->home_.run_->hub.on_still_blocked(self->self_);
@@ -80,14 +79,13 @@ bool aggregator_process::socket::slow() {
 
 bool aggregator_process::socket::is_slow_by_right() {
     write();
-    return blocked_ && (out_.size() > hard_bound * home_.settings_.queue_bytes_max ||
-                        home_.around_.time.now() - took_at_ >= takes_nothing);
+    return blocked_ && (out_.size() > hard_bound * home_.settings_.queue_bytes_max || stuck_for(takes_nothing));
 }
 
 // It has taken nothing for so long that it is slow: more of what is live is not queued for it.
 void aggregator_process::socket::check_bound() {
     const std::size_t limit = home_.settings_.queue_bytes_max;
-    if (!blocked_ || home_.around_.time.now() - took_at_ < takes_nothing + std::chrono::seconds(1)) {
+    if (!stuck_for(takes_nothing + std::chrono::seconds(1))) {
         stuck_octets_ = 0;
         return;
     }

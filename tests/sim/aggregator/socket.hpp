@@ -47,8 +47,9 @@ public:
     bool slow();
     // As the rule says it, apart from how the product comes to it.
     bool is_slow_by_right();
+    bool stuck_for(duration span) const { return blocked_ && takes_nothing_for() >= span; }
     bool silent_for(duration span) const {
-        const steady_time life = blocked_ ? std::max(heard_at_, took_at_) : heard_at_;
+        const steady_time life = std::max(home_.awake_since(), blocked_ ? std::max(heard_at_, took_at_) : heard_at_);
         return !paused_ && home_.around_.time.now() - life >= span;
     }
     const aggregator::member& self() const noexcept { return self_; }
@@ -65,6 +66,8 @@ private:
     void on_ping(std::string_view) override {}
     void on_pong(std::string_view) override {}
     void on_close(ws::close_code, std::string_view) override { closing_ = true; }
+    // Of a socket that would block, while the aggregator is there to give it more.
+    duration takes_nothing_for() const { return home_.around_.time.now() - std::max(took_at_, home_.awake_since()); }
     void check_bound();
     void end_soon();
 

@@ -8,6 +8,13 @@
 #include <utility>
 
 namespace foz::sim {
+namespace {
+
+constexpr unsigned late_recovery_permille = 400;
+constexpr std::chrono::milliseconds recovery_min{50};
+constexpr std::chrono::milliseconds recovery_max{4'000};
+
+}  // namespace
 
 // Reads a stream for the watcher, synchronously with its commits.
 struct broker_process::tap final : broker::consumer {
@@ -28,6 +35,7 @@ struct broker_process::tap final : broker::consumer {
     unsigned generation = 0;
     std::uint64_t next = 0;
     bool attached = false;
+    std::pair<std::uint64_t, std::uint64_t> bounds{};  // when the broker was killed
 };
 
 broker_process::broker_process(scheduler& time, random_streams& random, history& l, broker_watcher& watcher,
@@ -58,6 +66,12 @@ void broker_process::on_start() {
     committing_ = false;
     blocked_ = false;
     delivering_from_ = {};
+    streams_from_ = {};
+    if (incarnation() > 1 && random_.broker.chance(late_recovery_permille)) {
+        streams_from_ = time_.now() + random_.broker.between(recovery_min, recovery_max);
+        ++late_recoveries_;
+        log.say(name(), "has not recovered its streams yet");
+    }
     declare_topology();
     arrange_due();
     changed();
@@ -66,7 +80,10 @@ void broker_process::on_start() {
 void broker_process::on_kill() {
     log.say(name(), "is killed");
     for (const auto& one : std::exchange(connections_, {})) one->broker_died();
-    for (const auto& one : taps_) one->attached = false;
+    for (const auto& one : taps_) {
+        one->attached = false;
+        one->bounds = bounds(one->name);
+    }
     model_.reset();
     disk_.restart();
 }
@@ -105,11 +122,20 @@ unsigned broker_process::generation(const std::string& stream) const {
 }
 
 std::pair<std::uint64_t, std::uint64_t> broker_process::bounds(const std::string& name) {
-    if (!up()) return {};
+    if (!model_) {
+        const auto killed =
+            std::ranges::find(taps_, name, [](const auto& one) -> const std::string& { return one->name; });
+        return killed == taps_.end() ? std::pair<std::uint64_t, std::uint64_t>() : (*killed)->bounds;
+    }
     const auto found = host().find_queue(name, 1);
     if (!found) return {};
     const auto& stream = static_cast<const broker::stream&>(**found);
     return {stream.first(), stream.end()};
+}
+
+bool broker_process::routes_to_stream(const amqp::publication& what) const {
+    return what.exchange != contract::inbound_exchange &&
+           contract::has_queue(options_.channels, what.exchange, what.routing_key);
 }
 
 std::size_t broker_process::ready(const std::string& queue) {

@@ -55,6 +55,12 @@ public:
     bool refusing() const noexcept { return time_.now() < refusing_until_; }
     bool holding() const noexcept { return time_.now() < holding_until_; }
     bool holds_deliveries() const noexcept { return time_.now() < delivering_from_; }
+    // As RabbitMQ does, it takes connections before it has recovered its streams: nobody can consume them, and what is
+    // published to them is returned, or confirmed and dropped.
+    bool recovers_streams() const noexcept { return time_.now() < streams_from_; }
+    bool routes_to_stream(const amqp::publication& what) const;
+    // How often it has started so.
+    std::uint64_t late_recoveries() const noexcept { return late_recoveries_; }
 
     // For connections.
     void attach(const std::shared_ptr<connection>& one);
@@ -66,7 +72,7 @@ public:
     void declare_topology();
     void changed();
     unsigned generation(const std::string& stream) const;
-    // Where a stream begins and ends, for those who check.
+    // Where a stream begins and ends, for those who check; of a broker that is down: where it did.
     std::pair<std::uint64_t, std::uint64_t> bounds(const std::string& stream);
     std::size_t ready(const std::string& queue);
 
@@ -92,6 +98,8 @@ private:
     steady_time refusing_until_{};
     steady_time holding_until_{};
     steady_time delivering_from_{};
+    steady_time streams_from_{};
+    std::uint64_t late_recoveries_ = 0;
     bool blocked_ = false;
     bool committing_ = false;
     std::int64_t due_ms_ = 0;

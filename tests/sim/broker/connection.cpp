@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::size_t method_octets = 32;
 
+bool is_stream(const broker::queue& one) {
+    return one.settings().kind == broker::queue_kind::stream;
+}
+
 }  // namespace
 
 // The broker's end of a channel: a publisher's, or one consumer's.
@@ -226,13 +230,17 @@ void connection::server_consume(std::uint32_t channel, const consume_wish& wish)
     const auto refuse = [&] {
         down(method_octets, [channel](connection_events& events) { events.on_channel_closed(channel); });
     };
-    if (!wish.bind_key.empty()) {
-        const auto made =
-            broker_.host().declare({.name = wish.queue,
-                                    .flags = {.exclusive = true},
-                                    .arguments = {{"x-max-length", wish.length_max}, {"x-overflow", "drop-head"}}},
-                                   id_);
+    if (wish.length_max > 0) {
+        amqp::table arguments{{"x-max-length", wish.length_max}, {"x-overflow", "drop-head"}};
+        if (!wish.dropped_to.empty()) {
+            arguments.set("x-dead-letter-exchange", "");
+            arguments.set("x-dead-letter-routing-key", wish.dropped_to);
+        }
+        const auto made = broker_.host().declare(
+            {.name = wish.queue, .flags = {.exclusive = true}, .arguments = std::move(arguments)}, id_);
         if (!made) return refuse();
+    }
+    if (!wish.bind_key.empty()) {
         const auto bound = broker_.host().bind({.source = std::string(contract::outbound_exchange),
                                                 .destination = wish.queue,
                                                 .routing_key = wish.bind_key},
@@ -240,7 +248,7 @@ void connection::server_consume(std::uint32_t channel, const consume_wish& wish)
         if (!bound) return refuse();
     }
     const auto found = broker_.host().find_queue(wish.queue, id_);
-    if (!found) return refuse();
+    if (!found || (is_stream(**found) && broker_.recovers_streams())) return refuse();
     auto made = std::make_unique<channel_end>(*this, channel);
     made->prefetch = wish.prefetch;
     made->owner = id_;
@@ -273,7 +281,8 @@ void connection::server_publish(std::uint32_t channel, const amqp::publication& 
                               : std::unexpected(amqp::wire_error{});
     const auto to = broker_.host().find_exchange(what.exchange);
     if (!made || !to) return server_close_channel(*on, true);
-    const auto put = broker_.host().publish(**to, *made);
+    broker::result<broker::publish_outcome> put;
+    if (!broker_.recovers_streams() || !broker_.routes_to_stream(what)) put = broker_.host().publish(**to, *made);
     if (!put) return server_close_channel(*on, true);
     if (!put->routed && what.mandatory) {
         down(method_octets + what.body.size(), [channel, what](connection_events& events) {
@@ -309,7 +318,7 @@ void connection::server_settle(std::uint32_t channel, std::uint64_t tag, bool mu
 }
 
 void connection::server_deliver(channel_end& to, const std::shared_ptr<broker::queue>& from, broker::entry taken) {
-    const bool stream = from->settings().kind == broker::queue_kind::stream;
+    const bool stream = is_stream(*from);
     delivered one{.tag = ++to.tags,
                   .redelivered = taken.redelivered,
                   .returns = taken.returns,

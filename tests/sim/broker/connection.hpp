@@ -46,9 +46,11 @@ struct consume_wish {
     std::string queue;
     std::uint16_t prefetch = 100;
     amqp::table arguments;
-    // An exclusive queue is declared first and bound to OUTBOUND with this key.
-    std::string bind_key;
-    std::int32_t length_max = 10'000;
+    // An exclusive queue for so many messages is declared first. 0: it is there.
+    std::int32_t length_max = 0;
+    // It is bound to OUTBOUND with this key, and what does not fit goes to that queue. Empty: neither.
+    std::string bind_key = {};
+    std::string dropped_to = {};
 };
 
 class connection final : public std::enable_shared_from_this<connection> {

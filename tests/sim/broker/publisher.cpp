@@ -35,6 +35,7 @@ void publisher::lost() {
     channel_ = 0;
     open_ = false;
     sent_.clear();
+    returned_.clear();
     window_.lost();
 }
 
@@ -61,7 +62,7 @@ void publisher::on_confirm(std::uint32_t channel, std::uint64_t tag, bool multip
     last_confirm_ = around_.time.now();
     for (auto at = sent_.begin(); at != sent_.end() && at->first <= tag;) {
         const bool meant = multiple || at->first == tag;
-        if (meant && positive && !at->second.empty()) --owed_[at->second];
+        if (meant && positive && !at->second.empty()) --(returned_[at->second] > 0 ? returned_ : owed_)[at->second];
         at = meant ? sent_.erase(at) : std::next(at);
     }
     window_.confirmed(tag, multiple, positive, around_.time.now());
@@ -69,7 +70,9 @@ void publisher::on_confirm(std::uint32_t channel, std::uint64_t tag, bool multip
 
 void publisher::on_return(std::uint32_t channel, const amqp::basic_return& what,
                           const amqp::basic_properties& properties, std::string_view body) {
-    if (channel == channel_) window_.returned(what, properties, body);
+    if (channel != channel_) return;
+    if (properties.message_id) ++returned_[*properties.message_id];
+    window_.returned(what, properties, body);
 }
 
 void publisher::end_turn() {

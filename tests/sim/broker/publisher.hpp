@@ -50,7 +50,8 @@ private:
     steady_time last_confirm_{};
     // What has been sent on this channel, by tag, and what became of it.
     std::map<std::uint64_t, std::string> sent_;
-    std::map<std::string, int> owed_;  // by message id: handed in and not confirmed
+    std::map<std::string, int> owed_;      // by message id: handed in and not confirmed
+    std::map<std::string, int> returned_;  // on this channel, by message id: its confirm, which follows, means nothing
     std::uint64_t tags_ = 0;
 };
 

@@ -249,7 +249,10 @@ bool plugin_client::on_consume_error(const heard& frame) {
             const auto still = std::ranges::find(consuming_, id, &pending_consume::id);
             if (socket != sockets_ || still == consuming_.end() || still->retry != number) return;
             note("timer", id);
-            if (connected() && state_of(channel)) consume_again(channel, id);
+            if (!connected()) return;
+            const consumed* const now = state_of(channel);
+            if (now && (now->granted || still->asks)) return consume_again(channel, id);
+            consuming_.erase(still);  // its page has left it
         });
         return true;
     }

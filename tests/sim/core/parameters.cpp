@@ -79,6 +79,10 @@ parameters parameters::draw(rng& from) {
     p.service_crash_permille = from.chance(500) ? static_cast<unsigned>(from.between(1, 30)) : 0;
     p.faults = static_cast<unsigned>(from.between(4, 14));
     p.fault_span_max = magnitude(from, milliseconds(2'000), milliseconds(30'000));
+
+    for (auto& one : p.channels)
+        if (one.delivery == contract::delivery_kind::volatile_)
+            one.volatile_max_length = static_cast<std::int32_t>(from.magnitude(4, 1'000));
     return p;
 }
 
@@ -100,11 +104,13 @@ std::string parameters::describe() const {
         broker_window, split_permille, operations, ms(operation_pause), body_bytes_max, ms(work_min), ms(work_max),
         service_crash_permille, faults, ms(fault_span_max));
     for (const auto& one : channels)
-        out += fmt::format("channel {}: {}, order {}, groups {}, delivery_limit {}, no_service_after {} ms\n", one.name,
-                           one.delivery == contract::delivery_kind::durable ? "durable" : "volatile",
-                           one.order == contract::order_kind::client ? "client" : "none",
-                           one.groups == contract::groups_kind::open ? "open" : "service", one.delivery_limit,
-                           one.no_service_after.count());
+        out += fmt::format(
+            "channel {}: {}, order {}, groups {}, delivery_limit {}, no_service_after {} ms, "
+            "volatile_max_length {}\n",
+            one.name, one.delivery == contract::delivery_kind::durable ? "durable" : "volatile",
+            one.order == contract::order_kind::client ? "client" : "none",
+            one.groups == contract::groups_kind::open ? "open" : "service", one.delivery_limit,
+            one.no_service_after.count(), one.volatile_max_length);
     return out;
 }
 

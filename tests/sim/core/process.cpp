@@ -10,6 +10,7 @@ void process::start() {
     if (up_) return;
     up_ = true;
     stopped_ = false;
+    awake_since_ = time_.now();
     ++incarnation_;
     on_start();
 }
@@ -31,6 +32,7 @@ void process::stop() {
 void process::go_on() {
     if (!stopped()) return;
     stopped_ = false;
+    awake_since_ = time_.now();
     std::erase_if(inputs_, [](const auto& one) { return one.expired(); });
     const auto inputs = inputs_;
     for (const auto& one : inputs)

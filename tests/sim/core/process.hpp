@@ -26,6 +26,8 @@ public:
     bool running() const noexcept { return up_ && !stopped_; }
     bool stopped() const noexcept { return up_ && stopped_; }
     std::uint32_t incarnation() const noexcept { return incarnation_; }
+    // When it was started, or went on last.
+    steady_time awake_since() const noexcept { return awake_since_; }
 
     void start();
     void kill();
@@ -48,6 +50,7 @@ private:
     const std::string name_;
     bool up_ = false;
     bool stopped_ = false;
+    steady_time awake_since_{};
     std::uint32_t incarnation_ = 0;
     std::vector<action> overdue_;
     std::vector<std::weak_ptr<pipe>> inputs_;

@@ -84,6 +84,7 @@ struct random_streams {
     rng product{parent.next()};  // what aggregators and the broker draw
     rng clients{parent.next()};
     rng services{parent.next()};
+    rng broker{parent.next()};  // how it starts
 };
 
 }  // namespace foz::sim

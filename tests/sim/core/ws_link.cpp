@@ -10,9 +10,12 @@ ws_link::ws_link(environment& around, process& client, process& server)
       server_{&server, server.incarnation()},
       to_server_(pipe::make(around.time, around.random.network, server, around.pipe_to_client())),
       to_client_(pipe::make(around.time, around.random.network, client, around.pipe_to_client())) {
+    // As a timer of the server's: one that is stopped hears of it when it goes on.
     to_client_->on_room = [this] {
-        if (server_.end && server_.owner->running() && server_.owner->incarnation() == server_.incarnation)
-            server_.end->on_room();
+        if (server_.owner->incarnation() != server_.incarnation) return;
+        server_.owner->after({}, [link = weak_from_this()] {
+            if (const auto self = link.lock(); self && self->server_.end) self->server_.end->on_room();
+        });
     };
 }
 

@@ -202,6 +202,7 @@ bool strike(world& w, fault which) {
         case fault::cut_broker_link:
             return cut_broker(w, false);
         case fault::half_open_broker_link:
+            w.oracle_.disturb();
             return cut_broker(w, true);
         case fault::stall_broker_link: {
             const auto one = any_connection(w);
@@ -234,7 +235,8 @@ bool strike(world& w, fault which) {
         case fault::large_entry:
             return say_much(w, 1, w.around_.with.stream_message_bytes_max + 10, any_durable(w));
         case fault::burst:
-            return say_much(w, random.between(20, 120), random.between(10, 3'000), any_durable(w));
+            return say_much(w, random.between(20, 120), random.between(10, 3'000),
+                            random.pick(w.around_.with.channels.size()));
     }
     return false;
 }

@@ -24,7 +24,7 @@ void oracle::on_published(const amqp::publication& what, const process& by) {
     around_.log.mix(id);
     around_.log.say("broker", "takes {} for {}{} from {}", id, what.exchange.empty() ? "queue " : what.exchange + " ",
                     what.routing_key, by.name());
-    if (what.exchange == contract::outbound_exchange) volatile_order_[id].push_back(++volatile_count_);
+    if (what.exchange == contract::outbound_exchange) note_volatile(what);
 }
 
 void oracle::on_dead(const broker::message_ref& what) {
@@ -68,6 +68,13 @@ void oracle::handled(std::int64_t number, std::size_t channel, const std::string
         found_.add(invariant::out_of_order, "message {} of {} on {} is handled after {}", number, by,
                    around_.with.channels[channel].name, last);
     if (one.order > order) std::tie(order, last) = std::pair(one.order, number);
+}
+
+void oracle::told_confirmed(const process& who, const std::string& id) {
+    found_.compared(invariant::acknowledged);
+    if (!confirmed_.contains(id))
+        found_.add(invariant::acknowledged, "{} is told that {} is confirmed, which no queue has taken", who.name(),
+                   id);
 }
 
 void oracle::excuse(std::int64_t number) {

@@ -40,6 +40,10 @@ struct stream_entry {
     std::optional<std::size_t> first;  // says again what that entry has said
 };
 
+// Whom it is for, as its publisher says it.
+void address(stream_entry& made, const std::string& channel, std::string_view routing_key,
+             const amqp::basic_properties& properties);
+
 class oracle final : public broker_watcher {
 public:
     oracle(environment& around, findings& found);
@@ -64,6 +68,8 @@ public:
 
     // From services: a handler has run and its effects are stored.
     void handled(std::int64_t number, std::size_t channel, const std::string& client);
+    // What it has published counts as said: a queue has it.
+    void told_confirmed(const process& who, const std::string& id);
     // It may not be handled, and nobody is to blame.
     void excuse(std::int64_t number);
 
@@ -120,6 +126,11 @@ private:
         aggregator::interest what;
         bool resumes = false;  // it says where to go on
     };
+    // A message of a volatile channel that a client has not heard, though it heard one behind it.
+    struct left_out {
+        std::string id;
+        steady_time noticed;
+    };
     // What a client hears on a channel.
     struct listening {
         aggregator::interest wanted;  // all that was granted
@@ -129,10 +140,15 @@ private:
         std::optional<place> at;        // everything up to here has been heard, or is excused
         std::optional<place> furthest;  // the same, before it went back
         std::optional<place> resumed_from;
-        bool live = false;           // as far as it has been told: nothing is being resumed
-        bool was_live = false;       // when its last session ended
-        bool gap_open = false;       // a gap was told: what comes next may leave something out
-        std::uint64_t sequence = 0;  // volatile: the last one
+        bool live = false;      // as far as it has been told: nothing is being resumed
+        bool was_live = false;  // when its last session ended
+        bool gap_open = false;  // a gap was told: what comes next may leave something out
+        // Volatile channels: the last one that was heard; the last one that was published only once, so that it is
+        // known which one that was, and what was granted by then; and what was left out since while no gap was told.
+        std::uint64_t sequence = 0;
+        std::uint64_t certain = 0;
+        aggregator::interest granted_by_then;
+        std::optional<left_out> untold;
 
         void is_at(const place& where) {
             at = where;
@@ -186,12 +202,18 @@ private:
     void check_hole(client& who, std::size_t channel, listening& state, const place& to, bool inclusive);
     void check_gap(client& who, std::size_t channel, const listening& state, const heard& frame);
     void check_position_was_told(client& who, std::size_t channel, const listening& state);
+    // oracle_volatile.cpp
+    void note_volatile(const amqp::publication& what);
+    void hears_volatile(client& who, std::size_t channel, listening& state, const heard& frame);
+    void check_untold(const client& who, std::size_t channel, const listening& state);
     void check_repetition(client& who, std::size_t channel, std::size_t index, const heard& frame, bool to_page);
     std::optional<finding> still_to_hear(client& who, std::size_t channel);
     // What comes now was sent before the aggregator knew that it has left.
     bool is_leaving(const client& who, std::size_t channel) const;
     void refuse_consume(client& who, const heard& frame);
     void refresh_bounds(std::size_t channel);
+    // Something stood still shortly before: what is told may be late.
+    bool disturbed_recently(const client& who) const;
 
     static unsigned who_index(const client& who);
     bool durable(std::size_t channel) const {
@@ -206,9 +228,10 @@ private:
     environment& around_;
     findings& found_;
     std::vector<listener> listeners_;
-    std::vector<stream_state> streams_;                                           // by channel
-    std::unordered_map<std::string, std::vector<std::uint64_t>> volatile_order_;  // by message id: each publish
-    std::uint64_t volatile_count_ = 0;
+    std::vector<stream_state> streams_;  // by channel
+    // What the broker took for volatile channels, numbered from 1, and the numbers of each message id.
+    std::vector<std::pair<std::size_t, stream_entry>> volatile_;  // with the channel
+    std::unordered_map<std::string, std::vector<std::uint64_t>> volatile_order_;
     std::unordered_set<std::string> confirmed_;
     std::map<std::int64_t, inbound> inbound_;
     std::unordered_map<std::string, std::int64_t> numbers_by_id_;  // "<identity>/<id>"

@@ -9,6 +9,22 @@
 #include <algorithm>
 
 namespace foz::sim {
+
+void address(stream_entry& made, const std::string& channel, std::string_view routing_key,
+             const amqp::basic_properties& properties) {
+    if (routing_key.starts_with(channel + ".")) made.topic = routing_key.substr(channel.size() + 1);
+    made.expires = properties.expiration.has_value();
+    if (!properties.headers) return;
+    const amqp::table& headers = *properties.headers;
+    if (const auto* const all = headers.find(contract::header_broadcast))
+        made.broadcast = amqp::as_bool(all).value_or(false);
+    made.groups =
+        contract::parse_receivers(headers.find(contract::header_multicast)).value_or(std::vector<std::string>());
+    made.receivers =
+        contract::parse_receivers(headers.find(contract::header_direct)).value_or(std::vector<std::string>());
+    made.addressed = made.broadcast || !made.groups.empty() || !made.receivers.empty();
+}
+
 void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_t offset,
                       const broker::message_ref& what) {
     std::size_t channel = 0;
@@ -23,20 +39,8 @@ void oracle::on_entry(const std::string& name, unsigned generation, std::uint64_
     stream_entry made{.generation = generation, .offset = offset, .at = around_.time.now()};
     made.id = properties.message_id.value_or("");
     made.check = envelope::check_of(made.id, what->body());
-    const std::string& own = around_.with.channels[channel].name;
-    if (what->routing_key().starts_with(own + ".")) made.topic = what->routing_key().substr(own.size() + 1);
+    address(made, around_.with.channels[channel].name, what->routing_key(), properties);
     made.too_large = what->body().size() > around_.with.stream_message_bytes_max;
-    made.expires = properties.expiration.has_value();
-    if (properties.headers) {
-        const amqp::table& headers = *properties.headers;
-        if (const auto* const all = headers.find(contract::header_broadcast))
-            made.broadcast = amqp::as_bool(all).value_or(false);
-        made.groups =
-            contract::parse_receivers(headers.find(contract::header_multicast)).value_or(std::vector<std::string>());
-        made.receivers =
-            contract::parse_receivers(headers.find(contract::header_direct)).value_or(std::vector<std::string>());
-    }
-    made.addressed = made.broadcast || !made.groups.empty() || !made.receivers.empty();
     if (made.addressed && !made.id.empty()) {
         const auto [at, fresh] = stream.first_by_id.emplace(made.id, stream.entries.size());
         if (!fresh) made.first = at->second;
@@ -119,7 +123,8 @@ void oracle::session_begins(client& who) {
         state.active = state.may_go_back = false;
         state.asks.clear();
         state.wanted = {};
-        state.sequence = 0;
+        state.sequence = state.certain = 0;
+        state.untold.reset();
     }
 }
 
@@ -232,18 +237,7 @@ void oracle::gets_message(client& who, const heard& frame, bool to_page) {
     listening* const state = listening_of(who, frame.channel, channel);
     if (!state || !state->is_there()) return;  // it has left
     ++messages_;
-    if (!durable(channel)) {
-        const auto order = volatile_order_.find(frame.id);
-        found_.compared(invariant::out_of_order);
-        if (order == volatile_order_.end()) return;
-        // What was published again may have reached this aggregator's queue the second time only.
-        const auto at = std::ranges::upper_bound(order->second, state->sequence);
-        if (at == order->second.end())
-            return found_.add(invariant::out_of_order, "{} hears {} on {} too late", who.name(), frame.id,
-                              frame.channel);
-        state->sequence = *at;
-        return;
-    }
+    if (!durable(channel)) return hears_volatile(who, channel, *state, frame);
     std::size_t index = 0;
     const auto at = resolve(channel, frame.position, &index);
     if (!at)
@@ -310,7 +304,6 @@ void oracle::gets_position(client& who, const heard& frame) {
 }
 
 void oracle::refresh_bounds(std::size_t channel) {
-    if (!around_.broker->up()) return;
     stream_state& stream = streams_[channel];
     const auto [first, end] = around_.broker->bounds(around_.with.channels[channel].out_queue());
     stream.first_kept = std::max(stream.first_kept, first);
@@ -330,7 +323,8 @@ void oracle::gets_gap(client& who, const heard& frame) {
     if (!state || !state->is_there() || is_leaving(who, channel)) return;
     check_gap(who, channel, *state, frame);
     state->gap_open = true;
-    state->sequence = 0;
+    state->sequence = state->certain = 0;
+    state->untold.reset();
 }
 
 void oracle::check_gap(client& who, std::size_t channel, const listening& state, const heard& frame) {
@@ -361,12 +355,16 @@ void oracle::disturb(const client& who) {
     listeners_[who.index()].disturbed = around_.time.now();
 }
 
-// A session that is told its position in time can be too far only when it was away.
-void oracle::check_position_was_told(client& who, std::size_t channel, const listening& state) {
+bool oracle::disturbed_recently(const client& who) const {
     const auto recently = [&](const std::optional<steady_time>& when) {
         return when && around_.time.now() - *when < std::chrono::seconds(90);
     };
-    if (!state.was_live || recently(disturbed_) || recently(listeners_[who.index()].disturbed)) return;
+    return recently(disturbed_) || recently(listeners_[who.index()].disturbed);
+}
+
+// A session that is told its position in time can be too far only when it was away.
+void oracle::check_position_was_told(client& who, std::size_t channel, const listening& state) {
+    if (!state.was_live || disturbed_recently(who)) return;
     found_.compared(invariant::position_not_told);
     const stream_state& stream = streams_[channel];
     const steady_time since = listeners_[who.index()].left_at - std::chrono::seconds(3);
@@ -383,6 +381,9 @@ std::optional<finding> oracle::still_to_hear(client& who, std::size_t channel) {
     const auto& name = around_.with.channels[channel].name;
     if (!state.asks.empty())
         return finding{invariant::silence, fmt::format("{} waits for its consume of {}", who.name(), name)};
+    if (state.untold)
+        return finding{invariant::gap_not_told,
+                       fmt::format("{} has not heard {} on {} and is not told", who.name(), state.untold->id, name)};
     if (!state.active || !state.at || !durable(channel)) return std::nullopt;
     const stream_state& stream = streams_[channel];
     if (stream.entries.empty() || stream.alike) return std::nullopt;

@@ -82,7 +82,7 @@ void service::on_kill() {
 void service::begin() {
     // A prefetch of 1 is the SDK's default: what a crash loop gives back is one message.
     number_ = run_->consuming.consume(
-        *this, {.queue = around_.with.channels[channel_].in_queue(), .prefetch = 1, .arguments = {}, .bind_key = {}});
+        *this, {.queue = around_.with.channels[channel_].in_queue(), .prefetch = 1, .arguments = {}});
 }
 
 void service::lost() {
@@ -177,22 +177,32 @@ void service::tell() {
     const std::uint32_t opening = opening_;
     const auto failed = std::make_shared<bool>(false);
     for (amqp::publication& one : said)
-        run_->out.submit(std::move(one), {.deadline = around_.time.now() + std::chrono::seconds(5)},
-                         [this, opening, failed](amqp::outcome result) {
-                             using enum amqp::outcome;
-                             if (result != confirmed && result != unroutable && result != invalid) *failed = true;
-                             if (--untold_ > 0) return;
-                             const bool again = *failed;
-                             after({}, [this, opening, again] {
-                                 if (opening != opening_) {
-                                     busy_ = false;
-                                     return next();
-                                 }
-                                 again ? tell() : settle();
-                                 if (run_) run_->out.end_turn();
-                             });
-                         });
+        publish(std::move(one), std::chrono::seconds(5), [this, opening, failed](bool good) {
+            if (!good) *failed = true;
+            if (--untold_ > 0) return;
+            const bool again = *failed;
+            after({}, [this, opening, again] {
+                if (opening != opening_) {
+                    busy_ = false;
+                    return next();
+                }
+                again ? tell() : settle();
+                if (run_) run_->out.end_turn();
+            });
+        });
     run_->out.end_turn();
+}
+
+// As the SDK: what no queue has taken although one is declared for it is not said yet.
+void service::publish(amqp::publication what, duration within, std::move_only_function<void(bool)> then) {
+    const bool has_queue = contract::has_queue(around_.with.channels, what.exchange, what.routing_key);
+    what.mandatory = has_queue;
+    std::string id = has_queue ? what.properties.message_id.value_or("") : "";
+    run_->out.submit(std::move(what), {.has_queue = has_queue, .deadline = around_.time.now() + within},
+                     [this, id = std::move(id), then = std::move(then)](amqp::outcome result) mutable {
+                         if (result == amqp::outcome::confirmed && !id.empty()) oracle_.told_confirmed(*this, id);
+                         if (then) then(result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
+                     });
 }
 
 void service::settle() {
@@ -252,7 +262,7 @@ std::vector<amqp::publication> service::answer_to(const work& what) const {
 
 void service::say(amqp::publication what) {
     if (!run_ || !running()) return;
-    run_->out.submit(std::move(what), {.deadline = around_.time.now() + std::chrono::seconds(10)}, {});
+    publish(std::move(what), std::chrono::seconds(10), {});
     run_->out.end_turn();
 }
 

@@ -62,6 +62,8 @@ private:
     void next();
     void handle();
     void tell();
+    // `then`: whether it is said.
+    void publish(amqp::publication what, duration within, std::move_only_function<void(bool)> then);
     void settle();
     bool crashes(const char* where);
     std::vector<amqp::publication> answer_to(const work& what) const;

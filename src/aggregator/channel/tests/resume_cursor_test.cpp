@@ -122,6 +122,32 @@ TEST(resume_cursor, a_page_of_another_stream_does_not_meet_the_ring) {
     EXPECT_TRUE(w.take().empty());
 }
 
+// The ring of a shard that has not noticed the new stream yet may begin exactly where the last page ends.
+TEST(resume_cursor, a_ring_that_only_continues_the_offsets_of_the_last_page_is_no_continuation) {
+    walk w(from(2, 100));
+    ASSERT_EQ(w.ring({5, 6}).run().what, action::read);
+    w.page_of({3, 4}, true, {}, 100);
+    EXPECT_EQ(w.run().what, action::page_done);
+    const auto again = w.run();
+    EXPECT_EQ(again.what, action::read);
+    EXPECT_EQ(again.from.where, place(4, 100));
+    EXPECT_EQ(w.take(), (offsets{3, 4}));
+    w.page_of({5}, true, {}, 100);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.run().what, action::wait) << "now they differ";
+    EXPECT_EQ(w.take(), (offsets{5}));
+}
+
+TEST(resume_cursor, entries_of_the_stream_before_that_come_while_it_waits_are_not_its_own) {
+    walk w(from(2, 100));
+    ASSERT_EQ(w.ring({1}).run().what, action::read);
+    w.page_of({3, 4}, true, {}, 100);
+    EXPECT_EQ(w.run().what, action::page_done);
+    EXPECT_EQ(w.run().what, action::wait);
+    EXPECT_EQ(w.ring({3, 4, 5, 6}).run().what, action::wait);
+    EXPECT_EQ(w.take(), (offsets{3, 4}));
+}
+
 // This shard's reader may be behind the aggregator where the client was.
 TEST(resume_cursor, a_place_behind_the_newest_entry_is_no_evidence) {
     walk w(from(20));
@@ -207,7 +233,7 @@ TEST(resume_cursor, an_entry_that_comes_after_the_last_page_is_in_the_ring) {
     ASSERT_EQ(w.run().what, action::read);
     w.page_of({1, 2}, true);
     EXPECT_EQ(w.run().what, action::page_done);
-    EXPECT_EQ(w.ring({3}).run().what, action::live);
+    EXPECT_EQ(w.ring({2, 3}).run().what, action::live);
     EXPECT_EQ(w.take(), (offsets{1, 2, 3}));
 }
 

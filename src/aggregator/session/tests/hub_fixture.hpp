@@ -51,6 +51,8 @@ inline std::vector<std::string> texts_of(std::string_view frames) {
 }
 
 struct recorded_output final : hub_output {
+    explicit recorded_output(const clock& t) : time(t) {}
+
     struct published {
         std::size_t channel;
         std::string client;
@@ -76,6 +78,10 @@ struct recorded_output final : hub_output {
         return at == queued.end() ? 0 : at->second;
     }
     bool slow(member to) override { return std::ranges::find(slow_ones, to) != slow_ones.end(); }
+    bool stuck(member which, std::chrono::milliseconds span) const override {
+        const auto at = stuck_since.find(which);
+        return at != stuck_since.end() && time.now() - at->second >= span;
+    }
     bool silent(member on, std::chrono::milliseconds) const override {
         return std::ranges::find(silent_ones, on) != silent_ones.end();
     }
@@ -101,7 +107,9 @@ struct recorded_output final : hub_output {
     }
     void want_work() override { wants_work = true; }
 
+    const clock& time;
     std::map<member, std::vector<std::string>> sent;
+    std::map<member, steady_time> stuck_since;
     std::map<member, std::size_t> queued;
     std::size_t sends = 0;  // of whole frames
     std::vector<member> slow_ones, silent_ones, taking_ones, aborted;
@@ -169,7 +177,7 @@ struct hub_fixture {
     manual_clock time;
     counting_random random;
     net::timing_wheel wheel{time};
-    recorded_output out;
+    recorded_output out{time};
     const session_settings config;
     unsigned sessions = 0;
     hub all{config, {.time = time, .wheel = wheel, .random = random, .out = out, .shard = 0}};

@@ -132,12 +132,28 @@ TEST(hub, a_socket_that_takes_nothing_is_given_no_more_and_closed_after_a_while)
     f.all.on_text(a, from_position(1));
     f.work();
     EXPECT_LT(f.out.queued[a], 700'000u);
+    f.out.stuck_since[a] = f.time.now();
     f.advance(seconds(15));
-    f.out.queued[a] -= 1'000;
+    f.out.stuck_since[a] = f.time.now();
     f.advance(seconds(15));
     EXPECT_THAT(f.out.closed, IsEmpty()) << "it has taken some";
     f.advance(seconds(30));
     EXPECT_EQ(f.out.closed.size(), 1u);
+}
+
+TEST(hub, a_socket_that_is_filled_as_fast_as_it_takes_is_not_closed) {
+    hub_fixture f;
+    for (std::uint64_t i = 1; i <= 100; ++i)
+        f.all.remember(said{.offset = i, .body = '"' + std::string(20'000, 'x') + '"'}.make());
+    const member a = f.come("a");
+    f.all.on_text(a, from_position(1));
+    f.work();
+    for (int i = 0; i < 6; ++i) {
+        f.out.stuck_since[a] = f.time.now();  // it would block again, having taken something
+        f.out.queued[a] += 1'000;             // of another channel
+        f.advance(seconds(10));
+    }
+    EXPECT_THAT(f.out.closed, IsEmpty());
 }
 
 TEST(hub, a_quiet_session_is_told_its_position_before_it_is_too_far_behind) {

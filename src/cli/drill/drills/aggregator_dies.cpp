@@ -5,7 +5,7 @@ namespace foz::cli::drill {
 // One of two aggregators is killed: its clients go to the other one, resume, and get their pending answers there.
 findings aggregator_dies(stage& on) {
     on.open({.aggregators = 2});
-    for (unsigned i = on.faults(6, 2); i > 0; --i) {
+    for (unsigned i = on.faults(8, 2); i > 0; --i) {
         on.pause_between_faults();
         const std::size_t victim = on.choose(on.system().aggregators());
         on.system().aggregator(victim).kill();

@@ -14,7 +14,8 @@ findings broker_node_dies(stage& on) {
         on.pause_between_faults();
         broker.launch(victim);
         broker.await_ready(victim);
-        on.note(broker.name_of(victim) + " is back");
+        const std::string back = broker.name_of(victim) + " is back";
+        broker.size() > 1 ? on.note(back) : on.outage_over(back);
         // The next one dies when this one counts again.
         if (broker.size() > 1) on.pause(std::chrono::seconds(12));
     }

@@ -16,7 +16,8 @@ findings broker_node_silent(stage& on) {
         // Long enough for the others to take over, where there are others.
         on.pause(broker.size() > 1 ? milliseconds(12'000) : on.either(milliseconds(8'000), milliseconds(2'500)));
         cut ? broker.mend(victim) : broker.at(victim).signal(SIGCONT);
-        on.note(broker.name_of(victim) + " speaks again");
+        const std::string back = broker.name_of(victim) + " speaks again";
+        broker.size() > 1 ? on.note(back) : on.outage_over(back);
         on.pause(on.either(milliseconds(15'000), milliseconds(500)));
     }
     return on.finish({.refusals = {}, .volatile_loss = true}, std::chrono::seconds(60));

@@ -9,7 +9,7 @@ findings client_drops(stage& on) {
     plan what;
     what.toml = "[limits]\nrecent_bytes = 4096\n";
     on.open(what);
-    for (unsigned i = on.faults(10, 3); i > 0; --i) {
+    for (unsigned i = on.faults(20, 3); i > 0; --i) {
         on.pause(on.between(milliseconds(200), milliseconds(700)));
         const std::size_t victim = on.choose(on.all_clients().size());
         const bool long_away = i % 3 == 0;

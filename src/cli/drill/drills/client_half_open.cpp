@@ -6,7 +6,7 @@ namespace foz::cli::drill {
 // one. What is meant for it comes to the new socket, not to the dead one.
 findings client_half_open(stage& on) {
     on.open({});
-    for (unsigned i = on.faults(8, 3); i > 0; --i) {
+    for (unsigned i = on.faults(16, 3); i > 0; --i) {
         on.pause(on.between(milliseconds(300), milliseconds(900)));
         const std::size_t victim = on.choose(on.all_clients().size());
         on.all_clients().abandon(victim);

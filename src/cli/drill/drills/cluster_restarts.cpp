@@ -16,7 +16,7 @@ findings cluster_restarts(stage& on) {
         on.pause(on.either(on.between(milliseconds(2'000), milliseconds(8'000)), milliseconds(1'500)));
         for (std::size_t k = 0; k < broker.size(); ++k) broker.launch(k);
         for (std::size_t k = 0; k < broker.size(); ++k) broker.await_ready(k);
-        on.note("the broker is back");
+        on.outage_over("the broker is back");
         on.pause(on.either(milliseconds(8'000), milliseconds(1'000)));
     }
     // Whoever waited for longer than its time-out is told so.

@@ -66,7 +66,7 @@ findings disk_full(stage& on) {
         on.fault(left > 0 ? "the disk is nearly full" : "the disk is full");
         on.pause(on.either(milliseconds(6'000), milliseconds(1'500)));
         std::filesystem::remove(ballast);
-        on.note("there is room again");
+        on.outage_over("there is room again");
         on.pause(on.either(milliseconds(4'000), milliseconds(1'000)));
     }
     return on.finish({.refusals = {"timeout"}, .volatile_loss = true}, std::chrono::seconds(60));

@@ -19,6 +19,7 @@ findings reconnect_storm(stage& on) {
         on.pause(on.between(milliseconds(200), milliseconds(800)));
         on.system().launch_aggregator(0);
         on.system().await_aggregator(0);
+        on.outage_over("it is back");
         const instant back = std::chrono::steady_clock::now();
         if (!on.await_listening(std::chrono::seconds(30))) throw std::runtime_error("not everybody came back");
         on.note(

@@ -12,7 +12,7 @@ findings service_dependency_down(stage& on) {
         on.fault("the service's database is down");
         on.pause(on.either(milliseconds(6'000), milliseconds(1'500)));
         on.system().set_dependency(true);
-        on.note("it is back");
+        on.outage_over("it is back");
         on.pause_between_faults();
     }
     return on.finish({});

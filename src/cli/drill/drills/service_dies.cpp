@@ -7,7 +7,7 @@ findings service_dies(stage& on) {
     plan what{.workers = 2};
     what.worker_flags = {"--hold-ms", "20", "--concurrency", "8"};
     on.open(what);
-    for (unsigned i = on.faults(6, 2); i > 0; --i) {
+    for (unsigned i = on.faults(10, 2); i > 0; --i) {
         on.pause_between_faults();
         const std::size_t victim = on.choose(on.system().workers());
         on.system().worker(victim).kill();

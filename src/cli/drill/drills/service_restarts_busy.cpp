@@ -10,7 +10,7 @@ findings service_restarts_busy(stage& on) {
     plan what{.workers = 1};
     what.worker_flags = {"--hold-ms", "20", "--concurrency", "8"};
     on.open(what);
-    for (unsigned i = on.faults(6, 2); i > 0; --i) {
+    for (unsigned i = on.faults(10, 2); i > 0; --i) {
         on.pause_between_faults();
         if (i % 2 == 0) {
             on.system().worker(0).kill();
@@ -24,7 +24,7 @@ findings service_restarts_busy(stage& on) {
         on.pause(on.between(milliseconds(300), milliseconds(1'000)));
         on.system().launch_worker(0);
         on.system().await_worker(0);
-        on.note("the worker is back");
+        on.outage_over("the worker is back");
     }
     on.pause_between_faults();
     return on.finish({});

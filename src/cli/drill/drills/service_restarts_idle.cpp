@@ -21,7 +21,7 @@ findings service_restarts_idle(stage& on) {
         on.pause(on.between(milliseconds(200), milliseconds(800)));
         on.system().launch_worker(0);
         on.system().await_worker(0);
-        on.note("the worker is back");
+        on.outage_over("the worker is back");
     }
     on.pause_between_faults();
     return on.finish({});

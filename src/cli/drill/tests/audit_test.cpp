@@ -7,6 +7,7 @@ namespace foz::cli::drill {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -194,8 +195,19 @@ TEST(drill_audit, measures_the_longest_silence_after_each_fault) {
     all.lines[1].heard[2].at = at(390);  // 210, then 390
     all.faults.push_back({at(250), "a fault"});
     const findings found = audit(all, {});
-    EXPECT_EQ(found.silence_max, milliseconds(180));
+    EXPECT_EQ(found.silences.max(), milliseconds(180));
     EXPECT_EQ(found.faults, 1u);
+}
+
+TEST(drill_audit, measures_what_of_a_silence_lies_behind_the_outage) {
+    history all = good_history();
+    all.lines.erase(all.lines.begin() + 1);
+    all.faults.push_back({at(215), "an outage", at(280)});  // heard at 210 and 310
+    all.faults.push_back({at(320), "another one", at(350)});
+    const findings found = audit(all, {});
+    EXPECT_THAT(found.silences.all, ElementsAre(milliseconds(100), milliseconds(100)));
+    EXPECT_THAT(found.recoveries.all, ElementsAre(milliseconds(30), milliseconds(90)));
+    EXPECT_THAT(found.undisturbed.all, ElementsAre(milliseconds(110))) << "from the beginning to the first message";
 }
 
 TEST(drill_audit, tells_only_some_of_many_violations_of_a_kind) {

@@ -1,6 +1,7 @@
 #include "cli/drill/report.hpp"
 
 #include "base/json.hpp"
+#include "cli/drill/figures.hpp"
 #include "cli/drill/plot.hpp"
 
 #include <gmock/gmock.h>
@@ -18,7 +19,7 @@ result some_result() {
     out.found.acknowledged = 9;
     out.found.refused = 1;
     out.found.refusals["timeout"] = 1;
-    out.found.silence_max = milliseconds(120);
+    out.found.silences.all = {milliseconds(120)};
     return out;
 }
 
@@ -45,6 +46,27 @@ TEST(drill_report, is_json_for_programs) {
     EXPECT_TRUE(is_json(json)) << json;
     EXPECT_THAT(json, HasSubstr(R"("lost":0)"));
     EXPECT_THAT(json, HasSubstr(R"("result":"skipped")"));
+}
+
+TEST(drill_figures, are_a_row_for_each_drill_on_each_broker) {
+    result first = some_result();
+    first.broker = "embedded";
+    first.wanted = "< 1 s";
+    first.found.faults = 2;
+    result second = first;
+    second.seed = 8;
+    second.found.silences.all = {milliseconds(300), milliseconds(340)};
+    second.found.lost = 1;
+    second.how = result::state::failed;
+    second.found.violations.emplace_back("message 3 is lost");
+    const result skipped{.name = "disk-full", .how = result::state::skipped};
+    const std::string text = figures_text({first, second, skipped}, "On a small machine.");
+    EXPECT_THAT(text, HasSubstr("On a small machine."));
+    EXPECT_THAT(text, HasSubstr("4 faults in 2 runs: 20 messages written, 18 acknowledged, 1 lost"));
+    EXPECT_THAT(text,
+                HasSubstr("| service-dies | embedded | 4 | 20 | 0 | 1 | 0 | 0 |  | 0.30 / 0.34 s |  | < 1 s |\n"));
+    EXPECT_THAT(text, HasSubstr("- service-dies on embedded, seed 8: message 3 is lost\n"));
+    EXPECT_THAT(text, Not(HasSubstr("disk-full")));
 }
 
 TEST(drill_plot, draws_a_row_for_each_line_and_names_each_fault) {
