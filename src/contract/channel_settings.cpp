@@ -31,14 +31,21 @@ std::vector<channel_settings> default_channels() {
             {.name = "tickets"}};
 }
 
-bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key) {
+const channel_settings* stream_of(std::span<const channel_settings> channels, std::string_view exchange,
+                                  std::string_view routing_key) {
     const std::string_view first_word = routing_key.substr(0, routing_key.find('.'));
-    return std::ranges::any_of(channels, [&](const channel_settings& one) {
-        const bool durable = one.delivery == delivery_kind::durable;
-        if (exchange == inbound_exchange) return first_word == one.name;
-        if (exchange == outbound_exchange) return durable && first_word == one.name;
-        return exchange.empty() && durable && routing_key == one.out_queue();
-    });
+    for (const channel_settings& one : channels) {
+        if (one.delivery != delivery_kind::durable) continue;
+        if (exchange == outbound_exchange ? first_word == one.name : exchange.empty() && routing_key == one.out_queue())
+            return &one;
+    }
+    return nullptr;
+}
+
+bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key) {
+    if (exchange != inbound_exchange) return stream_of(channels, exchange, routing_key) != nullptr;
+    const std::string_view first_word = routing_key.substr(0, routing_key.find('.'));
+    return std::ranges::any_of(channels, [&](const channel_settings& one) { return first_word == one.name; });
 }
 
 std::string check_channel_name(const std::string& name) {

@@ -25,7 +25,7 @@ amqp::basic_consume consume(const std::string& queue) {
 
 }  // namespace
 
-asker::asker(amqp::client& consume, amqp::publisher& out) : client_(consume), publisher_(out) {}
+asker::asker(amqp::client& consume, publisher_for out) : client_(consume), out_(std::move(out)) {}
 
 std::optional<std::string> asker::ask(amqp::publication question, bool has_queue, std::chrono::milliseconds within) {
     const std::string correlation_id = system_random().token();
@@ -77,10 +77,11 @@ void asker::send_waiting() {
     for (auto& [id, one] : waiters_) {
         if (one->done || std::exchange(one->sent, true) || one->deadline <= now) continue;
         one->question.properties.reply_to = queue_;
-        publisher_.publish(std::move(one->question), {.has_queue = one->has_queue, .deadline = one->deadline},
-                           [this, correlation_id = id](amqp::outcome result) {
-                               if (result != amqp::outcome::confirmed) settle(correlation_id, std::nullopt);
-                           });
+        amqp::publisher& to = out_(one->question);
+        to.publish(std::move(one->question), {.has_queue = one->has_queue, .deadline = one->deadline},
+                   [this, correlation_id = id](amqp::outcome result) {
+                       if (result != amqp::outcome::confirmed) settle(correlation_id, std::nullopt);
+                   });
     }
 }
 

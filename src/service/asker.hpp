@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,7 +21,9 @@ namespace foz::service {
 // there from the first question on: most workers ask nothing, and need no permission to make one.
 class asker final : private amqp::channel_handler {
 public:
-    asker(amqp::client& consume, amqp::publisher& out);
+    using publisher_for = std::function<amqp::publisher&(const amqp::publication&)>;
+
+    asker(amqp::client& consume, publisher_for out);
 
     // On a handler's thread: publishes the question and waits for the first answer. Nothing when none came in time,
     // when the connection was lost, after end(), or when the answer is an error.
@@ -49,7 +52,7 @@ private:
     void settle(const std::string& correlation_id, std::optional<std::string> answer);
 
     amqp::client& client_;
-    amqp::publisher& publisher_;
+    const publisher_for out_;
     std::shared_ptr<amqp::channel> link_;
     std::string queue_;
 

@@ -126,6 +126,7 @@ private:
     bool may_begin(const request& r) const;
     void begin(request_ptr r);
     void on_worked(request_ptr done, bool failed);
+    amqp::publisher& publisher_for(const amqp::publication& p);
     void publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then);
     void publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then);
     void tell_done(request_ptr done);
@@ -158,7 +159,8 @@ private:
     amqp::client consume_;
     amqp::client publish_;
     std::unique_ptr<amqp::publisher> publisher_;
-    std::unique_ptr<amqp::client> streams_;  // null without followers
+    std::map<std::string, amqp::publisher> to_streams_;  // by channel; see contract::stream_of()
+    std::unique_ptr<amqp::client> streams_;              // null without followers
     asker asker_;
     cancel_watch cancels_;
     thread_pool handling_;

@@ -176,12 +176,12 @@ void worker_core::run_handler(request& r, const handler& work) {
 void worker_core::publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then) {
     const bool has_queue = contract::has_queue(options_.channels, p.exchange, p.routing_key);
     p.mandatory = has_queue;
-    publisher_->publish(std::move(p),
-                        {.has_queue = has_queue, .deadline = home_.time().now() + options_.confirm_timeout},
-                        [then = std::move(then)](amqp::outcome result) mutable {
-                            // What can't be encoded would fail in the same way the next time.
-                            then(result, result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
-                        });
+    amqp::publisher& to = publisher_for(p);
+    to.publish(std::move(p), {.has_queue = has_queue, .deadline = home_.time().now() + options_.confirm_timeout},
+               [then = std::move(then)](amqp::outcome result) mutable {
+                   // What can't be encoded would fail in the same way the next time.
+                   then(result, result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
+               });
 }
 
 void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost) {

@@ -7,9 +7,9 @@
 #include "amqp/conn/publisher.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
-
 namespace foz::aggregator {
 
 struct dead_notices_counters {
@@ -40,7 +40,9 @@ private:
 
     const settings& settings_;
     dead_notices_counters counters_;
+    amqp::client& publish_;
     amqp::publisher publisher_;
+    std::map<std::string, amqp::publisher> to_streams_;  // by channel; see contract::stream_of()
     std::shared_ptr<amqp::channel> link_;
 };
 

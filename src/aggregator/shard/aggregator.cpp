@@ -106,7 +106,6 @@ aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& eve
       consume_(cores.at(0), consume_options(settings_, "consume"), this),
       streams_(cores.at(0), consume_options(settings_, "streams"), watch_link("streams")),
       own_publish_(cores.at(0), publish_options(settings_), watch_link("own")),
-      markers_(own_publish_),
       attached_(settings_.channels.size(), false),
       heard_(settings_.channels.size(), false) {
     if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_file(settings_.primus_js_file);
@@ -179,8 +178,9 @@ void aggregator::make_feed() {
     older_.resize(settings_.channels.size());
     for (std::size_t i = 0; i < settings_.channels.size(); ++i) {
         if (settings_.channels[i].delivery == contract::delivery_kind::durable) {
-            readers_.push_back(std::make_unique<stream_reader>(streams_, markers_, settings_, i, sink));
-            older_[i] = std::make_unique<catch_up>(streams_, markers_, settings_, i, sink);
+            amqp::publisher& markers = markers_.emplace_back(own_publish_);
+            readers_.push_back(std::make_unique<stream_reader>(streams_, markers, settings_, i, sink));
+            older_[i] = std::make_unique<catch_up>(streams_, markers, settings_, i, sink);
         } else {
             readers_.push_back(std::make_unique<volatile_reader>(consume_, settings_, i, sink));
         }

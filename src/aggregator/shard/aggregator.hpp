@@ -19,6 +19,7 @@
 #include "ws/conn/server.hpp"
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -143,8 +144,8 @@ private:
     std::vector<std::unique_ptr<link_watch>> watches_;
     amqp::client consume_;
     amqp::client streams_;
-    amqp::client own_publish_;  // for what the aggregator itself says: markers, errors of dead letters
-    amqp::publisher markers_;
+    amqp::client own_publish_;             // for what the aggregator itself says: markers, errors of dead letters
+    std::deque<amqp::publisher> markers_;  // one for each stream
     std::vector<std::unique_ptr<core>> cores_state_;  // one for each shard
     std::unique_ptr<dispatcher> dispatcher_;
     std::vector<std::unique_ptr<reader>> readers_;  // by channel

@@ -127,11 +127,32 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, ot
                  .shard = home.index(),
                  .hash_seed = fresh_seed(home.random())}),
       turn_end_(std::make_unique<turn_end>(hub_, home)) {
-    for (std::size_t i = 0; i < all.channels.size(); ++i) {
-        auto& made = publishers_.emplace_back(std::make_unique<amqp::publisher>(client_, all.publishing));
-        made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
-        made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
+    for (std::size_t i = 0; i < all.channels.size(); ++i) publishers_.push_back(make_publisher());
+    to_streams_.resize(all.channels.size());
+}
+
+std::unique_ptr<amqp::publisher> gateway::make_publisher() {
+    auto made = std::make_unique<amqp::publisher>(client_, settings_.publishing);
+    made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
+    made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
+    return made;
+}
+
+// See contract::stream_of(). What one client says to a service and what it says past it are in no common order.
+amqp::publisher& gateway::publisher_for(std::size_t channel, const amqp::publication& message) {
+    if (!contract::stream_of(settings_.channels, message.exchange, message.routing_key)) return *publishers_[channel];
+    auto& made = to_streams_[channel];
+    if (!made) made = make_publisher();
+    return *made;
+}
+
+gateway::published gateway::published_on(std::size_t channel) const {
+    published all{.counters = publishers_[channel]->counters(), .pending = publishers_[channel]->pending()};
+    if (const auto& more = to_streams_[channel]) {
+        all.counters += more->counters();
+        all.pending += more->pending();
     }
+    return all;
 }
 
 gateway::~gateway() = default;
@@ -164,7 +185,7 @@ void gateway::attach(member who, ws::connection* to) {
 
 std::size_t gateway::unconfirmed() const {
     std::size_t all = 0;
-    for (const auto& one : publishers_) all += one->pending();
+    for (std::size_t i = 0; i < publishers_.size(); ++i) all += published_on(i).pending;
     return all;
 }
 
@@ -232,13 +253,15 @@ void gateway::publish(std::size_t channel, const client_id& client, amqp::public
     if (ticket != 0) done = [this, ticket](amqp::outcome result) { hub_.on_outcome(ticket, result); };
     const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
     const bool has_queue = contract::has_queue(settings_.channels, message.exchange, message.routing_key);
-    publishers_[channel]->publish(
-        std::move(message), {.key = client.str(), .ordered = ordered, .has_queue = has_queue, .deadline = deadline},
-        std::move(done));
+    amqp::publisher& to = publisher_for(channel, message);
+    to.publish(std::move(message),
+               {.key = client.str(), .ordered = ordered, .has_queue = has_queue, .deadline = deadline},
+               std::move(done));
 }
 
 bool gateway::crowded(std::size_t channel, const client_id& client) const {
-    return publishers_[channel]->full(client.view());
+    const auto& past = to_streams_[channel];
+    return publishers_[channel]->full(client.view()) || (past && past->full(client.view()));
 }
 
 // One portion of the hub's work in a turn, for as long as there is some.

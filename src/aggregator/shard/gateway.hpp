@@ -65,7 +65,11 @@ public:
     net::shard& home() noexcept { return home_; }
     const settings& config() const noexcept { return settings_; }
     const amqp::client& connection() const noexcept { return client_; }
-    const amqp::publisher& publisher(std::size_t channel) const { return *publishers_[channel]; }
+    struct published {
+        amqp::publisher_counters counters;
+        std::size_t pending = 0;
+    };
+    published published_on(std::size_t channel) const;
     std::size_t unconfirmed() const;
 
 private:
@@ -102,6 +106,8 @@ private:
 
     ws::connection* socket_of(member who) const { return who.slot < sockets_.size() ? sockets_[who.slot] : nullptr; }
     void attach(member who, ws::connection* to);
+    std::unique_ptr<amqp::publisher> make_publisher();
+    amqp::publisher& publisher_for(std::size_t channel, const amqp::publication& message);
 
     net::shard& home_;
     const settings& settings_;
@@ -109,6 +115,7 @@ private:
     other_aggregators& others_;
     amqp::client client_;
     std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
+    std::vector<std::unique_ptr<amqp::publisher>> to_streams_;  // by channel, once there is something to say
     std::vector<ws::connection*> sockets_;                      // by slot; null between two sessions
     hub hub_;
     std::unique_ptr<turn_end> turn_end_;

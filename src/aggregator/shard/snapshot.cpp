@@ -23,7 +23,7 @@ shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
       questions_forgotten(way.sessions().questions_forgotten()),
       publish(way.connection()) {
     for (std::size_t i = 0; i < way.config().channels.size(); ++i)
-        publishers.push_back({way.publisher(i).counters(), way.publisher(i).pending()});
+        publishers.push_back({way.published_on(i).counters, way.published_on(i).pending});
 }
 
 void aggregator::collect(std::function<void(snapshot)> done) {

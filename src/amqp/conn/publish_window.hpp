@@ -80,6 +80,20 @@ struct publisher_counters {
     std::uint64_t reopened = 0;       // channels reopened because of a nack or because confirms were late
     std::uint64_t reopened_late = 0;  // of these, because confirms were late
     std::uint64_t moved_on = 0;       // connections given up for the next URL because a fresh channel was silent, too
+
+    publisher_counters& operator+=(const publisher_counters& other) noexcept {
+        published += other.published;
+        confirmed += other.confirmed;
+        returned += other.returned;
+        refused += other.refused;
+        repeated += other.repeated;
+        given_up += other.given_up;
+        overloaded += other.overloaded;
+        reopened += other.reopened;
+        reopened_late += other.reopened_late;
+        moved_on += other.moved_on;
+        return *this;
+    }
 };
 
 // Lives wherever its owner does; has no clock, no thread and no I/O, and calls nobody back: whoever drives it tells it

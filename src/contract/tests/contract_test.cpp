@@ -108,4 +108,20 @@ TEST(channel_settings, know_for_what_a_queue_is_declared) {
         EXPECT_EQ(has_queue(all, exchange, key), expected) << exchange << " " << key;
 }
 
+// Streams are published to on channels of their own: inbound messages go to a queue, volatile ones to several.
+TEST(channel_settings, know_the_stream_that_takes_a_message) {
+    const auto all = default_channels();
+    const auto name = [&](std::string_view exchange, std::string_view key) {
+        const auto* const found = stream_of(all, exchange, key);
+        return found ? found->name : "";
+    };
+    EXPECT_EQ(name(outbound_exchange, "chat"), "chat");
+    EXPECT_EQ(name(outbound_exchange, "tickets.ticket.new"), "tickets");
+    EXPECT_EQ(name("", "OUT_CHAT"), "chat");
+    EXPECT_EQ(name(outbound_exchange, "voice"), "");
+    EXPECT_EQ(name("", "OUT_VOICE"), "");
+    EXPECT_EQ(name("", "IN_CHAT"), "");
+    EXPECT_EQ(name(inbound_exchange, "chat"), "");
+}
+
 }  // namespace foz::contract
