@@ -133,11 +133,10 @@ showSection();
 showSeparate();
 link.open(separate.checked);
 
-const run = await readRun();
-introduce(run.lan_url);
-if (run.panel) {
-  new Panel(run, () => {
+readRun().then((run) => {
+  introduce(run.lan_url);
+  if (run.panel) new Panel(run, () => {
     offer('panel');
     new Audit(link.channel('chat'), people);
   });
-}
+});

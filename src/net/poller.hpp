@@ -26,9 +26,9 @@ protected:
     ~pollable() = default;
 };
 
-// One epoll for all sockets of a shard's connections, level-triggered. One of Asio's sockets costs some 400 octets beside the
-// kernel's (itself, the reactor's part of it, which Asio never gives back, and the wait that is pending) and one
-// epoll_ctl() for each wait; here it costs 20 octets and is registered once. The shard waits for the epoll's
+// One epoll for all sockets of a shard's connections, level-triggered. One of Asio's sockets costs some 400 octets
+// beside the kernel's (itself, the reactor's part of it, which Asio never gives back, and the wait that is pending) and
+// one epoll_ctl() for each wait; here it costs 20 octets and is registered once. The shard waits for the epoll's
 // descriptor.
 //
 // Lives on one shard. Keeps its sockets' owners alive while they are watched.

@@ -51,7 +51,7 @@ struct worker_counters {
     std::uint64_t requeued = 0;   // handler failed, or what it said was not confirmed: the broker delivers it again
     std::uint64_t published = 0;  // messages that were confirmed
     std::uint64_t held = 0;       // now: before they go back
-    std::uint64_t cancelled = 0;  // by their callers, and acknowledged without an answer
+    std::uint64_t cancelled = 0;  // by their callers, or begun by nobody in time: acknowledged without an answer
 };
 
 // Returns: the message is done with. Throws service::error: the caller gets it, the message is done with. Throws

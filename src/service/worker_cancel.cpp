@@ -10,6 +10,8 @@ namespace foz::service {
 namespace {
 
 constexpr std::size_t cancelled_ids_max = 1'024;
+// Between the caller's aggregator's clock and ours.
+constexpr std::chrono::seconds clock_tolerance{5};
 
 }  // namespace
 
@@ -43,7 +45,10 @@ void worker_core::on_cancelled(std::string_view message_id) {
 }
 
 bool worker_core::was_cancelled(const request& r) const {
-    return r.awaits_reply() && std::ranges::find(cancelled_, r.message_id()) != cancelled_.end();
+    if (!r.awaits_reply()) return false;
+    // What was begun before may have been extended, or have said parts.
+    const bool too_late = !r.redelivered() && r.deadline() && *r.deadline() + clock_tolerance < home_.time().wall_now();
+    return too_late || std::ranges::find(cancelled_, r.message_id()) != cancelled_.end();
 }
 
 void worker_core::pass_over(const request& r) {

@@ -68,6 +68,17 @@ test('the worker is killed in the middle: of one that invents, the page throws a
   assert.equal(one.texts[1].length, words, 'the second one is whole');
 });
 
+test('the worker is killed when the first patience has long passed: each part has renewed it', async () => {
+  const client = plugged(foz.url);
+  const stream = client.foz.stream('guide', { about: 'otters' }, { type: 'tell', timeout_ms: 600 });
+  const one = read(stream);
+  await until(() => one.parts > 1000 / pause, 'more than a second of words was heard');
+  await worker.kill();
+  worker = await begin();
+  const { words } = await one.over;
+  assert.deepEqual([one.texts.length, one.parts], [1, words]);
+});
+
 test('the socket dies in the middle: on another aggregator it goes on', async () => {
   other = await serve(['--config', config]);
   const client = plugged(foz.url);

@@ -25,7 +25,7 @@ export async function services() {
 export async function tab(browser, url, name, { viewport = wide, query = '', run = {}, first = false, patience_ms, clock = false, context, ...more } = {}) {
   context ??= await browser.newContext({ viewport, permissions: ['microphone'], ...more });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   await page.addInitScript(([own_name, introduced]) => {
     if (introduced) localStorage.setItem('foz-introduced', 'true');
     if (!sessionStorage.getItem('foz-name')) sessionStorage.setItem('foz-name', own_name);
@@ -51,7 +51,7 @@ export async function tab(browser, url, name, { viewport = wide, query = '', run
     page.sockets.add(socket);
     socket.on('close', () => page.sockets.delete(socket));
   });
-  await page.goto(url + '/' + query);
+  await page.goto(url + '/' + query, { waitUntil: 'commit' });
   await entered(page, 'lobby');
   page.id = await page.locator('#client').textContent();
   return page;

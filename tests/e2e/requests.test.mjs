@@ -281,14 +281,18 @@ test('no service: requests wait for a while, then they are refused before they a
   await node.stop();
 });
 
-test('timeout_ms is the request\'s expiration in the queue', async () => {
+test('timeout_ms, or expires_ms, is the request\'s expiration in the queue', async () => {
   const connection = await amqp();
   const channel = await connection.createChannel();
   await channel.purgeQueue('IN_ONCE');
   const ann = await connect(foz.url);
-  const asked = ann.ask(request('once', { timeout_ms: 4321, expires_ms: 9999 }));
+  for (const [expires_ms, expiration] of [[undefined, '4321'], [99, '99'], [9999, '9999']]) {
+    ann.ask(request('once', { timeout_ms: 4321, expires_ms }));
+    const one = await until(() => channel.get('IN_ONCE', { noAck: true }), 'the request is queued');
+    assert.equal(one.properties.expiration, expiration);
+  }
+  const asked = ann.ask(request('once', { timeout_ms: 4321 }));
   const message = await until(() => channel.get('IN_ONCE', { noAck: true }), 'the request is queued');
-  assert.equal(message.properties.expiration, '4321');
   assert.ok(Math.abs(message.properties.headers['foz-deadline'] - Date.now() - 4321) < 2000);
   reply(channel, message, 1);
   assert.equal((await asked).message, 1);

@@ -136,10 +136,14 @@ export function client(primus, options) {
     }
   });
 
+  const streamLife = 600000;
+
   function send(channel, message, more, ack) {
     const { onProgress, onPart, signal, ...rest } = more;
     const frame = Object.assign(rest, { packet_action: 'publish', channel, message, ack });
     if (onProgress) frame.progress = true;
+    // Each part renews the patience; the message has to live as long, should its worker die in the middle.
+    if (onPart && frame.expires_ms === undefined) frame.expires_ms = Math.max(frame.timeout_ms || 0, streamLife);
     frame.id = frame.id || foz.nextId();
     return Object.assign(foz.outbox.enqueue(frame, { onProgress, onPart, signal }), { id: frame.id });
   }

@@ -216,11 +216,11 @@ void session::expect_answer(const std::shared_ptr<request>& what, const envelope
     properties.correlation_id = contract::to_string(of);
     if (asked.progress) properties.headers->set(contract::header_progress, true);
     if (what->ack != envelope::ack_mode::answer) return;
-    // What has timed out is not run later.
+    // What has timed out is not run later, unless its client says that it may take longer than its patience: parts and
+    // extensions renew that, but not the life of a message that has gone back to its queue.
     const auto patience =
         asked.timeout_ms ? std::chrono::milliseconds(*asked.timeout_ms) : shared_.config.request_timeout;
-    const auto life =
-        std::min<std::uint64_t>(asked.expires_ms.value_or(UINT64_MAX), static_cast<std::uint64_t>(patience.count()));
+    const auto life = asked.expires_ms.value_or(static_cast<std::uint64_t>(patience.count()));
     properties.expiration = std::to_string(life);
     const auto deadline = unix_ms(shared_.time.wall_now()) + patience;
     properties.headers->set(contract::header_deadline, static_cast<std::int64_t>(deadline.count()));

@@ -121,4 +121,33 @@ TEST(cancel, what_failed_is_not_tried_again) {
     EXPECT_EQ(w.counters().requeued, 0u);
 }
 
+TEST(cancel, what_nobody_has_begun_in_time_is_passed_over) {
+    const channels names;
+    worker w(options(names));
+    std::vector<std::string> ran;
+    w.on(names.a(), "", [&](request& r) {
+        ran.emplace_back(r.message());
+        r.reply("1");
+    });
+    peer p(names);
+    running r(w);
+    const auto ask = [&](const std::string& body, std::chrono::seconds left, bool awaited) {
+        auto asked = p.request_from("ann", names.a(), "x", body, "m" + body);
+        asked.properties.headers->set(contract::header_deadline,
+                                      std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                       (std::chrono::system_clock::now() + left).time_since_epoch())
+                                                       .count()});
+        if (!awaited) asked.properties.reply_to.reset();
+        p.publish(asked);
+    };
+    ask("1", -60s, true);
+    ask("2", -60s, false);
+    ask("3", -1s, true);  // our clock may be the one that is wrong
+    ask("4", 60s, true);
+    p.hear(2);
+    r.stop();
+    EXPECT_EQ(ran, (std::vector<std::string>{"2", "3", "4"}));
+    EXPECT_EQ(w.counters().cancelled, 1u);
+}
+
 }  // namespace foz::service

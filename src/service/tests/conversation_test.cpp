@@ -51,7 +51,7 @@ TEST(conversation, the_deadline_is_known_and_can_be_extended_at_once) {
     peer p(names);
     const running r(w);
     auto asked = p.request_from("ann", names.a(), "x", "1", "m1");
-    asked.properties.headers->set(contract::header_deadline, std::int64_t{1'700'000'000'123});
+    asked.properties.headers->set(contract::header_deadline, std::int64_t{4'000'000'000'123});
     const std::int64_t before = now_ms();
     p.publish(asked);
     const auto extension = p.hear(1)[0];  // while the handler runs
@@ -65,7 +65,7 @@ TEST(conversation, the_deadline_is_known_and_can_be_extended_at_once) {
     EXPECT_LE(until, now_ms() + 90'000);
     EXPECT_EQ(p.hear(2)[1].body, "1");
     using std::chrono::system_clock;
-    EXPECT_EQ(deadlines[0], system_clock::time_point(1'700'000'000'123ms));
+    EXPECT_EQ(deadlines[0], system_clock::time_point(4'000'000'000'123ms));
     ASSERT_TRUE(deadlines[1]);
     EXPECT_EQ(std::chrono::floor<std::chrono::milliseconds>(deadlines[1]->time_since_epoch()).count(), until);
 }
