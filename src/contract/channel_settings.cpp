@@ -42,12 +42,6 @@ const channel_settings* stream_of(std::span<const channel_settings> channels, st
     return nullptr;
 }
 
-bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key) {
-    if (exchange != inbound_exchange) return stream_of(channels, exchange, routing_key) != nullptr;
-    const std::string_view first_word = routing_key.substr(0, routing_key.find('.'));
-    return std::ranges::any_of(channels, [&](const channel_settings& one) { return first_word == one.name; });
-}
-
 std::string check_channel_name(const std::string& name) {
     const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
     if (name.empty() || name.size() > 32) return "a channel's name has 1 to 32 characters";

@@ -71,16 +71,13 @@ struct channel_settings {
 // voice (volatile, one active consumer, presence), chat and tickets (durable).
 std::vector<channel_settings> default_channels();
 
-// A queue of one of these channels is declared that takes what is published so. Of a volatile channel's clients' side
-// no queue is: an aggregator's comes and goes with it.
-bool has_queue(std::span<const channel_settings> channels, std::string_view exchange, std::string_view routing_key);
-
 // The channel whose stream takes a message that is published so, and no other queue; null when none does.
 //
-// Such messages are published on an AMQP channel of their own for each stream. RabbitMQ before 4.0.1 (rabbitmq-server
-// #12236) sends again, when a stream has a new leader, what is unconfirmed on a channel under the channel's publishing
-// numbers, although the stream counts its own messages alone; where the two differ, what follows is taken for a
-// repetition: it is confirmed and dropped.
+// Such messages are published with amqp::publish_options::has_queue: RabbitMQ takes connections before it has recovered
+// its streams. And they are published on an AMQP channel of their own for each stream. RabbitMQ before 4.0.1
+// (rabbitmq-server #12236) sends again, when a stream has a new leader, what is unconfirmed on a channel under the
+// channel's publishing numbers, although the stream counts its own messages alone; where the two differ, what follows
+// is taken for a repetition: it is confirmed and dropped.
 const channel_settings* stream_of(std::span<const channel_settings> channels, std::string_view exchange,
                                   std::string_view routing_key);
 

@@ -174,7 +174,7 @@ void worker_core::run_handler(request& r, const handler& work) {
 // On a durable channel a stream takes it, or will in a moment: what no queue has taken is not said yet. On a volatile
 // one nobody may be there to hear it.
 void worker_core::publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then) {
-    const bool has_queue = contract::has_queue(options_.channels, p.exchange, p.routing_key);
+    const bool has_queue = contract::stream_of(options_.channels, p.exchange, p.routing_key) != nullptr;
     p.mandatory = has_queue;
     amqp::publisher& to = publisher_for(p);
     to.publish(std::move(p), {.has_queue = has_queue, .deadline = home_.time().now() + options_.confirm_timeout},
@@ -193,7 +193,7 @@ void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<b
 }
 
 std::optional<std::string> worker_core::ask(amqp::publication question, std::chrono::milliseconds within) {
-    const bool has_queue = contract::has_queue(options_.channels, question.exchange, question.routing_key);
+    const bool has_queue = contract::stream_of(options_.channels, question.exchange, question.routing_key) != nullptr;
     return asker_.ask(std::move(question), has_queue, within);
 }
 

@@ -68,18 +68,18 @@ void dead_notices::on_delivery(amqp::channel& self, const amqp::delivery& notice
         return self.ack(notice.id);
     }
     amqp::publication error = error_for(notice.properties);
-    const bool has_queue = contract::has_queue(settings_.channels, error.exchange, error.routing_key);
     const auto* const stream = contract::stream_of(settings_.channels, error.exchange, error.routing_key);
     amqp::publisher& to = stream ? to_streams_.try_emplace(stream->name, publish_).first->second : publisher_;
-    to.publish(std::move(error),
-               {.has_queue = has_queue, .deadline = self.owner()->home().time().now() + settings_.publish_timeout},
-               [this, link = link_, id = notice.id](amqp::outcome result) {
-                   // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
-                   const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
-                                        result == amqp::outcome::invalid;
-                   if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
-                   settled ? link->ack(id) : link->nack(id, true);
-               });
+    to.publish(
+        std::move(error),
+        {.has_queue = stream != nullptr, .deadline = self.owner()->home().time().now() + settings_.publish_timeout},
+        [this, link = link_, id = notice.id](amqp::outcome result) {
+            // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
+            const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                                 result == amqp::outcome::invalid;
+            if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
+            settled ? link->ack(id) : link->nack(id, true);
+        });
 }
 
 }  // namespace foz::aggregator

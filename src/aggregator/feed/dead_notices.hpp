@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+
 namespace foz::aggregator {
 
 struct dead_notices_counters {

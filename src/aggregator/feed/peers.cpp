@@ -147,17 +147,15 @@ void peers::go_on(const std::shared_ptr<closing>& with) {
     if (with->failed) with->left.clear();
     for (; with->under_way < closed_at_once_max && !with->left.empty(); with->left.pop_back()) {
         ++with->under_way;
-        publisher_.publish(closed_event(with->left.back()),
-                           {.has_queue = true, .deadline = client_.home().time().now() + settings_.publish_timeout},
-                           [this, with](amqp::outcome result) {
-                               --with->under_way;
-                               // No queue takes it: no service wants to know.
-                               const bool settled = result == amqp::outcome::confirmed ||
-                                                    result == amqp::outcome::unroutable ||
-                                                    result == amqp::outcome::invalid;
-                               settled ? void(++counters_.closed_told) : void(with->failed = true);
-                               go_on(with);
-                           });
+        publisher_.publish(
+            closed_event(with->left.back()), settings_.publish_timeout, [this, with](amqp::outcome result) {
+                --with->under_way;
+                // No queue takes it: no service wants to know.
+                const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                                     result == amqp::outcome::invalid;
+                settled ? void(++counters_.closed_told) : void(with->failed = true);
+                go_on(with);
+            });
     }
     if (with->under_way == 0 && with->left.empty()) roster_.told_closed(with->whom, !with->failed);
 }

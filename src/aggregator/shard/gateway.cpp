@@ -252,7 +252,7 @@ void gateway::publish(std::size_t channel, const client_id& client, amqp::public
     amqp::publisher::on_outcome done;
     if (ticket != 0) done = [this, ticket](amqp::outcome result) { hub_.on_outcome(ticket, result); };
     const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
-    const bool has_queue = contract::has_queue(settings_.channels, message.exchange, message.routing_key);
+    const bool has_queue = contract::stream_of(settings_.channels, message.exchange, message.routing_key) != nullptr;
     amqp::publisher& to = publisher_for(channel, message);
     to.publish(std::move(message),
                {.key = client.str(), .ordered = ordered, .has_queue = has_queue, .deadline = deadline},
