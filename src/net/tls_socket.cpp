@@ -72,7 +72,7 @@ ssl_ptr new_state(int descriptor, asio::ssl::context& context) {
 }
 
 // A handshake that is under way; the poller keeps it while it waits.
-class server_handshake : public std::enable_shared_from_this<server_handshake>, private pollable {
+class server_handshake final : public std::enable_shared_from_this<server_handshake>, private pollable {
 public:
     using done_function = std::move_only_function<void(error_code, tls_socket)>;
 

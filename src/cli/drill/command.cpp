@@ -236,6 +236,79 @@ void check_other(const drill_command& how) {
         throw wrong_usage("--plugin-from needs clients in Node, with the plugin");
 }
 
+// How much: returns the number of clients.
+CLI::Option* add_amounts(CLI::App* command, drill_command& how) {
+    command
+        ->add_option("--sockets", how.options.sockets, "Of each client: 1 for everything, or 4, one for each channel")
+        ->check(CLI::IsMember({1, 4}))
+        ->type_name("N");
+    command->add_option("--faults", how.options.faults, "The number of faults; each drill has its own default")
+        ->check(CLI::Range(1, 10'000))
+        ->type_name("N");
+    command
+        ->add_option("--faults-at-least", how.faults_min,
+                     "Repeat everything with other seeds until this many faults have been made")
+        ->check(CLI::Range(1, 1'000'000))
+        ->type_name("N");
+    command
+        ->add_option("--seconds", how.seconds,
+                     "Begin no drill after this time; without --faults-at-least, repeat everything until then")
+        ->check(CLI::Range(1, 1'000'000))
+        ->type_name("N");
+    command->add_option("--seed", how.options.seed, "Of what is left to chance; a new one unless said")
+        ->check(CLI::Range(1, 1'000'000'000))
+        ->type_name("N");
+    command->add_flag("--short", how.options.brief, "Fewer faults, shorter pauses: for a test suite");
+    return command->add_option("--clients", how.options.clients, "The number of clients (8; 4 with --short)")
+        ->check(CLI::Range(1, 200))
+        ->type_name("N");
+}
+
+// What clients and workers are, and what they break.
+void add_roles(CLI::App* command, drill_command& how) {
+    command->add_option("--behaviour", how.behaviour, "Of clients: plugin, or stock: nothing is sent again or resumed")
+        ->check(CLI::IsMember({"plugin", "stock"}))
+        ->type_name("KIND");
+    command
+        ->add_option("--clients-from", how.clients_from, "node, the real Primus client, where it is found; or built-in")
+        ->check(CLI::IsMember({"built-in", "node"}))
+        ->type_name("KIND");
+    command
+        ->add_option("--workers", how.workers,
+                     "sdk: the C++ SDK's; node: without an SDK, on amqplib, which remember nothing")
+        ->check(CLI::IsMember({"sdk", "node"}))
+        ->type_name("KIND");
+    command
+        ->add_option("--other", how.options.other,
+                     "rolling-restart: from the foz of another build to this one and back")
+        ->check(CLI::ExistingFile)
+        ->type_name("PROGRAM");
+    command
+        ->add_option("--plugin-from", how.options.library,
+                     "Every other client uses this library: /primus/foz.js as an aggregator of another build serves it")
+        ->check(CLI::ExistingFile)
+        ->type_name("FILE");
+    command->add_option("--sabotage", how.options.sabotage, "The workers break this promise: the audit has to find it")
+        ->check(CLI::IsMember({"lose", "repeat", "reorder"}))
+        ->type_name("PROMISE");
+}
+
+void add_results(CLI::App* command, drill_command& how) {
+    command->add_option("--plot", how.plot, "Draw what each client heard, and the faults")->type_name("FILE.svg");
+    command->add_option("--json", how.json, "Write the audits")->type_name("FILE");
+    command->add_option("--figures", how.figures, "Write a table of silences and of what was kept")
+        ->type_name("FILE.md");
+    command->add_flag("--keep", how.keep, "Keep the logs of all processes, also when every promise was kept");
+    command->add_flag("--quiet", how.options.quiet, "Only the audits");
+    command->footer(
+        "Ends with 0 when every promise was kept, 1 when one was broken, 77 when the drill can't run here. For "
+        "example:\n"
+        "  foz drill list\n"
+        "  foz drill aggregator-dies --faults 20 --plot timeline.svg\n"
+        "  foz drill all --broker cluster --sockets 4\n"
+        "  foz drill all --broker both --faults-at-least 300 --figures figures.md");
+}
+
 }  // namespace
 
 void add_drill(CLI::App& app, run_command& chosen) {
@@ -246,70 +319,9 @@ void add_drill(CLI::App& app, run_command& chosen) {
     command->add_option("--broker", how->broker, "embedded; cluster: three RabbitMQ nodes; or both, in turn")
         ->check(CLI::IsMember({"embedded", "cluster", "both"}))
         ->type_name("KIND");
-    command
-        ->add_option("--sockets", how->options.sockets, "Of each client: 1 for everything, or 4, one for each channel")
-        ->check(CLI::IsMember({1, 4}))
-        ->type_name("N");
-    const auto clients =
-        command->add_option("--clients", how->options.clients, "The number of clients (8; 4 with --short)")
-            ->check(CLI::Range(1, 200))
-            ->type_name("N");
-    command->add_option("--faults", how->options.faults, "The number of faults; each drill has its own default")
-        ->check(CLI::Range(1, 10'000))
-        ->type_name("N");
-    command
-        ->add_option("--faults-at-least", how->faults_min,
-                     "Repeat everything with other seeds until this many faults have been made")
-        ->check(CLI::Range(1, 1'000'000))
-        ->type_name("N");
-    command
-        ->add_option("--seconds", how->seconds,
-                     "Begin no drill after this time; without --faults-at-least, repeat everything until then")
-        ->check(CLI::Range(1, 1'000'000))
-        ->type_name("N");
-    command->add_option("--seed", how->options.seed, "Of what is left to chance; a new one unless said")
-        ->check(CLI::Range(1, 1'000'000'000))
-        ->type_name("N");
-    command->add_option("--behaviour", how->behaviour, "Of clients: plugin, or stock: nothing is sent again or resumed")
-        ->check(CLI::IsMember({"plugin", "stock"}))
-        ->type_name("KIND");
-    command
-        ->add_option("--clients-from", how->clients_from,
-                     "node, the real Primus client, where it is found; or built-in")
-        ->check(CLI::IsMember({"built-in", "node"}))
-        ->type_name("KIND");
-    command
-        ->add_option("--workers", how->workers,
-                     "sdk: the C++ SDK's; node: without an SDK, on amqplib, which remember nothing")
-        ->check(CLI::IsMember({"sdk", "node"}))
-        ->type_name("KIND");
-    command
-        ->add_option("--other", how->options.other,
-                     "rolling-restart: from the foz of another build to this one and back")
-        ->check(CLI::ExistingFile)
-        ->type_name("PROGRAM");
-    command
-        ->add_option("--plugin-from", how->options.library,
-                     "Every other client uses this library: /primus/foz.js as an aggregator of another build serves it")
-        ->check(CLI::ExistingFile)
-        ->type_name("FILE");
-    command->add_flag("--short", how->options.brief, "Fewer faults, shorter pauses: for a test suite");
-    command->add_option("--plot", how->plot, "Draw what each client heard, and the faults")->type_name("FILE.svg");
-    command->add_option("--json", how->json, "Write the audits")->type_name("FILE");
-    command->add_option("--figures", how->figures, "Write a table of silences and of what was kept")
-        ->type_name("FILE.md");
-    command->add_option("--sabotage", how->options.sabotage, "The workers break this promise: the audit has to find it")
-        ->check(CLI::IsMember({"lose", "repeat", "reorder"}))
-        ->type_name("PROMISE");
-    command->add_flag("--keep", how->keep, "Keep the logs of all processes, also when every promise was kept");
-    command->add_flag("--quiet", how->options.quiet, "Only the audits");
-    command->footer(
-        "Ends with 0 when every promise was kept, 1 when one was broken, 77 when the drill can't run here. For "
-        "example:\n"
-        "  foz drill list\n"
-        "  foz drill aggregator-dies --faults 20 --plot timeline.svg\n"
-        "  foz drill all --broker cluster --sockets 4\n"
-        "  foz drill all --broker both --faults-at-least 300 --figures figures.md");
+    const CLI::Option* const clients = add_amounts(command, *how);
+    add_roles(command, *how);
+    add_results(command, *how);
     command->callback([&chosen, how, clients] {
         check_name(how->name);
         check_other(*how);

@@ -319,7 +319,7 @@ void aggregator_process::publish(std::size_t channel, const client_id& client, a
         run_->hub.on_outcome(ticket, result);
     };
     const bool ordered = settings_.channels[channel].order == contract::order_kind::client;
-    const bool has_queue = contract::has_queue(settings_.channels, message.exchange, message.routing_key);
+    const bool has_queue = contract::stream_of(settings_.channels, message.exchange, message.routing_key) != nullptr;
     around_.log.say(name(), "publishes {} to {}", message.properties.message_id.value_or("-"), message.routing_key);
     run_->publishers[channel]->submit(
         std::move(message), {.key = client.str(), .ordered = ordered, .has_queue = has_queue, .deadline = deadline},

@@ -288,7 +288,7 @@ void dead_feed::on_delivery(std::uint32_t channel, const delivered& one) {
     p.properties.headers.emplace().set(contract::header_error, code);
     p.body = "{\"code\":" + json_string(code) + "}";
     p.mandatory = true;
-    const bool has_queue = contract::has_queue(with_.around.with.channels, p.exchange, p.routing_key);
+    const bool has_queue = contract::stream_of(with_.around.with.channels, p.exchange, p.routing_key) != nullptr;
     const steady_time deadline = with_.around.time.now() + with_.around.with.publish_timeout;
     with_.markers.submit(std::move(p), {.has_queue = has_queue, .deadline = deadline},
                          [this, channel, tag = one.tag](amqp::outcome result) {

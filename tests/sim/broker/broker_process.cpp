@@ -134,8 +134,7 @@ std::pair<std::uint64_t, std::uint64_t> broker_process::bounds(const std::string
 }
 
 bool broker_process::routes_to_stream(const amqp::publication& what) const {
-    return what.exchange != contract::inbound_exchange &&
-           contract::has_queue(options_.channels, what.exchange, what.routing_key);
+    return contract::stream_of(options_.channels, what.exchange, what.routing_key) != nullptr;
 }
 
 std::size_t broker_process::ready(const std::string& queue) {

@@ -195,7 +195,7 @@ void service::tell() {
 
 // As the SDK: what no queue has taken although one is declared for it is not said yet.
 void service::publish(amqp::publication what, duration within, std::move_only_function<void(bool)> then) {
-    const bool has_queue = contract::has_queue(around_.with.channels, what.exchange, what.routing_key);
+    const bool has_queue = contract::stream_of(around_.with.channels, what.exchange, what.routing_key) != nullptr;
     what.mandatory = has_queue;
     std::string id = has_queue ? what.properties.message_id.value_or("") : "";
     run_->out.submit(std::move(what), {.has_queue = has_queue, .deadline = around_.time.now() + within},
