@@ -128,7 +128,9 @@ private:
     void on_worked(request_ptr done, bool failed);
     amqp::publisher& publisher_for(const amqp::publication& p);
     void publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then);
+    struct saying;
     void publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then);
+    void go_on(const std::shared_ptr<saying>& what);
     void tell_done(request_ptr done);
     void settle(request_ptr done);
     void finish(request_ptr done, bool confirmed);

@@ -207,21 +207,33 @@ void worker_core::on_worked(request_ptr done, bool failed) {
     });
 }
 
+// What a handler has said, on its way to the broker.
+struct worker_core::saying {
+    std::vector<amqp::publication> all;
+    std::move_only_function<void(bool)> then;
+    std::size_t next = 0;       // to be published
+    std::size_t under_way = 0;  // not confirmed yet
+    bool good = true;
+};
+
 void worker_core::publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then) {
-    if (said.empty()) return then(true);
-    // The last confirm decides.
-    struct progress {
-        std::move_only_function<void(bool)> then;
-        std::size_t left;
-        bool good = true;
-    };
-    const auto all = std::make_shared<progress>(progress{std::move(then), said.size()});
-    for (auto& one : said)
-        publish(std::move(one), [this, all](amqp::outcome result, bool good) {
+    go_on(std::make_shared<saying>(saying{.all = std::move(said), .then = std::move(then)}));
+}
+
+// In the order of speaking: what goes out on another AMQP channel waits until what was said before it is confirmed.
+void worker_core::go_on(const std::shared_ptr<saying>& what) {
+    if (what->next == what->all.size() || !what->good) return what->then(what->good);
+    const std::size_t begin = what->next;
+    const amqp::publisher* const to = &publisher_for(what->all[begin]);
+    while (what->next < what->all.size() && &publisher_for(what->all[what->next]) == to) ++what->next;
+    const std::size_t end = what->next;
+    what->under_way = end - begin;
+    for (std::size_t i = begin; i < end; ++i)
+        publish(std::move(what->all[i]), [this, what](amqp::outcome result, bool good) {
             if (result == amqp::outcome::confirmed) ++counters_.published;
             if (result == amqp::outcome::invalid) notice("a message does not fit AMQP: a topic or type is too long");
-            all->good = all->good && good;
-            if (--all->left == 0) all->then(all->good);
+            what->good = what->good && good;
+            if (--what->under_way == 0) go_on(what);
         });
 }
 
