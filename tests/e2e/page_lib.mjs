@@ -69,7 +69,10 @@ export async function say(page, text) {
   await page.press('#text', 'Enter');
 }
 export const texts = (page) => page.locator('#messages .message p').allTextContents();
-export const goTo = (page, section) => page.locator(`nav a[href="#${section}"]`).click();
+export async function goTo(page, section) {
+  await page.locator(`nav a[href="#${section}"]`).click();
+  await page.locator('#' + section).waitFor(); // the event that shows it comes a little later
+}
 export const person = (page, other) => page.locator(`#callable button[value=${other.id}]`);
 export const close = (...pages) => Promise.all(pages.map((page) => page.context().close()));
 export const quiet = (...pages) => assert.deepEqual(pages.flatMap(({ problems }) => problems), []);
