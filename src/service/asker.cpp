@@ -2,6 +2,7 @@
 
 #include "base/random.hpp"
 #include "contract/names.hpp"
+#include "contract/own_queue.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,31 +10,22 @@
 namespace foz::service {
 namespace {
 
-amqp::queue_declare answers_queue(const std::string& name) {
-    amqp::queue_declare method;
-    method.queue = name;
-    method.exclusive = true;
-    return method;
-}
-
-amqp::basic_consume consume(const std::string& queue) {
-    amqp::basic_consume method;
-    method.queue = queue;
-    method.no_ack = true;  // an answer is of use to nobody else
-    return method;
+contract::own_queue answers_queue() {
+    contract::own_queue made;
+    made.prefix = "ANSWERS";
+    return made;
 }
 
 }  // namespace
 
-asker::asker(amqp::client& consume, publisher_for out) : client_(consume), out_(std::move(out)) {}
+asker::asker(amqp::client& consume, publish_function publish) : client_(consume), publish_(std::move(publish)) {}
 
-std::optional<std::string> asker::ask(amqp::publication question, bool has_queue, std::chrono::milliseconds within) {
+std::optional<std::string> asker::ask(amqp::publication question, std::chrono::milliseconds within) {
     const std::string correlation_id = system_random().token();
     question.properties.correlation_id = correlation_id;
     question.properties.expiration = std::to_string(std::max<std::int64_t>(within.count(), 0));
     const auto mine = std::make_shared<waiter>();
     mine->question = std::move(question);
-    mine->question.mandatory = mine->has_queue = has_queue;
     mine->deadline = client_.home().time().now() + within;
 
     std::unique_lock lock(mutex_);
@@ -58,11 +50,9 @@ void asker::end() {
 }
 
 boost::asio::awaitable<amqp::result<void>> asker::set_up(amqp::channel& self) {
-    queue_ = "ANSWERS." + client_.home().random().token();
-    auto declared = co_await self.call(answers_queue(queue_));
-    if (!declared) co_return std::unexpected(declared.error());
-    auto consuming = co_await self.call(consume(queue_));
-    if (!consuming) co_return std::unexpected(consuming.error());
+    auto made = co_await contract::consume_own_queue(self, answers_queue());
+    if (!made) co_return std::unexpected(made.error());
+    queue_ = *std::move(made);
     co_return amqp::result<void>{};
 }
 
@@ -77,11 +67,9 @@ void asker::send_waiting() {
     for (auto& [id, one] : waiters_) {
         if (one->done || std::exchange(one->sent, true) || one->deadline <= now) continue;
         one->question.properties.reply_to = queue_;
-        amqp::publisher& to = out_(one->question);
-        to.publish(std::move(one->question), {.has_queue = one->has_queue, .deadline = one->deadline},
-                   [this, correlation_id = id](amqp::outcome result) {
-                       if (result != amqp::outcome::confirmed) settle(correlation_id, std::nullopt);
-                   });
+        publish_(std::move(one->question), one->deadline, [this, correlation_id = id](amqp::outcome result) {
+            if (result != amqp::outcome::confirmed) settle(correlation_id, std::nullopt);
+        });
     }
 }
 

@@ -17,17 +17,16 @@
 namespace foz::service {
 
 // Owned by the worker's core and living on its I/O thread; handlers call ask() on theirs. Its queue for answers is
-// exclusive, has a new name for each opening (the name of a queue whose connection has just died is a 405), and is
-// there from the first question on: most workers ask nothing, and need no permission to make one.
+// exclusive and there from the first question on: most workers ask nothing, and need no permission to make one.
 class asker final : private amqp::channel_handler {
 public:
-    using publisher_for = std::function<amqp::publisher&(const amqp::publication&)>;
+    using publish_function = std::function<void(amqp::publication, steady_time deadline, amqp::on_outcome)>;
 
-    asker(amqp::client& consume, publisher_for out);
+    asker(amqp::client& consume, publish_function publish);
 
     // On a handler's thread: publishes the question and waits for the first answer. Nothing when none came in time,
     // when the connection was lost, after end(), or when the answer is an error.
-    std::optional<std::string> ask(amqp::publication question, bool has_queue, std::chrono::milliseconds within);
+    std::optional<std::string> ask(amqp::publication question, std::chrono::milliseconds within);
     // From any thread: nobody waits any more.
     void end();
 
@@ -37,7 +36,6 @@ private:
         bool done = false;
         bool sent = false;
         amqp::publication question;
-        bool has_queue = false;  // publish_options::has_queue
         steady_time deadline;
         std::optional<std::string> answer;
     };
@@ -52,7 +50,7 @@ private:
     void settle(const std::string& correlation_id, std::optional<std::string> answer);
 
     amqp::client& client_;
-    const publisher_for out_;
+    const publish_function publish_;
     std::shared_ptr<amqp::channel> link_;
     std::string queue_;
 

@@ -1,33 +1,19 @@
 #include "service/cancel_watch.hpp"
 
-#include "base/random.hpp"
 #include "contract/names.hpp"
+#include "contract/own_queue.hpp"
 
 #include <utility>
 
 namespace foz::service {
 namespace {
 
-amqp::queue_declare own_queue(const std::string& name) {
-    amqp::queue_declare method;
-    method.queue = name;
-    method.exclusive = true;
-    return method;
-}
-
-amqp::queue_bind binding(const std::string& queue, const std::string& channel) {
-    amqp::queue_bind method;
-    method.queue = queue;
-    method.exchange = contract::control_exchange;
-    method.routing_key = contract::control_key(channel);
-    return method;
-}
-
-amqp::basic_consume consume_at_once(const std::string& queue) {
-    amqp::basic_consume method;
-    method.queue = queue;
-    method.no_ack = true;
-    return method;
+contract::own_queue control_queue(const std::vector<std::string>& channels) {
+    contract::own_queue made;
+    made.prefix = contract::control_exchange;
+    made.exchange = contract::control_exchange;
+    for (const std::string& channel : channels) made.keys.push_back(contract::control_key(channel));
+    return made;
 }
 
 }  // namespace
@@ -42,15 +28,8 @@ void cancel_watch::start(std::vector<std::string> channels) {
 boost::asio::awaitable<amqp::result<void>> cancel_watch::set_up(amqp::channel& self) {
     auto prepared = co_await tell_.prepare(self);
     if (!prepared) co_return prepared;
-    const std::string queue = std::string(contract::control_exchange) + "." + client_.home().random().token();
-    auto declared = co_await self.call(own_queue(queue));
-    if (!declared) co_return std::unexpected(declared.error());
-    for (const std::string& channel : channels_) {
-        auto bound = co_await self.call(binding(queue, channel));
-        if (!bound) co_return std::unexpected(bound.error());
-    }
-    auto consuming = co_await self.call(consume_at_once(queue));
-    if (!consuming) co_return std::unexpected(consuming.error());
+    auto made = co_await contract::consume_own_queue(self, control_queue(channels_));
+    if (!made) co_return std::unexpected(made.error());
     co_return amqp::result<void>{};
 }
 

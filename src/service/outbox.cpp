@@ -55,7 +55,6 @@ amqp::publication make_publication() {
     amqp::publication p;
     p.properties.content_type = "application/json";
     p.properties.delivery_mode = persistent;
-    p.mandatory = false;  // worker_core::publish() knows better
     return p;
 }
 

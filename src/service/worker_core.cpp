@@ -44,8 +44,9 @@ worker_core::worker_core(worker_options options)
       store_(options_.dedupe ? options_.dedupe : std::shared_ptr<dedupe_store>(make_memory_store())),
       consume_(home_, client_options(options_, "consume"), this),
       publish_(home_, client_options(options_, "publish")),
-      publisher_(std::make_unique<amqp::publisher>(publish_)),
-      asker_(consume_, [this](const amqp::publication& p) -> amqp::publisher& { return publisher_for(p); }),
+      out_(publish_, options_.channels),
+      asker_(consume_, [this](amqp::publication p, steady_time deadline,
+                              amqp::on_outcome done) { publish(std::move(p), deadline, std::move(done)); }),
       cancels_(consume_, {.prepare = [this](amqp::channel& on) { return prepare(on); },
                           .cancelled = [this](std::string_view message_id) { on_cancelled(message_id); },
                           .notice = [this](const std::string& text) { notice(text); }}) {
@@ -78,14 +79,8 @@ void worker_core::follow(const std::string& channel, std::chrono::system_clock::
         throw std::invalid_argument("channel " + channel + " is volatile: it has no stream to follow");
     client_events& events = *this;
     if (!streams_) streams_ = std::make_unique<amqp::client>(home_, client_options(options_, "streams"), &events);
-    amqp::publisher& markers = to_streams_.try_emplace(channel, publish_).first->second;
-    const stream_follower::parts parts{*streams_, markers, hearing_, *this};
+    const stream_follower::parts parts{*streams_, out_.to(wanted), hearing_, *this};
     followers_.push_back(std::make_unique<stream_follower>(parts, wanted, since, std::move(hear)));
-}
-
-amqp::publisher& worker_core::publisher_for(const amqp::publication& p) {
-    const auto* const stream = contract::stream_of(options_.channels, p.exchange, p.routing_key);
-    return stream ? to_streams_.try_emplace(stream->name, publish_).first->second : *publisher_;
 }
 
 worker_counters worker_core::counters() const {

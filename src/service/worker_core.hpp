@@ -3,7 +3,7 @@
 
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
-#include "amqp/conn/publisher.hpp"
+#include "contract/stream_publishers.hpp"
 #include "contract/topology_keeper.hpp"
 #include "net/runtime.hpp"
 #include "service/asker.hpp"
@@ -126,7 +126,7 @@ private:
     bool may_begin(const request& r) const;
     void begin(request_ptr r);
     void on_worked(request_ptr done, bool failed);
-    amqp::publisher& publisher_for(const amqp::publication& p);
+    void publish(amqp::publication p, steady_time deadline, amqp::on_outcome done);
     void publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then);
     struct saying;
     void publish_all(std::vector<amqp::publication> said, std::move_only_function<void(bool)> then);
@@ -160,9 +160,8 @@ private:
     net::shard& home_ = cores_.at(0);
     amqp::client consume_;
     amqp::client publish_;
-    std::unique_ptr<amqp::publisher> publisher_;
-    std::map<std::string, amqp::publisher> to_streams_;  // by channel; see contract::stream_of()
-    std::unique_ptr<amqp::client> streams_;              // null without followers
+    contract::stream_publishers out_;
+    std::unique_ptr<amqp::client> streams_;  // null without followers
     asker asker_;
     cancel_watch cancels_;
     thread_pool handling_;

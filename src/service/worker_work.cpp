@@ -173,15 +173,17 @@ void worker_core::run_handler(request& r, const handler& work) {
 
 // On a durable channel a stream takes it, or will in a moment: what no queue has taken is not said yet. On a volatile
 // one nobody may be there to hear it.
+void worker_core::publish(amqp::publication p, steady_time deadline, amqp::on_outcome done) {
+    p.mandatory = contract::stream_of(options_.channels, p.exchange, p.routing_key) != nullptr;
+    out_.publish(std::move(p), deadline, std::move(done));
+}
+
 void worker_core::publish(amqp::publication p, std::move_only_function<void(amqp::outcome, bool)> then) {
-    const bool has_queue = contract::stream_of(options_.channels, p.exchange, p.routing_key) != nullptr;
-    p.mandatory = has_queue;
-    amqp::publisher& to = publisher_for(p);
-    to.publish(std::move(p), {.has_queue = has_queue, .deadline = home_.time().now() + options_.confirm_timeout},
-               [then = std::move(then)](amqp::outcome result) mutable {
-                   // What can't be encoded would fail in the same way the next time.
-                   then(result, result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
-               });
+    publish(std::move(p), home_.time().now() + options_.confirm_timeout,
+            [then = std::move(then)](amqp::outcome result) mutable {
+                // What can't be encoded would fail in the same way the next time.
+                then(result, result == amqp::outcome::confirmed || result == amqp::outcome::invalid);
+            });
 }
 
 void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<bool>> lost) {
@@ -193,8 +195,7 @@ void worker_core::publish_now(amqp::publication p, std::shared_ptr<std::atomic<b
 }
 
 std::optional<std::string> worker_core::ask(amqp::publication question, std::chrono::milliseconds within) {
-    const bool has_queue = contract::stream_of(options_.channels, question.exchange, question.routing_key) != nullptr;
-    return asker_.ask(std::move(question), has_queue, within);
+    return asker_.ask(std::move(question), within);
 }
 
 void worker_core::on_worked(request_ptr done, bool failed) {
@@ -224,8 +225,8 @@ void worker_core::publish_all(std::vector<amqp::publication> said, std::move_onl
 void worker_core::go_on(const std::shared_ptr<saying>& what) {
     if (what->next == what->all.size() || !what->good) return what->then(what->good);
     const std::size_t begin = what->next;
-    const amqp::publisher* const to = &publisher_for(what->all[begin]);
-    while (what->next < what->all.size() && &publisher_for(what->all[what->next]) == to) ++what->next;
+    const amqp::publisher* const to = &out_.of(what->all[begin]);
+    while (what->next < what->all.size() && &out_.of(what->all[what->next]) == to) ++what->next;
     const std::size_t end = what->next;
     what->under_way = end - begin;
     for (std::size_t i = begin; i < end; ++i)

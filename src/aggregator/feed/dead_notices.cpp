@@ -46,7 +46,7 @@ amqp::publication error_for(const amqp::basic_properties& dead) {
 }  // namespace
 
 dead_notices::dead_notices(amqp::client& consume, amqp::client& publish, const settings& all)
-    : settings_(all), publish_(publish), publisher_(publish), link_(consume.open_channel(*this)) {}
+    : settings_(all), out_(publish, all.channels), link_(consume.open_channel(*this)) {}
 
 dead_notices::~dead_notices() {
     link_->close();
@@ -67,19 +67,14 @@ void dead_notices::on_delivery(amqp::channel& self, const amqp::delivery& notice
         ++counters_.nobody;
         return self.ack(notice.id);
     }
-    amqp::publication error = error_for(notice.properties);
-    const auto* const stream = contract::stream_of(settings_.channels, error.exchange, error.routing_key);
-    amqp::publisher& to = stream ? to_streams_.try_emplace(stream->name, publish_).first->second : publisher_;
-    to.publish(
-        std::move(error),
-        {.has_queue = stream != nullptr, .deadline = self.owner()->home().time().now() + settings_.publish_timeout},
-        [this, link = link_, id = notice.id](amqp::outcome result) {
-            // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
-            const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
-                                 result == amqp::outcome::invalid;
-            if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
-            settled ? link->ack(id) : link->nack(id, true);
-        });
+    out_.publish(error_for(notice.properties), self.owner()->home().time().now() + settings_.publish_timeout,
+                 [this, link = link_, id = notice.id](amqp::outcome result) {
+                     // A volatile caller's queue may be gone with its aggregator: nobody is left to tell.
+                     const bool settled = result == amqp::outcome::confirmed || result == amqp::outcome::unroutable ||
+                                          result == amqp::outcome::invalid;
+                     if (settled) ++(result == amqp::outcome::confirmed ? counters_.told : counters_.nobody);
+                     settled ? link->ack(id) : link->nack(id, true);
+                 });
 }
 
 }  // namespace foz::aggregator

@@ -4,10 +4,9 @@
 #include "aggregator/settings.hpp"
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
-#include "amqp/conn/publisher.hpp"
+#include "contract/stream_publishers.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -41,9 +40,7 @@ private:
 
     const settings& settings_;
     dead_notices_counters counters_;
-    amqp::client& publish_;
-    amqp::publisher publisher_;
-    std::map<std::string, amqp::publisher> to_streams_;  // by channel; see contract::stream_of()
+    contract::stream_publishers out_;
     std::shared_ptr<amqp::channel> link_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "contract/names.hpp"
+#include "contract/own_queue.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -15,27 +16,14 @@ constexpr std::int32_t peer_octets_max = 64 * 1024 * 1024;
 // One behind the other: the others find holes by numbers.
 constexpr std::string_view peer_key = "peers";
 
-amqp::queue_declare peer_queue(const std::string& name) {
-    amqp::queue_declare method;
-    method.queue = name;
-    method.exclusive = true;
-    method.arguments = {
+contract::own_queue peer_queue() {
+    contract::own_queue made;
+    made.prefix = contract::internal_exchange;
+    made.exchange = contract::internal_exchange;
+    made.keys = {""};
+    made.arguments = {
         {"x-max-length", peer_messages_max}, {"x-max-length-bytes", peer_octets_max}, {"x-overflow", "drop-head"}};
-    return method;
-}
-
-amqp::queue_bind peer_binding(const std::string& name) {
-    amqp::queue_bind method;
-    method.queue = name;
-    method.exchange = contract::internal_exchange;
-    return method;
-}
-
-amqp::basic_consume consume_at_once(const std::string& name) {
-    amqp::basic_consume method;
-    method.queue = name;
-    method.no_ack = true;
-    return method;
+    return made;
 }
 
 }  // namespace
@@ -56,15 +44,10 @@ peers::~peers() {
 }
 
 boost::asio::awaitable<amqp::result<void>> peers::set_up(amqp::channel& self) {
-    const std::string name = std::string(contract::internal_exchange) + "." + client_.home().random().token();
     auto ready = co_await settings_.topology->ensure(self);
     if (!ready) co_return ready;
-    auto declared = co_await self.call(peer_queue(name));
-    if (!declared) co_return std::unexpected(declared.error());
-    auto bound = co_await self.call(peer_binding(name));
-    if (!bound) co_return std::unexpected(bound.error());
-    auto consuming = co_await self.call(consume_at_once(name));
-    if (!consuming) co_return std::unexpected(consuming.error());
+    auto made = co_await contract::consume_own_queue(self, peer_queue());
+    if (!made) co_return std::unexpected(made.error());
     co_return amqp::result<void>{};
 }
 
