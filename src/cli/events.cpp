@@ -106,11 +106,14 @@ server_event event_reader::read(std::string_view frame) {
     out.event = text(all, "event");
     out.id = text(all, "id");
     out.frame = number(all, "frame");
+    out.attempt = number(all, "attempt");
+    out.seq = number(all, "seq");
     out.channel = text(all, "channel");
     out.position = text(all, "position");
     out.state = text(all, "state");
     out.cause = text(all, "cause");
-    if (out.event == "message" || out.event == "answer") out.message = written(parser_->raw, frame, "message");
+    if (out.event == "message" || out.event == "answer" || out.event == "part")
+        out.message = written(parser_->raw, frame, "message");
     if (out.event == "error") read_error(all, out);
     if (out.event == "consuming") read_consuming(all, out);
     return out;

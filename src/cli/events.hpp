@@ -14,7 +14,8 @@ namespace foz::cli {
 struct server_event {
     std::string event;
     std::string id;
-    std::uint64_t frame = 0;  // error, receipt: of what has no id, or none that could be read
+    std::uint64_t frame = 0;             // error, receipt: of what has no id, or none that could be read
+    std::uint64_t attempt = 0, seq = 0;  // part
     std::string channel;
     std::string position;
     std::string state;

@@ -256,21 +256,46 @@ boost::asio::awaitable<int> publish_messages(net::shard& home, talk_options& opt
     }
 }
 
+namespace {
+
+// The parts of one answer: each is printed once. Another run of the service begins anew.
+class answer_parts {
+public:
+    void take(const server_event& part) {
+        if (part.attempt < attempt_) return;  // an earlier run has not noticed
+        if (part.attempt > attempt_ && part.seq == 0) {
+            if (next_ > 0) tell("begun again: what was printed so far is void");
+            next_ = 0;
+        }
+        attempt_ = part.attempt;
+        if (part.seq < next_) return;
+        next_ = part.seq + 1;
+        print_line(part.message);
+    }
+
+private:
+    std::uint64_t attempt_ = 1;
+    std::uint64_t next_ = 0;
+};
+
+}  // namespace
+
 boost::asio::awaitable<int> ask_service(net::shard& home, talk_options& options) {
-    const auto until = std::chrono::steady_clock::now() + options.timeout.value_or(timeout_default);
+    const milliseconds timeout = options.timeout.value_or(timeout_default);
+    auto until = std::chrono::steady_clock::now() + timeout;
+    answer_parts parts;
     link server(home, options);
     event_reader events;
     const std::string id = options.id.empty() ? home.random().token() : options.id;
     const std::string envelope = publish_envelope(options, id, options.message, "answer");
-    // The aggregator tells of a time-out itself; it gets a moment for it.
-    const auto patience = until + std::chrono::seconds(1);
     for (;;) {
         if (!server.connected()) {
             const bool up = co_await server.connect(until);
             if (!up) co_return 1;
             server->send(envelope);
         }
-        const client_event next = co_await server->next(patience);
+        // The aggregator tells of a time-out itself; it gets a moment for it.
+        const client_event next = co_await server->next(until + std::chrono::seconds(1));
         if (next.what == kind::ended && !server.lost(next)) co_return 1;
         if (next.what == kind::nothing) {
             tell("timeout: no answer in time");
@@ -279,6 +304,10 @@ boost::asio::awaitable<int> ask_service(net::shard& home, talk_options& options)
         if (next.what != kind::data) continue;
         const server_event event = events.read(next.text);
         if (event.event == "progress" && event.id == id) tell("progress: " + event.state);
+        if (event.event == "part" && event.id == id) {
+            parts.take(event);
+            until = std::chrono::steady_clock::now() + timeout;
+        }
         if (event.event == "error") {
             tell(in_words(event));
             co_return 1;

@@ -1,7 +1,7 @@
 // Answers that come word by word, from foz-guide: heard once whatever dies, and not made any more when nobody waits.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqp, closeAll, configFile, connect, guide, plugged, secret, serve, until } from './lib.mjs';
+import { amqp, closeAll, configFile, connect, guide, plugged, run, secret, serve, until } from './lib.mjs';
 
 const config = configFile('[channels.guide]\n');
 const pause = 20;
@@ -77,6 +77,14 @@ test('the worker is killed when the first patience has long passed: each part ha
   worker = await begin();
   const { words } = await one.over;
   assert.deepEqual([one.texts.length, one.parts], [1, words]);
+});
+
+test('foz request prints a line for each part, and waits for each as long as for an answer', async () => {
+  const { code, output } = await run(process.env.FOZ,
+    ['request', 'guide', '{"about":"otters"}', '--type', 'tell', '--timeout', '500ms', '--url', foz.url.replace('http', 'ws')]);
+  const lines = output.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual([code, lines.at(-1)], [0, { words: lines.length - 1 }]);
+  assert.ok(lines.slice(0, -1).every(({ word }) => typeof word === 'string'));
 });
 
 test('the socket dies in the middle: on another aggregator it goes on', async () => {
