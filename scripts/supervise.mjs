@@ -207,7 +207,7 @@ async function start() {
   say(`Foz is running: ${page}   (AMQP for services: ${masked(broker)}; logs in ${shown(logs)}; Ctrl-C stops it)`);
   if (!options.lan) return;
   if (urls.length === 0) say('This machine has no address in a local network.');
-  else say(`In the local network: ${urls.join(' or ')}   (whoever reaches that is let in)`);
+  else say(`In the local network: ${urls.join(' or ')}   (anyone who can reach that is let in)`);
 }
 
 // Clients are sent away while services still answer them; the broker is last.

@@ -253,13 +253,13 @@ void add_filter(CLI::App& command, dead_options& to) {
             "That died so long ago, or earlier: 10m, 2h, 1d")
         ->type_name("TIME")
         ->group(group);
-    command.add_option("--limit", to.limit, "Look at so many, the oldest first; 1000 unless said, at most 2000")
+    command.add_option("--limit", to.limit, "How many to look at, oldest first (default 1000, at most 2000)")
         ->type_name("NUMBER")
         ->check(CLI::Range(1, 2'000))
         ->group(group);
 }
 
-// Whoever names nothing means nothing: all of them only when that is said.
+// Naming nothing selects nothing; all of them need --all.
 void check_choice(const dead_options& options, const std::string& command) {
     const auto& w = options.which;
     const bool filtered =

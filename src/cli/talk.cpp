@@ -33,11 +33,11 @@ void add_server(CLI::App& command, talk_options& to) {
                 if (!parsed) throw wrong_usage("--url: " + parsed.error());
                 to.server = std::move(*parsed);
             },
-            "The aggregator; ws://127.0.0.1:8080 unless said")
+            "The aggregator; default ws://127.0.0.1:8080")
         ->type_name("URL")
         ->envname("FOZ_URL")
         ->group(server_group);
-    command.add_option("--resume", to.resume, "The secret that says who this client is; a new client unless said")
+    command.add_option("--resume", to.resume, "The secret that says who this client is; default: a new client")
         ->type_name("SECRET")
         ->group(server_group);
     command.add_flag("--insecure", to.insecure, "Believe any TLS certificate")->group(server_group);
@@ -77,7 +77,7 @@ void add_pub(CLI::App& app, run_command& chosen) {
     add_message(*command, *options);
     command->add_option("MESSAGE", options->message, "JSON; without it, or with -, each line of the input is one")
         ->type_name("");
-    add_time(*command, "--timeout", options->timeout, "How long to wait for each receipt; 10s unless said");
+    add_time(*command, "--timeout", options->timeout, "How long to wait for each receipt (default 10s)");
     add_server(*command, *options);
     command->footer(
         "Ends with 0 when the broker has all of them. For example:\n"
@@ -96,13 +96,16 @@ void add_request(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("request", "Ask a service as a client and print its answer");
     const auto options = std::make_shared<talk_options>();
     add_message(*command, *options);
-    command->add_option("MESSAGE", options->message, "JSON; null unless said")->type_name("");
-    add_time(*command, "--timeout", options->timeout, "How long to wait for the answer; 10s unless said");
+    command->add_option("MESSAGE", options->message, "JSON (default null)")->type_name("");
+    add_time(*command, "--timeout", options->timeout,
+             "How long to wait for the answer, or for its next part (default 10s)");
     command->add_flag("--fail-fast", options->fail_fast, "Fail at once when no service runs now");
     command->add_flag("--progress", options->progress, "Tell what becomes of it, on stderr");
     add_server(*command, *options);
     command->footer(
-        "Ends with 0 and the answer on stdout, with 1 on an error. For example:\n"
+        "Ends with 0 and the answer on stdout, with 1 on an error. An answer in parts has a line for each before it. "
+        "For "
+        "example:\n"
         "  foz request chat --type echo '{\"text\":\"hi\"}'\n"
         "  foz request tickets --type list --timeout 2s");
     command->callback([&chosen, options] {

@@ -211,7 +211,7 @@ void add_top(CLI::App& app, run_command& chosen) {
                 if (!parsed) throw wrong_usage("--admin: " + parsed.error());
                 options->admin = std::move(*parsed);
             },
-            "What its --admin-listen says; 127.0.0.1:9090 unless said")
+            "What its --admin-listen says; default 127.0.0.1:9090")
         ->type_name("HOST:PORT")
         ->envname("FOZ_ADMIN");
     command
@@ -222,7 +222,7 @@ void add_top(CLI::App& app, run_command& chosen) {
                 if (options->interval < milliseconds(100) || options->interval > std::chrono::hours(1))
                     throw wrong_usage("--interval: from 100ms to 1h, not " + text);
             },
-            "How often to look; 1s unless said. The server counts once a second")
+            "How often to look (default 1s). The server counts once a second")
         ->type_name("TIME");
     command
         ->add_option_function<std::string>(
@@ -232,7 +232,7 @@ void add_top(CLI::App& app, run_command& chosen) {
                 if (!by) throw wrong_usage("--sort: one of " + top::sort_keys() + " is expected, not " + text);
                 options->chosen.sort = *by;
             },
-            "Queues by " + top::sort_keys() + "; by ready unless said")
+            "Queues by " + top::sort_keys() + "; default: by ready")
         ->type_name("NAME");
     command->add_flag("--once", options->once, "One look as a table, as it is without a terminal too");
     command->add_flag("--json", options->json, "One look as JSON: {\"overview\":…,\"queues\":…}");

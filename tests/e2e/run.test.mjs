@@ -311,7 +311,7 @@ test('with --lan it is told where others reach it', async (t) => {
   started.push(self);
   await self.until('In the local network: ', 60);
   const lan = `http://10.98.7.6:${port}/`;
-  assert.ok(self.output.includes(`In the local network: ${lan}   (whoever reaches that is let in)`), self.output);
+  assert.ok(self.output.includes(`In the local network: ${lan}   (anyone who can reach that is let in)`), self.output);
   assert.ok(existsSync(join(data, 'web/index.html')));
   assert.equal(JSON.parse(readFileSync(join(data, 'web/run.json'), 'utf8')).lan_url, lan);
   assert.match(readFileSync(join(data, 'logs/aggregator-1.log'), 'utf8'), /ready: http:\/\/0\.0\.0\.0:/);

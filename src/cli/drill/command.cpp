@@ -255,7 +255,8 @@ CLI::Option* add_amounts(CLI::App* command, drill_command& how) {
                      "Begin no drill after this time; without --faults-at-least, repeat everything until then")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
-    command->add_option("--seed", how.options.seed, "Of what is left to chance; a new one unless said")
+    command
+        ->add_option("--seed", how.options.seed, "For everything left to chance (default: a new one, which is printed)")
         ->check(CLI::Range(1, 1'000'000'000))
         ->type_name("N");
     command->add_flag("--short", how.options.brief, "Fewer faults, shorter pauses: for a test suite");

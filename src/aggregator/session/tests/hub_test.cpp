@@ -19,6 +19,15 @@ using testing::IsEmpty;
 constexpr std::string_view request_1 =
     R"({"plugin":"primus-responder","requestId":"1","data":{"packet_action":"publish","channel":"chat","message":1}})";
 
+member resumes_two_megabytes(hub_fixture& f) {
+    for (std::uint64_t i = 1; i <= 100; ++i)
+        f.all.remember(said{.offset = i, .body = '"' + std::string(20'000, 'x') + '"'}.make());
+    const member who = f.come("a");
+    f.all.on_text(who, from_position(1));
+    f.work();
+    return who;
+}
+
 }  // namespace
 
 TEST(hub, a_session_hears_what_it_consumes) {
@@ -126,11 +135,7 @@ TEST(hub, a_page_for_whom_nobody_waits_any_more_is_answered) {
 
 TEST(hub, a_socket_that_takes_nothing_is_given_no_more_and_closed_after_a_while) {
     hub_fixture f;
-    for (std::uint64_t i = 1; i <= 100; ++i)
-        f.all.remember(said{.offset = i, .body = '"' + std::string(20'000, 'x') + '"'}.make());
-    const member a = f.come("a");
-    f.all.on_text(a, from_position(1));
-    f.work();
+    const member a = resumes_two_megabytes(f);
     EXPECT_LT(f.out.queued[a], 700'000u);
     f.out.stuck_since[a] = f.time.now();
     f.advance(seconds(15));
@@ -143,11 +148,7 @@ TEST(hub, a_socket_that_takes_nothing_is_given_no_more_and_closed_after_a_while)
 
 TEST(hub, a_socket_that_is_filled_as_fast_as_it_takes_is_not_closed) {
     hub_fixture f;
-    for (std::uint64_t i = 1; i <= 100; ++i)
-        f.all.remember(said{.offset = i, .body = '"' + std::string(20'000, 'x') + '"'}.make());
-    const member a = f.come("a");
-    f.all.on_text(a, from_position(1));
-    f.work();
+    const member a = resumes_two_megabytes(f);
     for (int i = 0; i < 6; ++i) {
         f.out.stuck_since[a] = f.time.now();  // it would block again, having taken something
         f.out.queued[a] += 1'000;             // of another channel
