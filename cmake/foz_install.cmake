@@ -22,7 +22,7 @@ endforeach()
 install(TARGETS ${targets} EXPORT foz
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/foz)
-foreach(header contract/channel_settings service/dedupe_store service/request service/worker)
+foreach(header contract/channel_settings service/connect service/dedupe_store service/request service/worker)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES src/${header}.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/foz/${folder})
 endforeach()

@@ -6,7 +6,7 @@
 option(FOZ_UNITY "Compile several sources as one" OFF)
 
 set(CMAKE_UNITY_BUILD ${FOZ_UNITY})
-set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 24)
 
 # g++ takes a source that another file includes for a header, in which unnamed namespaces would be a mistake.
 if(FOZ_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

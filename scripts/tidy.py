@@ -2,6 +2,8 @@
 includes too little is found.
 
     tidy.py [PATTERN]      only files whose path contains PATTERN
+    tidy.py --for SECONDS  what there is time for: first what the last commits have touched, then the rest, in another
+                           order for each commit
 
 The tree build/lint says how: it is configured as the release build, with each source by itself and without precompiled
 headers, and of it only the generated headers are built. build/lint/by_source has one command for each source. clang-tidy
@@ -16,6 +18,8 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / "build/lint"
@@ -41,6 +45,19 @@ def database():
 def tracked(*patterns):
     return subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, check=True, capture_output=True,
                           text=True).stdout.split("\0")[:-1]
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def urgency():
+    """A key to sort paths by: what was touched last comes first; what comes after the last 10 commits is shuffled."""
+    recent = {}
+    for path in git("log", "-n", "10", "--name-only", "--pretty=format:").split("\n"):
+        recent.setdefault(path, len(recent))
+    head = git("rev-parse", "HEAD").strip()
+    return lambda path: (recent.get(path, len(recent)), zlib.crc32(f"{head} {path}".encode()))
 
 
 def is_test(path):
@@ -69,7 +86,7 @@ def syntax(commands, path):
     return ["clang++-19", *words[1:], "-w", "-fsyntax-only", "-x", "c++", str(ROOT / path)], entry["directory"]
 
 
-def main(pattern):
+def main(wanted="", seconds=None):
     commands = database()
     headers = set(tracked("*.hpp"))
     sources = [path for path in tracked("*.cpp") if path in commands]
@@ -86,18 +103,34 @@ def main(pattern):
         words, folder = syntax(commands, path)
         return subprocess.run(words, cwd=folder, capture_output=True, text=True)
 
-    failed = []
+    jobs = [(check, path) for check, paths in ((tidy, tidied), (compile_alone, compiled)) for path in paths if wanted in path]
+    end = None
+    if seconds is not None:
+        key = urgency()
+        jobs.sort(key=lambda job: key(job[1]))
+        end = time.monotonic() + seconds
+
+    def in_time(check, path):
+        return check(path) if end is None or time.monotonic() < end else None
+
+    failed, skipped = [], 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {pool.submit(check, path): path
-                for check, paths in ((tidy, tidied), (compile_alone, compiled)) for path in paths if pattern in path}
-        for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
-            print(f"[{done}/{len(jobs)}] {jobs[job]}", flush=True)
+        running = {pool.submit(in_time, *job): job[1] for job in jobs}
+        for done, job in enumerate(concurrent.futures.as_completed(running), 1):
             result = job.result()
+            if result is None:
+                skipped += 1
+                continue
+            print(f"[{done - skipped}/{len(jobs)}] {running[job]}", flush=True)
             if result.returncode != 0:
-                failed.append(jobs[job])
-                print(f"{jobs[job]}:\n{result.stdout}{result.stderr}", flush=True)
+                failed.append(running[job])
+                print(f"{running[job]}:\n{result.stdout}{result.stderr}", flush=True)
+    if skipped:
+        print(f"there was no time for {skipped} of {len(jobs)} files", flush=True)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    if sys.argv[1:2] == ["--for"]:
+        sys.exit(main(seconds=int(sys.argv[2])))
+    sys.exit(main(*sys.argv[1:2]))

@@ -11,6 +11,11 @@ export type FozErrorCode =
   | 'channel_mismatch'
   | 'ambiguous_channel'
   | 'forbidden'
+  | 'bad_token'
+  | 'login_required'
+  | 'denied'
+  | 'expired'
+  | 'revoked'
   | 'unsupported'
   | 'unroutable'
   | 'no_service'
@@ -18,6 +23,7 @@ export type FozErrorCode =
   | 'dead_lettered'
   | 'interrupted'
   | 'overloaded'
+  | 'rate_limited'
   | 'unavailable'
   | 'unknown'
   | 'cancelled'
@@ -48,7 +54,11 @@ export type FozCloseCode =
   | 1012
   | 1013
   | 4000
-  | 4100;
+  | 4001
+  | 4003
+  | 4010
+  | 4100
+  | 4101;
 
 /** Close codes after which a client comes back. */
-export type FozComeBack = 1006 | 1012 | 1013 | 4100;
+export type FozComeBack = 1006 | 1012 | 1013 | 4100 | 4101;

@@ -3,7 +3,7 @@
 // the other side):
 //
 //     stdin: JSON, {"do":"setup",…} first, then write, drop, abandon, sleep, poison, stop
-//     w LINE NUMBER 0|1          a message was written; 1: a request
+//     w LINE NUMBER 0|1|2        a message was written; 1: a request; 2: one that is poison
 //     o LINE NUMBER a|c|r CODE   its outcome: answered, confirmed, refused
 //     u LINE NUMBER              it is not waited for any longer
 //     h LINE SENDER NUMBER       a message came to the application
@@ -111,7 +111,7 @@ class Socket {
     const poison = line.poison;
     line.poison = false;
     const request = poison || number % plainEvery !== 0;
-    tell('w', line.number, number, request ? 1 : 0);
+    tell('w', line.number, number, poison ? 2 : request ? 1 : 0);
     let over = false;
     const end = (...words) => {
       if (over) return;

@@ -5,6 +5,8 @@ export interface FozOptions {
   /** Who this client is: 22 to 64 characters of A-Z a-z 0-9 - _. `false`: whoever the cookie says (a page of the
    * aggregator's own origin, where it is the default). Otherwise a new secret, kept in `storage`. */
   resume?: string | false;
+  /** A JWT, or what gives one: called before each connection, and when the one in force is about to end. */
+  token?: string | (() => string | Promise<string>);
   /** localStorage, sessionStorage, or an asynchronous store: what outlives the page. None by default. */
   storage?: SyncStorage | AsyncStorage | null;
   /** What the storage keeps; the secret and the outbox by default. */
@@ -93,6 +95,15 @@ export interface ConsumingEvent {
 }
 
 export interface ReceiptEvent { event: 'receipt'; id: string; warnings?: string[] }
+/** The token ends in so many ms; with an id: it was refreshed, and this is allowed now. */
+export interface AuthEvent {
+  event: 'auth';
+  id?: string;
+  expires_in_ms: number;
+  channels?: Record<string, { consume: string[]; publish: string[]; request: string[] }>;
+  groups?: string[];
+}
+
 export interface GapEvent { event: 'gap'; channel: string; cause: 'retention' | 'recreated' | 'too_far' | 'slow' | 'too_large' | 'lost'; position?: Position }
 export interface ProgressEvent { event: 'progress'; id: string; state: 'confirmed' | 'taken' | 'retrying' | 'done' | 'dead_lettered'; attempt?: number }
 export interface DrainEvent { event: 'drain'; retry_after_ms: number }
@@ -118,6 +129,7 @@ export type PluginErrorCode =
   | 'expired'
   | 'client_changed'
   | 'storage_failed'
+  | 'no_token'
   | 'draining'
   | 'offline'
   | 'closed';
@@ -168,6 +180,7 @@ export interface AnswerStream<Part = unknown, Answer = unknown> extends AsyncIte
 interface Events {
   message: MessageEvent;
   gap: GapEvent;
+  auth: AuthEvent;
   progress: ProgressEvent;
   part: PartEvent;
   drain: DrainEvent;

@@ -55,7 +55,7 @@ std::unique_ptr<engine> open_store(const embedded_options& settings) try {
     std::signal(SIGXFSZ, SIG_IGN);
     const std::string damage = check_wal(sqlite_file(settings.data));
     if (!damage.empty() && settings.notice) settings.notice(damage);
-    return std::make_unique<log_engine>(open_sqlite(settings.data));
+    return std::make_unique<log_engine>(open_sqlite(settings.data), body_files(settings.data));
 } catch (const kv_failure& why) {
     throw std::runtime_error(settings.data + " can't be read: " + why.what());
 }
@@ -86,7 +86,9 @@ struct embedded::parts final : store_events {
                 .limits = {},
                 .users = defined.users(settings),
                 .version = settings.version,
-                .tls = settings.tls}) {
+                .tls = settings.tls,
+                .proxies = net::network_list(settings.proxies),
+                .notice = settings.notice}) {
         if (disk.damaged_records() > 0)
             say(std::to_string(disk.damaged_records()) + " records in " + settings.data +
                 " are damaged and were left out: queues, exchanges or bindings may be missing");
@@ -107,6 +109,10 @@ struct embedded::parts final : store_events {
         block();
         say(why.empty() ? "the disk can be written again: publishers go on"
                         : settings.data + " can't be written, publishers wait: " + why);
+    }
+    void on_staging_trouble(const std::string& why) override {
+        say(why.empty() ? "large messages can be written again"
+                        : "a large message waits, and its publisher with it: " + why);
     }
     void on_pressure(bool high) override { door.hold(high); }
     void on_damage(queue_number queue, position first, std::uint64_t count) override {
@@ -163,7 +169,9 @@ embedded::embedded(net::shard& home, embedded_options options)
     keep_freed_memory();
 }
 
-embedded::~embedded() = default;
+embedded::~embedded() {
+    parts_->disk.finish_staging();
+}
 
 std::uint16_t embedded::port() const noexcept {
     return parts_->door.port();
@@ -171,6 +179,10 @@ std::uint16_t embedded::port() const noexcept {
 
 std::uint16_t embedded::tls_port() const noexcept {
     return parts_->door.tls_port();
+}
+
+std::shared_ptr<net::tls_holder> embedded::tls() const noexcept {
+    return parts_->door.tls();
 }
 
 void embedded::shut_down() {

@@ -6,6 +6,7 @@
 #include "broker/snapshot.hpp"
 #include "broker/watermarks.hpp"
 #include "net/shard.hpp"
+#include "net/tls_holder.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -19,8 +20,10 @@ namespace foz::broker {
 struct embedded_options {
     std::string data;  // a folder, made when it is not there
     std::string address = "127.0.0.1";
-    std::uint16_t port = 5672;          // 0: the kernel chooses
-    std::optional<tls_options> tls{};   // amqps beside it; with client_ca_file EXTERNAL: the common name is the user
+    std::uint16_t port = 5672;         // 0: the kernel chooses
+    std::optional<tls_options> tls{};  // amqps beside it; with client_ca_file EXTERNAL: the common name is the user
+    // Networks (net::network_list) from which every connection begins with a PROXY protocol header.
+    std::vector<std::string> proxies{};
     std::vector<std::string> vhosts{};  // besides those of the definitions and of the folder; "/" when there are none
     // Applied at every start, to what the folder holds: a file in RabbitMQ's format, and what whoever runs the broker
     // has to say itself (lay_over() says what of it replaces what). What is declared differently is an error.
@@ -48,6 +51,8 @@ public:
 
     std::uint16_t port() const noexcept;
     std::uint16_t tls_port() const noexcept;  // 0: there is none
+    // Of that port, for who looks after its files; null when there is none.
+    std::shared_ptr<net::tls_holder> tls() const noexcept;
     // Tells the clients; they are gone within two seconds.
     void shut_down();
     std::size_t connections() const noexcept;

@@ -3,6 +3,7 @@
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "cli/embedded_options.hpp"
+#include "cli/hangup.hpp"
 #include "net/descriptors.hpp"
 #include "net/runtime.hpp"
 #include "ops/admin/admin.hpp"
@@ -16,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -29,14 +31,18 @@ constexpr std::chrono::milliseconds clients_look_interval{50};
 // Ends once the clients have been told and are gone.
 class broker_process {
 public:
-    broker_process(net::runtime& cores, broker::embedded_options options, const std::string& admin_listen)
+    broker_process(net::runtime& cores, broker::embedded_options options, const ops::admin_settings& admin,
+                   const std::vector<std::string>& hosts)
         : cores_(cores),
           broker_(cores.at(0), std::move(options)),
           source_([this](auto done) { look(std::move(done)); }, cores.at(0).time()),
-          signals_(cores.at(0).context(), SIGINT, SIGTERM) {
-        if (admin_listen.empty()) return;
-        admin_.emplace(cores.at(0), *ops::parse_endpoint(admin_listen), std::vector<ops::source*>{&source_},
-                       FOZ_VERSION);
+          tls_files_(watch_tls(cores.at(0).time())),
+          signals_(cores.at(0).context(), SIGINT, SIGTERM, SIGHUP) {
+        tls_files_->add(broker_.tls());
+        if (admin.listen.empty()) return;
+        admin_.emplace(cores.at(0), admin,
+                       ops::admin_parts{.sources = {&source_}, .actions = {}, .version = FOZ_VERSION, .hosts = hosts});
+        tls_files_->add(admin_->tls());
         spdlog::info("admin: port {}", admin_->port());
         admin_->start();
     }
@@ -45,16 +51,26 @@ public:
     std::uint16_t tls_port() const { return broker_.tls_port(); }
 
     void run() {
-        signals_.async_wait([this](boost::system::error_code failure, int) {
-            if (failure) return;
-            if (admin_) admin_->set_stopping();
-            broker_.shut_down();
-            stop_when_empty();
-        });
+        wait_for_signal();
         cores_.run();
     }
 
 private:
+    void wait_for_signal() {
+        signals_.async_wait([this](boost::system::error_code failure, int signal) {
+            if (failure) return;
+            if (signal == SIGHUP) {
+                on_hangup(*tls_files_);
+                if (admin_) {
+                    if (const std::string why = admin_->reopen_audit_log(); !why.empty()) spdlog::warn("{}", why);
+                }
+                return wait_for_signal();
+            }
+            if (admin_) admin_->set_stopping();
+            broker_.shut_down();
+            stop_when_empty();
+        });
+    }
     void look(std::function<void(broker::snapshot)> done) {
         cores_.at(0).post([this, done = std::move(done)] { done(broker_.look()); });
     }
@@ -67,11 +83,13 @@ private:
     broker::embedded broker_;
     ops::broker_source source_;
     std::optional<ops::admin> admin_;
+    const std::unique_ptr<net::tls_watch> tls_files_;
     boost::asio::signal_set signals_;
     net::wheel_timer timer_{this, [](broker_process& self) { self.stop_when_empty(); }};
 };
 
 int run_broker(const configured& from) {
+    const hangup_guard alive;
     ops::configuration_reader reader;
     const ops::configuration all = from.read(reader);
     require_good(reader);
@@ -80,7 +98,7 @@ int run_broker(const configured& from) {
         spdlog::info("descriptors: {}, raised from {}", limits.now, limits.before);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
     net::runtime cores(1);
-    broker_process process(cores, embedded_options(all), all.admin_listen);
+    broker_process process(cores, embedded_options(all), all.admin, all.server.hosts);
     ops::endpoint where = *ops::parse_endpoint(all.embedded.listen);
     where.port = process.port();
     const std::string& vhost = all.embedded.vhosts.front();

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -22,6 +23,7 @@ public:
     broker_thread& operator=(const broker_thread&) = delete;
 
     std::uint16_t port() const noexcept { return broker_.port(); }
+    std::shared_ptr<net::tls_holder> tls() const noexcept { return broker_.tls(); }
     // From any thread: `done` is called on the shard `back`.
     void look(net::shard& back, std::function<void(broker::snapshot)> done);
 

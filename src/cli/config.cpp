@@ -4,7 +4,9 @@
 #include "cli/print.hpp"
 #include "ops/config/document.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -17,9 +19,15 @@ namespace {
 int check_configuration(const configured& from) {
     ops::configuration_reader reader;
     const ops::configuration all = from.read(reader);
-    for (const std::string& problem : reader.problems()) std::fprintf(stderr, "foz: %s\n", problem.c_str());
-    for (const std::string& warning : reader.warnings()) std::fprintf(stderr, "foz: %s\n", warning.c_str());
-    if (!reader.problems().empty()) return 1;
+    std::vector<std::string> problems = reader.problems();
+    std::vector<std::string> warnings = reader.warnings();
+    if (problems.empty()) {
+        problems = broker_tls_problems(all.server);
+        std::ranges::copy(broker_tls_warnings(all.server), std::back_inserter(warnings));
+    }
+    for (const auto* const lines : {&problems, &warnings})
+        for (const std::string& line : *lines) std::fprintf(stderr, "foz: %s\n", line.c_str());
+    if (!problems.empty()) return 1;
     std::string names;
     for (const auto& channel : all.server.channels) names += (names.empty() ? "" : ", ") + channel.name;
     print("the configuration is good; channels: " + names + "\n");

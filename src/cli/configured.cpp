@@ -1,5 +1,6 @@
 #include "cli/configured.hpp"
 
+#include "amqp/conn/client.hpp"
 #include "cli/commands.hpp"
 
 #include <algorithm>
@@ -94,6 +95,46 @@ void require_good(const ops::configuration_reader& reader) {
     if (reader.problems().empty()) return;
     if (reader.flag_is_wrong()) throw wrong_usage(reader.problems().front());
     throw std::runtime_error(reader.problems().front());
+}
+
+namespace {
+
+template <class Visit>
+void each_amqps(const aggregator::settings& server, const Visit& visit) {
+    std::vector<amqp::url> seen;
+    for (const auto* const urls : {&server.consume_urls, &server.publish_urls})
+        for (const amqp::url& one : *urls) {
+            if (!one.tls || std::ranges::find(seen, one) != seen.end()) continue;
+            visit(one);
+            seen.push_back(one);
+        }
+}
+
+}  // namespace
+
+std::vector<std::string> broker_tls_problems(const aggregator::settings& server) {
+    std::vector<std::string> out;
+    each_amqps(server, [&](const amqp::url& one) {
+        if (const auto made = net::make_tls_context(amqp::tls_of(one, server.broker_tls)); !made)
+            out.push_back(one.redacted() + ": " + made.error());
+    });
+    return out;
+}
+
+std::vector<std::string> broker_tls_warnings(const aggregator::settings& server) {
+    std::vector<std::string> out;
+    each_amqps(server, [&](const amqp::url& one) {
+        if (one.verify == false)
+            out.push_back(
+                one.redacted() +
+                ": verify_none: the certificate is not checked, so anyone who can answer there receives the password");
+    });
+    return out;
+}
+
+void require_tls(const aggregator::settings& server) {
+    if (const auto problems = broker_tls_problems(server); !problems.empty())
+        throw std::runtime_error(problems.front());
 }
 
 }  // namespace foz::cli

@@ -48,6 +48,12 @@ private:
     std::deque<flag> flags_;  // the command line writes into them: they stay where they are
 };
 
+// What keeps an amqps broker from being reached whatever it does: files that can't be used. And what is dangerous.
+std::vector<std::string> broker_tls_problems(const aggregator::settings& server);
+std::vector<std::string> broker_tls_warnings(const aggregator::settings& server);
+// Throws the first problem: it is told now, and not at every attempt to connect.
+void require_tls(const aggregator::settings& server);
+
 // Throws the first problem, as wrong_usage when a flag is wrong.
 void require_good(const ops::configuration_reader& reader);
 

@@ -285,6 +285,7 @@ subcommand add_sub(CLI::App& to, const std::string& name, const std::string& hel
 void run_with(const subcommand& what, run_command& chosen, work_on_letters work) {
     chosen = [options = what.options, from = what.from, work] {
         const ops::configuration all = from->read();
+        require_tls(all.server);
         return ops::run_alone([&](net::shard& home) { return on_broker(home, all.server, *options, work); });
     };
 }

@@ -28,6 +28,7 @@ broker::embedded_options embedded_options(const ops::configuration& all) {
             .address = where.address,
             .port = where.port,
             .tls = tls_options(wish),
+            .proxies = wish.proxy_protocol,
             .vhosts = wish.vhosts,
             .definitions_file = wish.definitions,
             .limits = {.disk_free_bytes = wish.disk_free_bytes, .memory_bytes = wish.memory_bytes},

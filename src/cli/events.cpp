@@ -69,6 +69,7 @@ void read_error(const object& all, server_event& out) {
     out.frame = number(error, "frame");
     out.service_code = text(error, "service_code");
     out.service = json(error, "service");
+    out.retry_after_ms = number(error, "retry_after_ms");
     bool retryable = false;
     if (error["retryable"].get_bool().get(retryable) == simdjson::SUCCESS) out.retryable = retryable;
 }
@@ -117,6 +118,10 @@ server_event event_reader::read(std::string_view frame) {
     if (out.event == "error") read_error(all, out);
     if (out.event == "consuming") read_consuming(all, out);
     return out;
+}
+
+bool worth_another_try(const server_event& error) noexcept {
+    return error.retryable && error.code != "timeout" && error.code != "no_service";
 }
 
 std::string in_words(const server_event& error) {

@@ -27,6 +27,7 @@ struct server_event {
     std::string service;  // JSON
     std::string field;
     bool retryable = false;
+    std::uint64_t retry_after_ms = 0;
     std::string cause;                             // gap
     std::vector<std::string> channels;             // consuming
     std::map<std::string, std::string> positions;  // consuming: by channel, of durable ones
@@ -47,6 +48,10 @@ private:
     struct parser;
     std::unique_ptr<parser> parser_;
 };
+
+// True when the client need not be told yet: the same again, under the same id, may succeed within its patience. What
+// says that patience is over (`timeout`), or what whoever asked can decide better (`no_service`), is no such error.
+bool worth_another_try(const server_event& error) noexcept;
 
 // "no_service: nobody works on this channel", with the field when there is one.
 std::string in_words(const server_event& error);

@@ -66,8 +66,10 @@ int main(int argc, char** argv) {
     foz::cli::add_topology(app, chosen);
     foz::cli::add_talk(app, chosen);
     foz::cli::add_dead(app, chosen);
+    foz::cli::add_token(app, chosen);
     foz::cli::add_doctor(app, chosen);
     foz::cli::add_top(app, chosen);
+    foz::cli::add_admin(app, chosen);
     foz::cli::add_drill(app, chosen);
     foz::cli::add_drill_worker(app, chosen);
     try {

@@ -5,11 +5,15 @@
 #include "cli/commands.hpp"
 #include "cli/configured.hpp"
 #include "cli/embedded_options.hpp"
+#include "cli/hangup.hpp"
 #include "net/descriptors.hpp"
+#include "net/network_list.hpp"
 #include "net/runtime.hpp"
 #include "ops/admin/admin.hpp"
 #include "ops/admin/aggregator_source.hpp"
 #include "ops/admin/broker_source.hpp"
+#include "ops/admin/disconnect_action.hpp"
+#include "ops/admin/revoke_action.hpp"
 #include "ops/broker/topology_text.hpp"
 #include "ops/log.hpp"
 
@@ -23,6 +27,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/spdlog.h>
 
@@ -33,21 +38,29 @@ namespace {
 class serving final : public aggregator::aggregator_events {
 public:
     // `inside`: the embedded broker, or null.
-    serving(net::runtime& cores, aggregator::settings all, const std::string& admin_listen, broker_thread* inside)
+    serving(net::runtime& cores, aggregator::settings all, const ops::admin_settings& admin, broker_thread* inside,
+            net::tls_watch& tls_files, std::chrono::milliseconds token_life)
         : cores_(cores),
           scheme_(all.tls ? "https" : "http"),
           address_(all.listen_address),
+          hosts_(all.hosts),
           aggregator_(cores, std::move(all), *this),
-          signals_(cores.at(0).context(), SIGINT, SIGTERM) {
-        if (admin_listen.empty()) return;
+          disconnect_(aggregator_),
+          revoke_(aggregator_, cores.at(0).time(), token_life),
+          tls_files_(tls_files),
+          signals_(cores.at(0).context(), SIGINT, SIGTERM, SIGHUP) {
+        tls_files_.add(aggregator_.tls());
+        if (admin.listen.empty()) return;
         net::shard& home = cores.at(0);
         sources_.push_back(std::make_unique<ops::aggregator_source>(aggregator_, home.time()));
         if (inside)
             sources_.push_back(std::make_unique<ops::broker_source>(
                 [inside, &home](auto done) { inside->look(home, std::move(done)); }, home.time()));
-        std::vector<ops::source*> shown;
-        for (const auto& one : sources_) shown.push_back(one.get());
-        admin_.emplace(home, *ops::parse_endpoint(admin_listen), std::move(shown), FOZ_VERSION);
+        ops::admin_parts parts{
+            .sources = {}, .actions = {&disconnect_, &revoke_}, .version = FOZ_VERSION, .hosts = hosts_};
+        for (const auto& one : sources_) parts.sources.push_back(one.get());
+        admin_.emplace(home, admin, std::move(parts));
+        tls_files_.add(admin_->tls());
     }
 
     int run() {
@@ -81,6 +94,13 @@ private:
     void wait_for_signal() {
         signals_.async_wait([this](boost::system::error_code error, int signal) {
             if (error) return;
+            if (signal == SIGHUP) {
+                on_hangup(tls_files_);
+                if (admin_) {
+                    if (const std::string why = admin_->reopen_audit_log(); !why.empty()) spdlog::warn("{}", why);
+                }
+                return wait_for_signal();
+            }
             if (stopping_) return cores_.stop();  // asked twice: at once
             stopping_ = true;
             if (admin_) admin_->set_stopping();
@@ -95,9 +115,13 @@ private:
     net::runtime& cores_;
     const std::string scheme_;
     const std::string address_;
+    const std::vector<std::string> hosts_;
     aggregator::aggregator aggregator_;
+    ops::disconnect_action disconnect_;
+    ops::revoke_action revoke_;
     std::vector<std::unique_ptr<ops::source>> sources_;
     std::optional<ops::admin> admin_;
+    net::tls_watch& tls_files_;
     boost::asio::signal_set signals_;
     std::string failure_;
     bool stopping_ = false;
@@ -120,10 +144,15 @@ std::vector<broker::policy> policies_of(const ops::configuration& all) {
 std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtime& cores) {
     if (!all.uses_embedded()) return nullptr;
     broker::embedded_options options = embedded_options(all);
+    amqp::url to = all.server.publish_urls.front();
+    // We are one of its clients, and send no such header.
+    if (net::network_list(options.proxies).contains(boost::asio::ip::make_address(to.host)))
+        throw std::runtime_error("embedded.proxy_protocol contains " + to.host +
+                                 ", from where foz serve itself comes to the embedded broker, without such a header; "
+                                 "run foz broker on its own, or let the proxy come from another address");
     options.definitions.policies = policies_of(all);
     options.inside_user = "foz-serve";
     options.inside_password = system_random().token();
-    amqp::url to = all.server.publish_urls.front();
     to.user = options.inside_user;
     to.password = options.inside_password;
     std::unique_ptr<broker_thread> made;
@@ -153,16 +182,24 @@ void set_descriptor_limit(ops::configuration& all) {
 }
 
 int serve(const configured& from) {
+    const hangup_guard alive;
     ops::configuration_reader reader;
     ops::configuration all = from.read(reader);
     require_good(reader);
+    require_tls(all.server);
     const ops::log_session log(all.log_format, all.log_level);
     set_descriptor_limit(all);
     for (const std::string& warning : reader.warnings()) spdlog::warn("{}", warning);
+    for (const std::string& warning : broker_tls_warnings(all.server)) spdlog::warn("{}", warning);
     if (const std::string in_vain = reader.embedded_in_vain(all); !in_vain.empty()) spdlog::warn("{}", in_vain);
     net::runtime cores(all.threads);
     const std::unique_ptr<broker_thread> inside = start_broker(all, cores);
-    return serving(cores, std::move(all.server), all.admin_listen, inside.get()).run();
+    const auto to_broker = std::make_shared<net::tls_client_contexts>();
+    all.server.broker_tls.contexts = to_broker;
+    const auto tls_files = watch_tls(cores.at(0).time(), {.more = [to_broker] { return to_broker->all(); }});
+    if (inside) tls_files->add(inside->tls());
+    const auto token_life = ops::longest_token_life(all.issuers);
+    return serving(cores, std::move(all.server), all.admin, inside.get(), *tls_files, token_life).run();
 }
 
 }  // namespace

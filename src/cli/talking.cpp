@@ -24,6 +24,12 @@ using kind = client_event::kind;
 constexpr milliseconds timeout_default = std::chrono::seconds(10);
 // Messages of `foz pub` that wait for their receipt at the same time.
 constexpr std::size_t outstanding_max = 256;
+// Between a refusal that may pass and the next try, when the server names no time.
+constexpr milliseconds retry_pause(300);
+
+steady_time next_try(const server_event& error) {
+    return std::chrono::steady_clock::now() + std::max(retry_pause, milliseconds(error.retry_after_ms));
+}
 
 void tell(const std::string& line) {
     std::fprintf(stderr, "foz: %s\n", line.c_str());
@@ -152,7 +158,9 @@ public:
         std::string id;
         std::string envelope;
         steady_time until;
-        std::uint64_t frame = 0;  // which one of the connection's it was
+        std::uint64_t frame = 0;    // which one of the connection's it was
+        steady_time again_at = {};  // it was refused for now: when to send it again
+        std::string why;            // it was refused for now, in words
     };
 
     publishing(net::shard& home, const talk_options& options)
@@ -170,16 +178,20 @@ public:
         waiting_.push_back(std::move(made));
     }
     void send_new(primus_client& to) {
-        for (; sent_ < waiting_.size(); ++sent_) {
-            waiting_[sent_].frame = ++frames_;
-            to.send(waiting_[sent_].envelope);
-        }
+        const steady_time now = std::chrono::steady_clock::now();
+        for (std::size_t at = 0; refused_ > 0 && at < sent_; ++at)
+            if (waiting_[at].again_at != steady_time() && waiting_[at].again_at <= now) send(waiting_[at], to);
+        for (; sent_ < waiting_.size(); ++sent_) send(waiting_[sent_], to);
     }
     // On a new connection.
     void send_again() {
         sent_ = 0;
         frames_ = 0;
-        for (message& one : waiting_) one.frame = 0;
+        refused_ = 0;
+        for (message& one : waiting_) {
+            one.frame = 0;
+            one.again_at = {};
+        }
     }
 
     void settle(const server_event& event) {
@@ -188,6 +200,12 @@ public:
         const auto at = std::ranges::find_if(waiting_, [&](const message& one) {
             return event.id.empty() ? event.frame != 0 && one.frame == event.frame : one.id == event.id;
         });
+        if (event.event == "error" && at != waiting_.end() && worth_another_try(event) && next_try(event) < at->until) {
+            if (at->again_at == steady_time()) ++refused_;
+            at->again_at = next_try(event);
+            at->why = in_words(event);
+            return;
+        }
         if (event.event == "error") tell(in_words(event));
         if (at == waiting_.end()) return;
         if (event.event == "error") ++failed_;
@@ -195,6 +213,7 @@ public:
     }
     void expire() {
         while (!waiting_.empty() && waiting_.front().until <= std::chrono::steady_clock::now()) {
+            if (!waiting_.front().why.empty()) tell(waiting_.front().why);
             tell("no receipt in time: its fate is unknown; the same --id sends it once at most");
             ++failed_;
             remove(waiting_.begin());
@@ -203,11 +222,24 @@ public:
 
     bool full() const noexcept { return waiting_.size() >= outstanding_max; }
     bool done() const noexcept { return waiting_.empty(); }
-    steady_time until() const { return waiting_.front().until; }
+    // When something has to be done though nothing arrives.
+    steady_time until() const {
+        steady_time first = waiting_.front().until;
+        for (const message& one : waiting_)
+            if (refused_ > 0 && one.again_at != steady_time()) first = std::min(first, one.again_at);
+        return first;
+    }
     std::size_t failed() const noexcept { return failed_; }
 
 private:
+    void send(message& one, primus_client& to) {
+        one.frame = ++frames_;
+        if (one.again_at != steady_time()) --refused_;
+        one.again_at = {};
+        to.send(one.envelope);
+    }
     void remove(std::deque<message>::iterator at) {
+        if (at->again_at != steady_time()) --refused_;
         if (static_cast<std::size_t>(at - waiting_.begin()) < sent_) --sent_;
         waiting_.erase(at);
     }
@@ -216,6 +248,7 @@ private:
     const std::string prefix_;
     std::deque<message> waiting_;
     std::size_t sent_ = 0;      // of waiting_, on this connection
+    std::size_t refused_ = 0;   // of waiting_, have an `again_at`
     std::uint64_t frames_ = 0;  // sent on this connection
     std::size_t count_ = 0;
     std::size_t failed_ = 0;
@@ -309,6 +342,12 @@ boost::asio::awaitable<int> ask_service(net::shard& home, talk_options& options)
             until = std::chrono::steady_clock::now() + timeout;
         }
         if (event.event == "error") {
+            if (worth_another_try(event) && next_try(event) < until) {
+                co_await rest(home,
+                              std::chrono::ceil<milliseconds>(next_try(event) - std::chrono::steady_clock::now()));
+                server->send(envelope);
+                continue;
+            }
             tell(in_words(event));
             co_return 1;
         }

@@ -1,4 +1,5 @@
 // foz top
+#include "cli/admin_options.hpp"
 #include "cli/commands.hpp"
 #include "cli/durations.hpp"
 #include "cli/top/fetch.hpp"
@@ -42,7 +43,9 @@ constexpr milliseconds patience{5'000};
 constexpr std::size_t snapshot_width = 1'000;  // where there is no terminal: names are whole
 
 struct top_options {
-    top::admin_address admin{.host = "127.0.0.1", .port = "9090"};
+    explicit top_options(CLI::App& command) : how(command) {}
+    admin_options how;
+    admin_access admin;
     milliseconds interval{1'000};
     top::choices chosen;
     bool once = false;
@@ -132,7 +135,7 @@ private:
         std::expected<top::picture, std::string> read =
             found ? top::read_picture(found->overview, found->queues) : std::unexpected(found.error());
         if (!read) {
-            around_.lost = options_.admin.text() + ": " + read.error();
+            around_.lost = options_.admin.where.text() + ": " + read.error();
             return;
         }
         around_.lost.clear();
@@ -179,7 +182,7 @@ void print_snapshot(const top::picture& now, top::choices chosen) {
 
 asio::awaitable<int> look(net::shard& home, const top_options& options) {
     const auto found = co_await top::fetch(home, options.admin, patience);
-    const std::string where = options.admin.text();
+    const std::string where = options.admin.where.text();
     if (!found)
         throw std::runtime_error("no admin port at " + where + ": " + found.error() +
                                  "; start foz serve --admin-listen " + where + ", or name another one with --admin");
@@ -202,18 +205,7 @@ asio::awaitable<int> look(net::shard& home, const top_options& options) {
 
 void add_top(CLI::App& app, run_command& chosen) {
     CLI::App* const command = app.add_subcommand("top", "Watch connections, rates and queues of a running server");
-    const auto options = std::make_shared<top_options>();
-    command
-        ->add_option_function<std::string>(
-            "--admin",
-            [options](const std::string& text) {
-                auto parsed = top::parse_admin_address(text);
-                if (!parsed) throw wrong_usage("--admin: " + parsed.error());
-                options->admin = std::move(*parsed);
-            },
-            "What its --admin-listen says; default 127.0.0.1:9090")
-        ->type_name("HOST:PORT")
-        ->envname("FOZ_ADMIN");
+    const auto options = std::make_shared<top_options>(*command);
     command
         ->add_option_function<std::string>(
             "--interval",
@@ -241,7 +233,10 @@ void add_top(CLI::App& app, run_command& chosen) {
         "  foz top --admin 127.0.0.1:9090 --sort publish\n"
         "  foz top --json | jq '.queues[] | select(.consumers == 0).name'");
     command->callback([&chosen, options] {
-        chosen = [options] { return ops::run_alone([&](net::shard& home) { return look(home, *options); }); };
+        chosen = [options] {
+            options->admin = options->how.read();
+            return ops::run_alone([&](net::shard& home) { return look(home, *options); });
+        };
     });
 }
 

@@ -43,12 +43,26 @@ struct channel_settings {
     order_kind order = order_kind::none;
     groups_kind groups = groups_kind::open;
     not_json_kind not_json = not_json_kind::drop;
+    // What a client may do here unless its token says it: hear, send, and send awaiting an answer, by topic (AMQP
+    // patterns; none: nothing). Types of what it sends: exact, or with a "*" at the end; none: any.
+    std::vector<std::string> may_consume{"#"};
+    std::vector<std::string> may_publish{"#"};
+    std::vector<std::string> may_request{"#"};
+    std::vector<std::string> may_send_types;
+    // Under groups_kind::open, for clients whose token names no groups: patterns of the groups that anyone may join.
+    // None: all, as long as nobody has a name of his own (aggregator::settings); then none.
+    std::vector<std::string> open_groups;
+    // Who joins a group may hear what was said to it before. Otherwise only what the channel's service gives it
+    // (since_ms in its answer to foz.join), or nothing.
+    bool group_past = true;
     // Returns of a message before it is dead-lettered. 0: never delivered again, an unfinished message is a dead letter
     // at once. < 0: no limit.
     std::int32_t delivery_limit = 20;
     std::int32_t volatile_max_length = 10'000;  // messages in an aggregator's queue before the oldest is dropped
     // A request to a channel that had no consumer for so long is refused (no_service) instead of waiting in the queue.
     std::chrono::milliseconds no_service_after = std::chrono::seconds(10);
+    // Messages a second that one client may publish to the channel; 0: as many as its own limits allow.
+    std::uint32_t publish_rate = 0;
     // The service is told when a client's session begins and ends to hear the channel (types foz.opened, foz.closed).
     bool presence = false;
     // What the stream of a durable channel keeps; 0: not limited. It becomes a policy (`foz topology export`), never an

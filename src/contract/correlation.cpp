@@ -9,7 +9,9 @@ namespace foz::contract {
 namespace {
 
 constexpr std::string_view kinds = "rmi";  // in the order of the enum
+constexpr char device_kind = 'd';          // a message of one device
 constexpr std::size_t mark_size = 6;
+constexpr std::size_t device_size = 8;
 constexpr std::size_t short_string_max = 255;
 
 // "abcdef.05r-123id-9"
@@ -33,6 +35,8 @@ std::string_view socket_mark(std::string_view session) noexcept {
 }
 
 std::string to_string(const correlation& c) {
+    if (c.kind == correlation::request_kind::message && !c.device.empty())
+        return base64url(c.client.view()) + ":" + device_kind + "." + c.device + "." + c.request;
     std::string text = base64url(c.client.view()) + ":" + kinds[static_cast<std::size_t>(c.kind)] + ".";
     if (c.kind != correlation::request_kind::responder) return text + c.request;
     const std::size_t size = c.request.size();
@@ -45,12 +49,19 @@ std::optional<correlation> parse_correlation(std::string_view text) {
     const std::size_t colon = text.find(':');
     if (colon == std::string_view::npos || colon == 0 || text.size() < colon + 4 || text[colon + 2] != '.')
         return std::nullopt;
-    const std::size_t kind = kinds.find(text[colon + 1]);
+    const bool of_device = text[colon + 1] == device_kind;
+    const std::size_t kind = of_device ? kinds.find('m') : kinds.find(text[colon + 1]);
     if (kind == std::string_view::npos) return std::nullopt;
     auto client = from_base64url(text.substr(0, colon));
     if (!client) return std::nullopt;
     correlation made{client_id(std::move(*client)), static_cast<correlation::request_kind>(kind), {}};
-    const std::string_view rest = text.substr(colon + 3);
+    std::string_view rest = text.substr(colon + 3);
+    if (of_device) {
+        const std::size_t dot = rest.find('.');
+        if (dot == std::string_view::npos || dot == 0 || dot > device_size) return std::nullopt;
+        made.device = rest.substr(0, dot);
+        rest.remove_prefix(dot + 1);
+    }
     if (made.kind != correlation::request_kind::responder) {
         made.request = rest;
     } else if (!parse_responder(rest, made)) {

@@ -14,6 +14,9 @@ inline constexpr std::string_view internal_exchange = "INTERNAL";  // fanout exc
 inline constexpr std::string_view control_exchange = "CONTROL";    // aggregators → workers, past the queues
 inline constexpr std::string_view dead_exchange = "INBOUND.DEAD";  // headers exchange: what was dead-lettered
 
+// A queue of each aggregator's own begins with it: what services answer to foz.connect.
+inline constexpr std::string_view connect_prefix = "CONNECT";
+
 // Queues of dead letters: one keeps them for people, one tells their callers.
 inline constexpr std::string_view dead_queue = "IN_DEAD";
 inline constexpr std::string_view dead_notice_queue = "DEAD_NOTICE";
@@ -24,6 +27,7 @@ inline constexpr std::string_view header_session = "foz-session";
 inline constexpr std::string_view header_distribution = "foz-distribution";
 inline constexpr std::string_view header_topic = "foz-topic";
 inline constexpr std::string_view header_deadline = "foz-deadline";
+inline constexpr std::string_view header_meta = "foz-meta";  // JSON, as the client's token or a trusted proxy says it
 
 // Headers, outbound: true / groups / client ids or "session:<id>" (both as receivers.hpp writes them) / the code of an
 // error.
@@ -39,10 +43,12 @@ inline constexpr std::string_view header_progress = "foz-progress";
 inline constexpr std::string_view header_attempt = "foz-attempt";
 inline constexpr std::string_view header_seq = "foz-seq";
 
-// Types of ours. Aggregator → service: may this client join this group (body {"group":…}, answered {"allow":true});
-// a session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
+// Types of ours. Aggregator → service: may this one come in (body: what it came with, answered as
+// identity/connect_answer.hpp says); may this client join this group (body {"group":…}, answered {"allow":true}); a
+// session began or ended to hear the channel. Service → caller, sent to reply_to: work has begun; the caller shall
 // wait until the new foz-deadline; work has ended without an answer; one of many answers before the last one. To a
 // stream: tells an aggregator where its end is. From aggregator to aggregator.
+inline constexpr std::string_view type_connect = "foz.connect";
 inline constexpr std::string_view type_join = "foz.join";
 inline constexpr std::string_view type_opened = "foz.opened";
 inline constexpr std::string_view type_closed = "foz.closed";

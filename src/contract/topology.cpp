@@ -1,6 +1,7 @@
 #include "contract/topology.hpp"
 
 #include "contract/names.hpp"
+#include "contract/revocation.hpp"
 
 #include <string>
 
@@ -60,13 +61,15 @@ void add_dead_letters(topology& all) {
 
 }  // namespace
 
-topology make_topology(std::span<const channel_settings> channels) {
+topology make_topology(std::span<const channel_settings> channels, with_revocations revocations) {
     topology all;
     all.exchanges.push_back(make_exchange(inbound_exchange, "topic"));
     all.exchanges.push_back(make_exchange(outbound_exchange, "topic"));
     all.exchanges.push_back(make_exchange(internal_exchange, "fanout"));
     all.exchanges.push_back(make_exchange(control_exchange, "topic"));
     add_dead_letters(all);
+    if (revocations == with_revocations::yes)
+        all.queues.push_back(make_queue(revoked_stream, {{"x-queue-type", "stream"}}));
     for (const channel_settings& channel : channels) {
         all.queues.push_back(work_queue(channel));
         all.bindings.push_back(make_binding(channel.in_queue(), inbound_exchange, channel.binding_key()));

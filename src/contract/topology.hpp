@@ -19,7 +19,9 @@ struct topology {
     std::vector<amqp::queue_bind> bindings;
 };
 
-topology make_topology(std::span<const channel_settings> channels);
+// `revocations`: the stream REVOKED, too; for aggregators that know clients by name.
+enum class with_revocations : bool { no, yes };
+topology make_topology(std::span<const channel_settings> channels, with_revocations revocations = with_revocations::no);
 
 // Declares everything; repeating it changes nothing. The broker's error names the object and the argument that
 // differs (406 PRECONDITION_FAILED) or what may not be done (403 ACCESS_REFUSED).

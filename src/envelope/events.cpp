@@ -153,6 +153,7 @@ void append(std::string& out, const error_event& event) {
         .text_if("id", event.id)
         .number_if("frame", event.frame)
         .text_if("dead_letter", event.dead_letter)
+        .text_if("reason", event.reason)
         .text_if("service_code", event.service_code);
     if (!event.service.empty()) error.raw("service", event.service);
     error.end();
@@ -180,6 +181,21 @@ void append(std::string& out, const progress_event& event) {
         .literal("state", to_string(event.state))
         .number_if("attempt", event.attempt)
         .end();
+}
+
+void append(std::string& out, const auth_event& event) {
+    object_writer object(out);
+    object.literal("event", "auth").text_if("id", event.id).number("expires_in_ms", event.expires_in_ms);
+    if (!event.channels.empty()) {
+        object_writer channels(object.key("channels"));
+        for (const granted_channel& each : event.channels) {
+            object_writer channel(channels.key(each.name));
+            channel.list("consume", each.consume).list("publish", each.publish).list("request", each.request).end();
+        }
+        channels.end();
+        object.list("groups", event.groups);
+    }
+    object.end();
 }
 
 void append(std::string& out, const drain_event& event) {

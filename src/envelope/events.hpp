@@ -81,6 +81,7 @@ struct error_event {
     std::string_view id;
     std::optional<std::uint64_t> frame;
     std::string_view dead_letter;  // the message id under which it is kept
+    std::string_view reason;       // of bad_token: why
     // An error that a service raised: its own code, and its body as raw JSON, spliced octet for octet.
     std::string_view service_code;
     std::string_view service;
@@ -114,6 +115,23 @@ struct progress_event {
     std::optional<std::uint64_t> attempt;  // retrying: the attempt that comes next, from 2
 };
 void append(std::string& out, const progress_event& event);
+
+// What a client's token grants on a channel, as topic patterns.
+struct granted_channel {
+    std::string_view name;
+    std::span<const std::string> consume;
+    std::span<const std::string> publish;
+    std::span<const std::string> request;
+};
+
+// The client's token ends then: time for another one. After a refresh, also what is allowed now.
+struct auth_event {
+    std::string_view id;
+    std::uint64_t expires_in_ms = 0;  // always written
+    std::span<const granted_channel> channels;
+    std::span<const std::string> groups;  // written when there are channels
+};
+void append(std::string& out, const auth_event& event);
 
 // Come back in so many milliseconds.
 struct drain_event {

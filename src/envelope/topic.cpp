@@ -2,6 +2,9 @@
 
 #include "base/utf8.hpp"
 
+#include <utility>
+#include <vector>
+
 namespace foz::envelope {
 namespace {
 
@@ -69,6 +72,45 @@ bool matches(std::string_view pattern, std::string_view topic) noexcept {
     }
     while (!p.done() && p.word() == "#") p.next();
     return p.done();
+}
+
+namespace {
+
+// Its words; of wildcards that follow each other the stars come first, and one # stands for all: the same topics match.
+std::vector<std::string_view> normal_words(std::string_view pattern) {
+    std::vector<std::string_view> all;
+    bool hash = false;  // one is still to come in this row of wildcards
+    for (words left(pattern); !left.done(); left.next()) {
+        if (left.word() == "#") {
+            hash = true;
+            continue;
+        }
+        if (left.word() != "*" && std::exchange(hash, false)) all.emplace_back("#");
+        all.push_back(left.word());
+    }
+    if (hash) all.emplace_back("#");
+    return all;
+}
+
+}  // namespace
+
+// Row by row: reached[j] says that the words of `outer` so far cover the first j of `inner`.
+bool covers(std::string_view outer, std::string_view inner) {
+    const auto all = normal_words(inner);
+    std::vector<bool> reached(all.size() + 1);
+    reached[0] = true;
+    for (const std::string_view word : normal_words(outer)) {
+        std::vector<bool> next(all.size() + 1);
+        for (std::size_t j = 0; j <= all.size(); ++j) {
+            if (word == "#") {
+                next[j] = reached[j] || (j > 0 && next[j - 1]);
+            } else if (j > 0 && reached[j - 1]) {
+                next[j] = word == all[j - 1] || (word == "*" && all[j - 1] != "#");
+            }
+        }
+        reached = std::move(next);
+    }
+    return reached[all.size()];
 }
 
 std::optional<std::string_view> check_topic(std::string_view topic) noexcept {

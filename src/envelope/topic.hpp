@@ -17,6 +17,10 @@ inline constexpr std::size_t topic_bytes_max = routing_key_bytes_max - channel_b
 // empty: both as RabbitMQ does it, for any input.
 bool matches(std::string_view pattern, std::string_view topic) noexcept;
 
+// Whatever matches `inner` matches `outer`. Says true only where it is so, and may miss a cover that takes more than
+// one way through the same #. Compares at most words(outer) × words(inner) pairs; both are patterns without a flaw.
+bool covers(std::string_view outer, std::string_view inner);
+
 // What is wrong with a topic that is published: empty, longer than topic_bytes_max, an empty word, a control character,
 // not UTF-8, or a wildcard. A literal for people, nothing when all is well.
 std::optional<std::string_view> check_topic(std::string_view topic) noexcept;

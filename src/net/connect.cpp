@@ -1,6 +1,7 @@
 #include "net/connect.hpp"
 
 #include "net/address_race.hpp"
+#include "net/tls_holder.hpp"
 
 #include <functional>
 #include <optional>
@@ -32,6 +33,14 @@ struct step_limit {
     wheel_timer timer{this, [](step_limit& self) { self.expire(); }};
 };
 
+std::expected<std::shared_ptr<asio::ssl::context>, std::string> context_of(const tls_client_options& options,
+                                                                           steady_time now) {
+    if (options.contexts) return options.contexts->context_for(options, now);
+    auto made = make_tls_context(options);
+    if (!made) return std::unexpected(made.error());
+    return std::make_shared<asio::ssl::context>(std::move(*made));
+}
+
 // An address needs no resolver, which would start a thread for it.
 std::optional<tcp::endpoint> literal_address(const connect_options& options) {
     error_code error;
@@ -56,11 +65,11 @@ void expect_name(SSL* tls, const std::string& name, bool verify) {
 
 asio::awaitable<std::expected<std::shared_ptr<stream>, std::string>> connect(shard& home, connect_options options) {
     const std::string where = options.host + ":" + std::to_string(options.port);
-    std::optional<asio::ssl::context> context;
+    std::shared_ptr<asio::ssl::context> context;
     if (options.tls) {
-        auto made = make_tls_context(*options.tls);
-        if (!made) co_return std::unexpected(made.error());
-        context = std::move(*made);
+        auto found = context_of(*options.tls, home.time().now());
+        if (!found) co_return std::unexpected(found.error());
+        context = std::move(*found);
     }
 
     const auto failed = [&](const char* step, const error_code& error, bool expired = false) {

@@ -83,9 +83,10 @@ static_assert(sizeof(plain_stream) <= 272);
 
 }  // namespace
 
-std::shared_ptr<stream> stream::plain(shard& home, tcp::socket socket, stream_options options) {
+std::shared_ptr<stream> stream::plain(shard& home, tcp::socket socket, stream_options options,
+                                      std::optional<tcp::endpoint> from) {
     error_code ignored;
-    tcp::endpoint remote = socket.remote_endpoint(ignored);
+    tcp::endpoint remote = from ? *std::move(from) : socket.remote_endpoint(ignored);
     socket.non_blocking(true, ignored);
     socket.set_option(tcp::no_delay(true), ignored);
     // Asio waits for it no more.

@@ -23,8 +23,12 @@ const clock& runtime::default_clock() {
     return instance;
 }
 
+unsigned runtime::threads_of(unsigned threads) {
+    return threads == 0 ? usable_cores() : threads;
+}
+
 runtime::runtime(unsigned threads, const clock& time, random_source& random) {
-    const unsigned count = threads == 0 ? usable_cores() : threads;
+    const unsigned count = threads_of(threads);
     for (unsigned i = 0; i < count; ++i) shards_.push_back(std::make_unique<shard>(i, time, random));
 }
 

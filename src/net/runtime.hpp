@@ -16,6 +16,9 @@ public:
     runtime& operator=(const runtime&) = delete;
     ~runtime();
 
+    // How many a runtime that is told so has.
+    static unsigned threads_of(unsigned threads);
+
     unsigned size() const noexcept { return static_cast<unsigned>(shards_.size()); }
     shard& at(unsigned index) noexcept { return *shards_[index]; }
 

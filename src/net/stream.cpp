@@ -51,8 +51,9 @@ std::shared_ptr<stream> stream::attach(shard& home, detached_stream from, stream
     socket.assign(from.remote_.protocol(), from.descriptor_, error);
     if (error) return nullptr;
     from.descriptor_ = -1;
-    const auto made = from.tls_ ? tls(home, tls_socket(std::move(socket), std::exchange(from.tls_, nullptr)), options)
-                                : plain(home, std::move(socket), options);
+    const auto made =
+        from.tls_ ? tls(home, tls_socket(std::move(socket), std::exchange(from.tls_, nullptr)), options, from.remote_)
+                  : plain(home, std::move(socket), options, from.remote_);
     made->keep(std::move(from.slot_));
     made->write(from.unsent_);
     return made;
@@ -258,6 +259,12 @@ std::size_t stream::gather(std::span<asio::const_buffer> out) {
         out[i] = asio::const_buffer(octets.data(), octets.size());
     }
     return used;
+}
+
+bool stream::tell_when_drained() noexcept {
+    if (queued_bytes_ <= options_.low_watermark_bytes) return false;
+    above_high_ = true;
+    return true;
 }
 
 void stream::take_off(std::size_t octets) {

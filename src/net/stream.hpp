@@ -5,6 +5,7 @@
 #include "base/ring.hpp"
 #include "net/shard.hpp"
 #include "net/slots.hpp"
+#include "net/tls_peer.hpp"
 #include "net/tls_socket.hpp"
 
 #include <algorithm>
@@ -85,9 +86,12 @@ private:
 // or detach() the handler is not called again.
 class stream : public turn_listener, public std::enable_shared_from_this<stream> {
 public:
-    static std::shared_ptr<stream> plain(shard& home, tcp::socket socket, stream_options options = {});
+    // `from`: who the peer is when a proxy stands between; nothing: whom the system names.
+    static std::shared_ptr<stream> plain(shard& home, tcp::socket socket, stream_options options = {},
+                                         std::optional<tcp::endpoint> from = std::nullopt);
     // The TLS handshake has been done.
-    static std::shared_ptr<stream> tls(shard& home, tls_socket socket, stream_options options = {});
+    static std::shared_ptr<stream> tls(shard& home, tls_socket socket, stream_options options = {},
+                                       std::optional<tcp::endpoint> from = std::nullopt);
 
     // One that has left another shard. Null when the system refuses.
     static std::shared_ptr<stream> attach(shard& home, detached_stream from, stream_options options = {});
@@ -108,6 +112,9 @@ public:
     void write(std::string_view octets);
     std::size_t queued_bytes() const noexcept { return queued_bytes_; }
     bool above_high_watermark() const noexcept { return above_high_; }
+    // on_drained() follows when what is queued has fallen to the low watermark, also when it was never above the high
+    // one. False: it is there already, and nothing follows.
+    bool tell_when_drained() noexcept;
 
     // Tries to write what is queued now instead of at the end of the turn. The handler hears of nothing before that.
     void flush_now();
@@ -155,6 +162,8 @@ public:
     bool open() const noexcept { return state_ == state::open; }
     // Gives the slot back when the connection has ended.
     void keep(slot taken) noexcept { slot_ = std::move(taken); }
+    // The slot that is kept becomes one of this pool below it (slot::nest).
+    bool nest(const std::shared_ptr<slot_pool>& below) noexcept { return slot_.nest(below); }
     // Leaves this shard, with what is queued; from inside on_octets(). Nothing when it can't leave: TLS in the middle
     // of a write, or of a record that has arrived only in part. Then it can be written to and closed, and no more.
     std::optional<detached_stream> detach();
@@ -162,8 +171,11 @@ public:
     shard& home() noexcept { return home_; }
     // Other sockets go first, or no longer.
     virtual void move_to(lane) {}
-    // The peer's address as it was when the connection began; an unspecified address when it was gone by then.
+    // The peer's address as it was when the connection began, or the one that its proxy named; an unspecified address
+    // when the peer was gone by then.
     const tcp::endpoint& remote() const noexcept { return remote_; }
+    // Who the peer is by its certificate (verified_name()).
+    virtual std::optional<std::string> certified_as(peer_name) const { return std::nullopt; }
 
 protected:
     stream(shard& home, tcp::endpoint remote, stream_options options);

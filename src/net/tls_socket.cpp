@@ -1,7 +1,9 @@
 #include "net/tls_socket.hpp"
 
-#include "net/poller.hpp"
+#include "net/proxy_protocol.hpp"
+#include "net/server_handshake.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <sys/socket.h>
@@ -71,80 +73,45 @@ ssl_ptr new_state(int descriptor, asio::ssl::context& context) {
     return made;
 }
 
-// A handshake that is under way; the poller keeps it while it waits.
-class server_handshake final : public std::enable_shared_from_this<server_handshake>, private pollable {
+// A server's handshake that is under way.
+class server_handshake final : public awaited_socket {
 public:
     using done_function = std::move_only_function<void(error_code, tls_socket)>;
 
-    server_handshake(shard& home, tcp::socket socket, asio::ssl::context& context, done_function done)
-        : home_(home), socket_(std::move(socket), nullptr), context_(context), done_(std::move(done)) {}
-    ~server_handshake() {
-        if (const int gone = leave_poller(); gone >= 0) ::close(gone);
-    }
-
-    void start(std::chrono::milliseconds within) {
-        error_code error;
-        protocol_ = socket_.socket.local_endpoint(error).protocol();
-        socket_.socket.non_blocking(true, error);
-        descriptor_ = socket_.socket.release(error);
-        if (error) return end_later(error);
-        limit_.start(home_.wheel(), within);
-        wait(EPOLLIN);
-    }
+    server_handshake(shard& home, tcp::socket socket, std::shared_ptr<asio::ssl::context> context, done_function done)
+        : awaited_socket(home, std::move(socket)), context_(std::move(context)), done_(std::move(done)) {}
 
 private:
-    void wait(std::uint32_t events) {
-        if (std::exchange(awaited_, events) == events) return;
-        const std::shared_ptr<pollable> keep(shared_from_this(), this);
-        const std::error_code error = home_.sockets(lane::arriving).watch(place_, descriptor_, keep, events);
-        if (error) end_later(error_code(error.value(), boost::system::system_category()));
-    }
-
-    void on_ready(std::uint32_t) override {
-        if (!socket_.tls) {
-            socket_.tls = new_state(descriptor_, context_);
-            if (!socket_.tls) return end(asio::error::no_memory);
+    void on_awaited() override {
+        if (!tls_) {
+            if (comes_from_a_proxy()) return end(proxy_error::unexpected);
+            tls_ = new_state(descriptor(), *context_);
+            if (!tls_) return end(asio::error::no_memory);
         }
-        SSL* const tls = socket_.tls.get();
         ::ERR_clear_error();
-        const int result = ::SSL_accept(tls);
+        const int result = ::SSL_accept(tls_.get());
         if (result == 1) return end({});
         error_code error;
-        const tls_wish wish = judge_tls(tls, result, error);
+        const tls_wish wish = judge_tls(tls_.get(), result, error);
         if (wish == tls_wish::none) return end(error);
         wait(wish == tls_wish::read ? EPOLLIN : EPOLLOUT);
     }
 
-    void end(error_code error) {
-        const auto keep = shared_from_this();  // the poller may be the last that has it
-        limit_.cancel();
+    // OpenSSL would say no more than that it is no TLS.
+    bool comes_from_a_proxy() const {
+        std::array<char, 16> first;
+        const ssize_t size = ::recv(descriptor(), first.data(), first.size(), MSG_PEEK);
+        return size > 0 && begins_with_proxy_head({first.data(), static_cast<std::size_t>(size)});
+    }
+
+    void on_end(error_code error, tcp::socket socket) override {
         auto done = std::exchange(done_, nullptr);
-        if (!done) return;
-        const int descriptor = leave_poller();
-        error_code unfit;
-        if (descriptor >= 0) socket_.socket.assign(protocol_, descriptor, unfit);
-        if (unfit) ::close(descriptor);
-        done(error ? error : unfit, std::move(socket_));
+        done(error, tls_socket(std::move(socket), tls_.release()));
     }
 
-    void end_later(error_code error) {
-        home_.post([keep = shared_from_this(), this, error] { end(error); });
-    }
-
-    int leave_poller() noexcept {
-        home_.sockets(lane::arriving).forget(place_, descriptor_);
-        return std::exchange(descriptor_, -1);
-    }
-
-    shard& home_;
-    tcp::socket::protocol_type protocol_ = tcp::v4();
-    tls_socket socket_;  // without its descriptor, until the end
-    asio::ssl::context& context_;
+    const std::shared_ptr<asio::ssl::context> context_;
+    ssl_ptr tls_;
     done_function done_;
-    int descriptor_ = -1;
-    std::uint32_t awaited_ = 0;
-    std::uint32_t place_ = poller::nowhere;
-    wheel_timer limit_{this, [](server_handshake& self) { self.end(asio::error::timed_out); }};
 };
 
 }  // namespace
@@ -180,9 +147,18 @@ tls_wish judge_tls(SSL* tls, int result, error_code& error) {
     return tls_wish::none;
 }
 
-void shake_hands(shard& home, tcp::socket socket, asio::ssl::context& context, std::chrono::milliseconds within,
-                 std::move_only_function<void(error_code, tls_socket)> done) {
-    std::make_shared<server_handshake>(home, std::move(socket), context, std::move(done))->start(within);
+std::weak_ptr<awaited_socket> begin_handshake(shard& home, tcp::socket socket,
+                                              std::shared_ptr<asio::ssl::context> context,
+                                              std::chrono::milliseconds within,
+                                              std::move_only_function<void(error_code, tls_socket)> done) {
+    const auto begun = std::make_shared<server_handshake>(home, std::move(socket), std::move(context), std::move(done));
+    begun->start(within);
+    return begun;
+}
+
+void shake_hands(shard& home, tcp::socket socket, std::shared_ptr<asio::ssl::context> context,
+                 std::chrono::milliseconds within, std::move_only_function<void(error_code, tls_socket)> done) {
+    begin_handshake(home, std::move(socket), std::move(context), within, std::move(done));
 }
 
 asio::awaitable<error_code> shake_hands(tls_socket& socket) {

@@ -42,8 +42,8 @@ tls_wish judge_tls(SSL* tls, int result, error_code& error);
 
 // A server's side of the handshake. Until the first octets come nothing but the socket is kept. Calls `done` once, on
 // the shard, never from inside: with the reason when it failed or took longer than `within`.
-void shake_hands(shard& home, tcp::socket socket, asio::ssl::context& context, std::chrono::milliseconds within,
-                 std::move_only_function<void(error_code, tls_socket)> done);
+void shake_hands(shard& home, tcp::socket socket, std::shared_ptr<asio::ssl::context> context,
+                 std::chrono::milliseconds within, std::move_only_function<void(error_code, tls_socket)> done);
 
 // A client's side. Ends early, with an error, when the socket is closed.
 asio::awaitable<error_code> shake_hands(tls_socket& socket);

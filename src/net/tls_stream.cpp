@@ -23,6 +23,8 @@ public:
     tls_stream(shard& home, int descriptor, ssl_ptr from, tcp::endpoint remote, stream_options options)
         : polled_stream(home, descriptor, std::move(remote), options), tls_(std::move(from)) {}
 
+    std::optional<std::string> certified_as(peer_name kind) const override { return verified_name(tls(), kind); }
+
 private:
     SSL* tls() const noexcept { return tls_.get(); }
 
@@ -150,9 +152,10 @@ private:
 
 }  // namespace
 
-std::shared_ptr<stream> stream::tls(shard& home, tls_socket socket, stream_options options) {
+std::shared_ptr<stream> stream::tls(shard& home, tls_socket socket, stream_options options,
+                                    std::optional<tcp::endpoint> from) {
     error_code ignored;
-    tcp::endpoint remote = socket.socket.remote_endpoint(ignored);
+    tcp::endpoint remote = from ? *std::move(from) : socket.socket.remote_endpoint(ignored);
     socket.socket.non_blocking(true, ignored);
     socket.socket.set_option(tcp::no_delay(true), ignored);
     const int descriptor = socket.socket.release(ignored);  // Asio waits for it no more

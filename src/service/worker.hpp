@@ -6,6 +6,7 @@
 #pragma once
 
 #include "contract/channel_settings.hpp"
+#include "service/connect.hpp"
 #include "service/dedupe_store.hpp"
 #include "service/request.hpp"
 
@@ -80,9 +81,14 @@ public:
     worker& operator=(const worker&) = delete;
 
     // Before run(). An empty type takes every type of the channel that has no handler of its own, but none of the
-    // aggregator's own types (foz.join, foz.opened, foz.closed). A message that nobody takes is answered with the error
-    // "unknown_type"; foz.opened and foz.closed are passed over. std::invalid_argument for a channel that there is not.
+    // aggregator's own types (foz.connect, foz.join, foz.opened, foz.closed). A message that nobody takes is answered
+    // with the error "unknown_type"; foz.opened and foz.closed are passed over. std::invalid_argument for a channel
+    // that there is not.
     void on(const std::string& channel, const std::string& type, handler work);
+    // Before run(). Decides about clients that have shown no token, where the aggregators' connect_service.channel is
+    // this one. An exception is told at once, as a notice too: the question is not asked again, its client is.
+    // std::invalid_argument for a channel that there is not.
+    void on_connect(const std::string& channel, connect_handler decide);
     // Before run(). Reads the stream of a durable channel: everything that services say there, from `since` on (and a
     // little before it: the broker finds the time to within a batch) and live, in order, also what other workers say;
     // what was published twice after a crash is heard once. Not answers, and nothing of a type foz.*. It takes nothing

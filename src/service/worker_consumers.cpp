@@ -20,7 +20,9 @@ constexpr std::string_view full_tag = "full";
 // Ids of messages that were given back, which are remembered.
 constexpr std::size_t failed_ids_max = 1'024;
 
-std::string spare_tag(std::size_t number) {
+// No tag is used twice on a channel. RabbitMQ before 3.12.5 may take what a quorum queue gives to a consumer for
+// something that it has delivered already, if there was one of that tag with messages in hand (rabbitmq-server #9158).
+std::string spare_tag(std::uint64_t number) {
     return "spare-" + std::to_string(number);
 }
 
@@ -60,7 +62,8 @@ boost::asio::awaitable<amqp::result<void>> worker_core::consumer::set_up(amqp::c
     const std::uint16_t full = prefetch(channel, owner.options_.concurrency);
     careful = full > 1 && !channel.single_active();
     careful_ended = false;
-    spare = 0;
+    spares.clear();
+    spares_begun = 0;
     auto limited = co_await self.call(qos(careful ? 1 : full));
     if (!limited) co_return std::unexpected(limited.error());
     auto consuming_ok = co_await self.call(consume(channel.in_queue(), careful ? careful_tag : full_tag));
@@ -135,17 +138,18 @@ boost::asio::awaitable<bool> worker_core::consumer::one_step(amqp::channel& on) 
         auto cancelled = co_await on.call(cancel(careful_tag));
         co_return cancelled.has_value();
     }
-    if (spare < wanted) {
-        auto begun = co_await begin_consumer(on, 1, spare_tag(spare));
-        if (!begun) co_return false;
-        ++spare;
-        co_return true;
+    if (spares.size() < wanted) {
+        const std::string tag = spare_tag(++spares_begun);
+        spares.push_back(tag);
+        auto begun = co_await begin_consumer(on, 1, tag);
+        if (!begun) std::erase(spares, tag);
+        co_return begun;
     }
-    if (spare > wanted) {
-        auto cancelled = co_await on.call(cancel(spare_tag(spare - 1)));
-        if (!cancelled) co_return false;
-        --spare;
-        co_return true;
+    if (spares.size() > wanted) {
+        const std::string tag = spares.back();
+        auto cancelled = co_await on.call(cancel(tag));
+        if (cancelled) std::erase(spares, tag);
+        co_return cancelled.has_value();
     }
     co_return false;
 }
@@ -159,9 +163,9 @@ boost::asio::awaitable<bool> worker_core::consumer::begin_consumer(amqp::channel
 }
 
 boost::asio::awaitable<void> worker_core::consumer::cancel_all() {
-    std::vector<std::string> tags = {std::string(careful_tag), std::string(full_tag)};
-    // One more: the last one may have begun without our having heard of it.
-    for (std::size_t i = 0; i <= spare; ++i) tags.push_back(spare_tag(i));
+    std::vector<std::string> tags = spares;
+    tags.emplace_back(careful_tag);
+    tags.emplace_back(full_tag);
     for (const std::string& tag : tags) {
         auto cancelled = co_await link->call(cancel(tag));
         if (!cancelled) co_return;  // not connected: nothing comes from there

@@ -92,7 +92,8 @@ private:
         // A message that failed is held for a while; meanwhile its place is taken by a consumer of its own, with a
         // prefetch of one.
         std::size_t held = 0;
-        std::size_t spare = 0;               // such consumers
+        std::vector<std::string> spares;     // the tags of such consumers
+        std::uint64_t spares_begun = 0;      // on this AMQP channel
         std::vector<request_ptr> returning;  // the pause is over
         bool adjusting = false;
     };

@@ -172,6 +172,53 @@ test('a message of 20 MB, and many of different sizes at once on several channel
   await ch.deleteQueue(q);
 });
 
+for (const [type, options] of [['classic', { durable: true }], ['quorum', quorum()], ['stream', streamQueue()]]) {
+  test('large messages among small ones, ' + type + ': in order, confirmed each, on two channels of a connection', async () => {
+    const q = await queue(ch, options);
+    const connection = await connect();
+    const [one, two] = [await confirmChannel(connection), await confirmChannel(connection)];
+    const sizes = [10, 3_000_000, 11, 12, 1_100_000, 5_000_000, 13];
+    const sent = { one: [], two: [] };
+    for (const [i, size] of sizes.entries())
+      for (const [name, on] of [['one', one], ['two', two]]) {
+        sent[name].push(size + i);
+        on.sendToQueue(q, Buffer.alloc(size + i, i + 1), { persistent: true, type: name });
+      }
+    await Promise.all([one.waitForConfirms(), two.waitForConfirms()]);
+    const reading = await channel();
+    await reading.prefetch(100);
+    const consumer = await consume(reading, q, type === 'stream' ? { arguments: { 'x-stream-offset': 'first' } } : { noAck: true });
+    await consumer.until(2 * sizes.length);
+    for (const name of ['one', 'two'])
+      assert.deepEqual(consumer.got.filter((m) => m.properties.type === name).map((m) => m.content.length), sent[name]);
+    for (const m of consumer.got) assert.ok(m.content.every((octet) => octet === m.content[0]));
+    await reading.close();
+    await ch.deleteQueue(q);
+  });
+}
+
+test('a large message to several queues, and as a dead letter', async () => {
+  const dead = await queue(ch, quorum());
+  const first = await queue(ch, quorum({ 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead }));
+  const second = await queue(ch, { durable: true });
+  const exchange = fresh('x');
+  await ch.assertExchange(exchange, 'fanout', { durable: false });
+  for (const one of [first, second]) await ch.bindQueue(one, exchange, '');
+  const body = Buffer.alloc(2_500_000, 'y');
+  ch.publish(exchange, '', body, { persistent: true, headers: { n: 1 } });
+  await ch.waitForConfirms();
+  let got;
+  await until(async () => (got = await ch.get(first)), 'it has come');
+  ch.nack(got, false, false);
+  await until(async () => (await counts(ch, dead)).messages === 1, 'it is a dead letter');
+  const letter = await ch.get(dead, { noAck: true });
+  assert.ok(letter.content.equals(body));
+  assert.equal(letter.properties.headers['x-death'][0].reason, 'rejected');
+  assert.ok((await ch.get(second, { noAck: true })).content.equals(body));
+  for (const one of [dead, first, second]) await ch.deleteQueue(one);
+  await ch.deleteExchange(exchange);
+});
+
 test('an exchange that is not there closes the channel; what came before is there', async () => {
   const q = await queue(ch, { durable: false });
   const on = await confirmChannel();

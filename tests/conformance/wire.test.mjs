@@ -1,6 +1,6 @@
 // The protocol in single frames: handshake, negotiation, heartbeats, and what breaks it.
 import { after, describe, test } from 'node:test';
-import { assert, closeAll, confirmChannel, defs, fresh, sleep, until } from './lib.mjs';
+import { assert, closeAll, confirmChannel, counts, defs, drain, fresh, kind, queue, quorum, sleep, until } from './lib.mjs';
 import { body, contentHeader, dial, frame, header, heartbeat, login, method, open, startOk } from './wire.mjs';
 
 const opened = [];
@@ -168,6 +168,23 @@ test('bodies in frames of any size, the smallest included; other channels in bet
   }
   assert.deepEqual(seen.sort(), ['hello, world', 'one', 'two']); // the channels have no order between them
 });
+
+// RabbitMQ drops what a channel has not looked at yet when its socket ends; we take what has come.
+for (const [how, last] of [
+  ['a close in good order', (wire) => wire.send(method(0, defs.ConnectionClose, { replyCode: 200, replyText: '', classId: 0, methodId: 0 }))],
+  ...(kind === 'foz' ? [['the end of its socket', (wire) => wire.socket.end()]] : [])])
+  test('a large message whose publisher says nothing more but ' + how + ' is there, and what came behind it', async () => {
+    const ch = await confirmChannel();
+    const q = await queue(ch, quorum());
+    const wire = await openWire();
+    const pieces = Array.from({ length: 2_000 }, () => body(1, Buffer.alloc(4_000, 'x')));
+    wire.send(publish({ routingKey: q }), contentHeader(1, 8_000_000), ...pieces,
+      publish({ routingKey: q }), contentHeader(1, 6), body(1, 'behind'));
+    last(wire);
+    await until(async () => (await counts(ch, q)).messages === 2, 'both are there');
+    assert.deepEqual((await drain(ch, q)).map((m) => m.content.length), [8_000_000, 6]);
+    await ch.deleteQueue(q);
+  });
 
 const broken = [
   ['a frame that does not end with 206', (w) => { const f = Buffer.from(heartbeat); f[7] = 0; w.send(f); }, [501]],

@@ -5,7 +5,7 @@
 // Every life has publishers with confirms, consumers that acknowledge, and readers of a stream, on connections of their
 // own; it ends with SIGKILL at a random moment, now and then while it starts. Timing differs from run to run, the seed
 // fixes the rest.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Broker, options, randomFrom, until } from './broker.mjs';
 import { Ledger, bodyOf } from './ledger.mjs';
@@ -33,7 +33,9 @@ const publishers = [
   { name: 'all-a', exchange: 'all', key: '', to: ['quorum', 'classic', 'slow', 'stream', 'short'], window: 20 },
 ];
 for (const one of publishers) one.next = 0;
-const sizeOf = () => (random.chance(0.9) ? 30 + random.below(200) : random.chance(0.9) ? random.below(5_000) + 30 : 30 + random.below(150_000));
+const outside = 1 << 20; // a body from here on has a file of its own
+const sizeOf = () => (random.chance(0.9) ? 30 + random.below(200) : random.chance(0.9) ? random.below(5_000) + 30
+  : random.chance(0.8) ? 30 + random.below(150_000) : outside + random.below(200_000));
 
 let life = 0;
 let unconfirmed = 0; // published in this life and not confirmed
@@ -236,6 +238,12 @@ for (let i = 1; i <= wish.kills; ++i) {
 await drain();
 // And once more: what was acknowledged stays away after an end in good order too.
 await drain();
+// What is large and in a stream still has its file, once; what has left the queues has none.
+const large = [...ledgers.stream.records.values()].flatMap((records) => records)
+  .filter((record) => record && record.offset !== undefined && record.size >= outside).length;
+const files = readdirSync(data).filter((name) => name.startsWith('body.')).length;
+console.log(`${large} large messages in the stream, ${files} files`);
+if (files !== large) ledgers.stream.wrong.push(`${files} files for ${large} large messages`);
 if (!wish.data) rmSync(data, { recursive: true });
 
 let survived = 0;

@@ -128,6 +128,46 @@ connection.close()
   await self.stop();
 });
 
+test('the parameters of a URL count: files, name, verification, mechanism, limits', async () => {
+  const self = await broker('parameters', '--tls-ca', at('ca.pem'));
+  const apply = (parameters, user = 'bert:b@', host = '127.0.0.1') => run(foz, ['topology', 'apply', '--broker',
+    `amqps://${user}${host}:${self.tlsPort}/%2f?${new URLSearchParams(parameters)}`]);
+  const by = (name) => ({ cacertfile: at('ca.pem'), certfile: at(name + '.pem'), keyfile: at(name + '.key') });
+  const good = async (...what) => { const got = await apply(...what); assert.equal(got.code, 0, got.output); };
+  const bad = async (words, ...what) => {
+    const got = await apply(...what);
+    assert.notEqual(got.code, 0, got.output);
+    assert.match(got.output, words);
+  };
+  await good({ cacertfile: at('ca.pem') });
+  await good({ ...by('anna'), auth_mechanism: 'external' }, ''); // as anna: guest's password is not asked for
+  await good({ cacertfile: at('ca.pem'), server_name_indication: 'localhost', channel_max: 20, frame_max: 8192 });
+  await good({ verify: 'verify_none' });
+  // By default a certificate is verified, with its name.
+  await bad(/verify failed/, {});
+  await bad(/verify failed/, { cacertfile: at('other.pem') });
+  await bad(/verify failed/, { cacertfile: at('ca.pem'), server_name_indication: 'elsewhere.example' });
+  await bad(/ACCESS.REFUSED/i, { ...by('nobody'), auth_mechanism: 'external' }, '');
+  await bad(/no\.pem/, { cacertfile: at('no.pem') });
+  await bad(/server\.key/, { cacertfile: at('ca.pem'), certfile: at('anna.pem'), keyfile: at('server.key') });
+  await bad(/certfile needs keyfile/, { certfile: at('anna.pem') });
+  await bad(/auth_mechanism external needs certfile/, { auth_mechanism: 'external' });
+  await bad(/auth_mechanism must be plain or external/, { auth_mechanism: 'amqplain' });
+  await bad(/unknown parameter cacert;/, { cacert: '/x' });
+  // foz serve says at its start what it would meet at every attempt, and so does config check.
+  const url = (parameters) => `amqps://bert:b@127.0.0.1:${self.tlsPort}/%2f?${new URLSearchParams(parameters)}`;
+  for (const words of [['serve', '--listen', '127.0.0.1:0'], ['config', 'check']]) {
+    const got = await run(foz, [...words, '--broker', url({ cacertfile: at('no.pem') })]);
+    assert.notEqual(got.code, 0, got.output);
+    assert.match(got.output, /^foz: amqps:\/\/bert:\*\*\*@127.0.0.1:\d+\/%2f: TLS: .*no\.pem: .*\n$/);
+  }
+  const unwise = await run(foz, ['config', 'check', '--broker', url({ verify: 'verify_none' })]);
+  assert.equal(unwise.code, 0);
+  assert.match(unwise.output, /verify_none: the certificate is not checked, so anyone who can answer there receives the password/);
+  assert.ok(!unwise.output.includes('bert:b@'));
+  await self.stop();
+});
+
 test('what is missing or wrong is one line', async () => {
   const args = ['broker', '--data', at('wrong'), '--listen', '127.0.0.1:0', '--tls-listen', '127.0.0.1:0'];
   const none = await run(foz, args);

@@ -35,8 +35,8 @@ const rabbitmqctl = (...args) => execFileSync(process.env.FOZ_ROOT + '/scripts/r
   { encoding: 'utf8', timeout: 30_000 });
 
 test('doctor on an empty virtual host: everything would be made, nothing is', async () => {
-  const { code, has } = await doctor(['--broker', broker, ...port0]);
-  assert.equal(code, 0);
+  const { code, has, output } = await doctor(['--broker', broker, ...port0]);
+  assert.equal(code, 0, output);
   has(/^ok {4}configuration: reads; channels voice, chat, tickets$/m);
   has(/^ok {4}amqp:.*: connects, user guest may use virtual host /m);
   has(onFoz ? /^ok {4}broker: Foz \d+\.\d+\.\d+, the embedded one/m : /^ok {4}broker: RabbitMQ \d+\.\d+\.\d+, of the known range/m);
@@ -52,8 +52,8 @@ test('topology apply declares; again changes nothing; doctor finds it fitting', 
     assert.equal(code, 0, output);
     assert.match(output, /^declared on amqp:/);
   }
-  const { code, has } = await doctor(['--broker', broker, ...port0]);
-  assert.equal(code, 0);
+  const { code, has, output } = await doctor(['--broker', broker, ...port0]);
+  assert.equal(code, 0, output);
   has(/^ok {4}exchange INBOUND: there, with fitting arguments$/m);
   has(/^ok {4}queue OUT_CHAT: there, with fitting arguments$/m);
   has(/^ok {4}permissions of guest: may publish to INBOUND$/m);
@@ -67,8 +67,8 @@ test('doctor sees consumers and dead letters', async () => {
   channel.publish('INBOUND', 'chat.x', Buffer.from('1'));
   await channel.waitForConfirms();
   await until(async () => (await channel.checkQueue('IN_DEAD')).messageCount === 1, 'the refused message is dead');
-  const { code, has } = await doctor(['--broker', broker, ...port0]);
-  assert.equal(code, 0);
+  const { code, has, output } = await doctor(['--broker', broker, ...port0]);
+  assert.equal(code, 0, output);
   has(/^note {2}1 dead letter waits in IN_DEAD$/m);
   has(/^ok {4}channel chat: 1 consumer, 0 messages in the queue$/m);
   await service.stop();
@@ -80,8 +80,8 @@ test('other arguments: topology apply and doctor name queue and argument', async
   const applied = await run(foz, ['topology', 'apply', '--broker', broker, '--config', config]);
   assert.equal(applied.code, 1);
   assert.match(applied.output, /^foz: .*inequivalent arg 'x-delivery-limit' for queue 'IN_CHAT'.*\n$/);
-  const { code, has } = await doctor(['--broker', broker, '--config', config, ...port0]);
-  assert.equal(code, 1);
+  const { code, has, output } = await doctor(['--broker', broker, '--config', config, ...port0]);
+  assert.equal(code, 1, output);
   has(/^FAIL {2}queue IN_CHAT: there, with other arguments .*'x-delivery-limit'/m);
 });
 

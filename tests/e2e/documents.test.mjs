@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { amqp, broker, chat, closeAll, connect, run, secret, serve, start, tickets, until, withoutStream, WebSocket } from './lib.mjs';
+import { amqp, broker, chat, closeAll, configFile, connect, handshake, run, secret, serve, start, tickets, until, withoutStream, WebSocket } from './lib.mjs';
 
 const root = process.env.FOZ_ROOT;
 const document = (name) => readFileSync(join(root, 'docs', name), 'utf8');
@@ -95,6 +95,27 @@ for (const [language, command] of Object.entries(workers)) test('the worker of s
   await until(() => ann.events('message').length === 2, 'both messages that no queue took at first');
   ann.close();
   await gone(channel, service);
+});
+
+const doors = {
+  cpp: () => [process.env.FOZ_DOOR, [], { FOZ_BROKER: broker }],
+  node: () => node(save('door.mjs', block(services, 'Who may come in', 'js'))),
+  python: () => ['/usr/bin/python3', [save('door.py', block(services, 'Who may come in', 'python'))], { FOZ_BROKER: broker }],
+};
+for (const [language, command] of Object.entries(doors)) test('the service that decides who comes in, in ' + language, async (t) => {
+  const guarded = await serve(['--config', configFile(block(document('identity.md'), 'A service that decides', 'toml'))]);
+  t.after(() => guarded.stop());
+  const service = await start(...command());
+  t.after(() => service.kill());
+  const guest = await connect(guarded.url, { query: '&ticket=golden' });
+  assert.equal(guest.client, 'guest-7');
+  assert.equal((await guest.consume({ distribution: { multicast: ['guests'] } })).event, 'consuming');
+  guest.close();
+  const other = await handshake(guarded.url, 'hello=1&ticket=forged');
+  await other.closed();
+  const { error } = other.events('error')[0];
+  assert.deepEqual([error.code, error.reason, error.message, other.code], ['denied', 'no_ticket', 'You need a ticket.', 4000]);
+  assert.equal(service.code, undefined, service.output);
 });
 
 test('the reader of a stream in services.md prints the tickets of today', async (t) => {

@@ -100,7 +100,7 @@ async function handshake(url) {
   socket.on('error', () => {});
   let answer = '';
   socket.on('data', (data) => { answer += data; });
-  socket.write('GET /primus/ HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+  socket.write('GET /primus/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
     'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
   await until(() => answer.includes('\r\n\r\n') || socket.closed, 'the handshake is answered');
   return { socket, status: answer.slice(9, 12), answer };
@@ -234,7 +234,7 @@ import socket, sys, time
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
 s.connect((sys.argv[1], int(sys.argv[2])))
-s.sendall(b'GET /primus/?consume=chat HTTP/1.1\\r\\nHost: h\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n'
+s.sendall(b'GET /primus/?consume=chat HTTP/1.1\\r\\nHost: localhost\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n'
           b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n')
 print('consumes', flush=True)
 total = 0

@@ -2,6 +2,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { randomBytes } from 'node:crypto';
@@ -38,18 +40,28 @@ export async function until(what, text, seconds = 10) {
   }
 }
 
+const children = new Set();
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
 // A program that runs; its output is shown when it ends unexpectedly.
 export async function start(program, args, env = {}, stdin = 'ignore') {
   const child = spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const self = { child, output: '', code: undefined };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { self.output += data; });
-  process.on('exit', () => child.kill('SIGKILL')); // also when a test fails
-  child.on('exit', (code, signal) => { self.code = code ?? signal; });
+  children.add(child);
+  // What a failing test leaves running must not keep this process alive.
+  for (const one of [child, child.stdout, child.stderr]) one.unref();
+  child.on('exit', (code, signal) => {
+    self.code = code ?? signal;
+    children.delete(child);
+  });
   self.until = (text, seconds) => until(() => {
     if (self.code !== undefined && !self.output.includes(text))
       throw new Error(program + ' ended with ' + self.code + ': ' + self.output);
     return self.output.includes(text);
-  }, program + ' says "' + text + '"', seconds);
+  }, program + ' says "' + text + '"', seconds).catch((error) => {
+    throw new Error(`${error.message}; what it said last:\n${self.output.slice(-2000)}`);
+  });
   self.kill = async (signal = 'SIGKILL') => {
     if (self.code !== undefined) return self.code;
     child.kill(signal);
@@ -188,6 +200,30 @@ export async function connect(url, { query = '', resume = secret(), options = {}
   return self;
 }
 
+// Sends these octets on a connection of its own and reads until the other side closes. Names of headers are in lower
+// case; `octets`: what came, as it came.
+export function rawHttp(url, octets, { tls } = {}) {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const options = { host: hostname, port: Number(port) };
+    const socket = tls ? connectTls({ ...options, rejectUnauthorized: false }) : connectTcp(options);
+    const pieces = [];
+    socket.setTimeout(15_000, () => socket.destroy(new Error('no answer to ' + octets.slice(0, 80))));
+    socket.on('error', reject);
+    socket.on('data', (data) => pieces.push(data));
+    socket.on('close', () => {
+      const all = Buffer.concat(pieces);
+      const end = all.indexOf('\r\n\r\n');
+      const [line, ...lines] = all.subarray(0, Math.max(end, 0)).toString('latin1').split('\r\n');
+      const headers = Object.fromEntries(lines.map((one) => [one.slice(0, one.indexOf(':')).toLowerCase(), one.slice(one.indexOf(':') + 2)]));
+      const body = all.subarray(end + 4);
+      resolve({ status: Number(line.split(' ')[1]), headers, raw: body, octets: all,
+        get body() { return body.toString(); } });
+    });
+    socket.write(octets);
+  });
+}
+
 // A WebSocket without a client: what it hears, parsed, but Primus' pings, which it answers unless it is `mute`.
 export async function rawClient(url, query = '') {
   const socket = new WebSocket(url.replace('http', 'ws') + '/primus/?resume=' + secret() + query);
@@ -209,6 +245,33 @@ export async function rawClient(url, query = '') {
   self.resume = () => socket._socket.resume();
   open.push(() => socket.terminate());
   await once(socket, 'open');
+  return self;
+}
+
+// A WebSocket as primus-responder uses it, for handshakes that Primus can't make or that end at once. `how`: what ws takes,
+// and `protocols`. It has heard something, or has ended.
+export async function handshake(url, query, { protocols = [], ...how } = {}) {
+  const socket = new WebSocket(url.replace('http', 'ws') + '/primus/?' + query, protocols, how);
+  const self = { socket, heard: [], status: undefined, code: undefined, stays_away: false };
+  socket.on('message', (data) => {
+    const value = JSON.parse(data);
+    if (typeof value === 'string' && value.startsWith('primus::ping::')) socket.send(JSON.stringify(value.replace('ping', 'pong')));
+    else if (value === 'primus::server::close') self.stays_away = true;
+    else self.heard.push(value);
+  });
+  socket.on('unexpected-response', (_, response) => { self.status = response.statusCode; response.destroy(); socket.terminate(); });
+  socket.on('error', () => {});
+  socket.on('close', (code) => { self.code = code; });
+  self.events = (name) => self.heard.filter((one) => one.event === name);
+  self.send = (frame) => socket.send(JSON.stringify(frame));
+  self.ask = async (data) => {
+    const requestId = randomBytes(8).toString('hex');
+    self.send({ plugin: 'primus-responder', requestId, data });
+    return (await until(() => self.heard.find((one) => one.responseId === requestId), 'an answer comes')).data;
+  };
+  self.closed = () => until(() => self.code !== undefined, 'the socket closes');
+  open.push(() => socket.terminate());
+  await until(() => self.heard.length > 0 || self.code !== undefined, 'the socket says something', 20);
   return self;
 }
 
@@ -244,6 +307,14 @@ export async function worker(queue, handle, url = broker) {
     if (message) handle(message, JSON.parse(message.content), channel);
   });
   return { channel, stop: () => connection.close() };
+}
+
+// After so long without a service requests are refused until the aggregator has seen that there is one.
+export async function untilServed(url, channel) {
+  const one = await connect(url);
+  await until(async () => (await one.ask({ packet_action: 'publish', channel, message: {}, fail_fast: true, timeout_ms: 5_000 })).event === 'answer',
+    'the aggregator knows of the service');
+  one.close();
 }
 
 // amqplib writes nothing but UTF-8; other libraries write what they are given. A connection whose stream is poisoned

@@ -29,7 +29,7 @@ test('wrong usage: exit 2 and what is wrong', async () => {
     [['broker', '--vhost', ''], 'foz: --vhost: a virtual host has a name; the usual one is /'],
     [['broker', '--vhost', '/', '--vhost', 'x'.repeat(256)], 'foz: --vhost: the name of a virtual host has at most 255 octets'],
     [['serve', '--log-level', 'laud'], 'foz: --log-level: '],
-    [['top', '--admin', 'nonsense'], 'foz: --admin: HOST:PORT is expected, not nonsense'],
+    [['top', '--admin', 'nonsense'], 'foz: --admin: HOST:PORT or https://HOST:PORT is expected, not nonsense'],
     [['top', '--sort', 'colour'], 'foz: --sort: one of name, ready, '],
     [['top', '--interval', '1ms'], 'foz: --interval: '],
     [['top', '--interval', 'soon'], 'foz: --interval: '],

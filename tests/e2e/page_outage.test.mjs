@@ -81,7 +81,7 @@ for (const query of ['', '?sockets=each'])
   });
 
 test('the broker is killed, messages are written meanwhile, and the page is loaded anew in the middle', async () => {
-  const [ann, bob] = await tabs();
+  const [ann, bob] = await tabs({ patience_ms: 60_000 }); // a RabbitMQ may need longer than 10 s to start
   const all = ['storm 1', 'storm 2', 'storm 3', 'storm 4', 'storm 5'];
   await say(ann, all[0]);
   await message(bob, all[0]).waitFor();

@@ -21,11 +21,11 @@ test('the service of the README is the one that the tests of the package build',
 
 test("its page shows the service's answer to whoever asks, and the greeting to everyone", async () => {
   rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
-  for (const [file, text] of [['index.html', block('html')], ['foz.toml', block('toml')]]) writeFileSync(join(work, file), text);
+  mkdirSync(work + '/web', { recursive: true });
+  for (const [file, text] of [['web/index.html', block('html')], ['foz.toml', block('toml')]]) writeFileSync(join(work, file), text);
   const service = await start(process.env.FOZ_MY_SERVICE, [broker]);
   await service.until('ready');
-  const server = await start(process.env.FOZ, ['serve', '--config', work + '/foz.toml', '--broker', broker, '--web', work,
+  const server = await start(process.env.FOZ, ['serve', '--config', work + '/foz.toml', '--broker', broker, '--web', work + '/web',
     '--listen', '127.0.0.1:0']);
   await server.until('ready: ', 60);
   const url = server.output.match(/ready: (http:\/\/[^/]+)\//)[1];

@@ -3,7 +3,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { closeAll, amqplib, broker, connect, onFoz, ownBroker, serve, until, worker, rawClient, configFile } from './lib.mjs';
+import { closeAll, amqplib, broker, connect, onFoz, ownBroker, serve, until, untilServed, worker, rawClient, configFile } from './lib.mjs';
 
 // A broker that keeps little of OUT_TICKETS. The size of a stream's segments is fixed when it is declared.
 async function limited() {
@@ -151,6 +151,8 @@ test('who asks and does not read the answers is slow, too', async () => {
     ch.ack(message);
     answered += 1;
   }, url);
+  await untilServed(foz.url, 'chat');
+  answered = 0;
   const slow = await raw('chat', 'now');
   slow.pause();
   const count = 150; // 30 MB: more than the kernel holds for a socket

@@ -1,11 +1,12 @@
 // Storms: much at once, from one who floods or to many who read. Nobody is thrown out who reads, nobody else waits.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqp, closeAll, connect, configFile, rawClient, reply, request, serve, sleep, until, worker } from './lib.mjs';
+import { amqp, closeAll, connect, configFile, rawClient, reply, request, serve, sleep, until, untilServed, worker } from './lib.mjs';
 
 let foz;
 before(async () => {
-  foz = await serve(['--config', configFile('[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n[channels.chat]\n' +
+  // What one client may send is another test's concern (tests/hostile).
+  foz = await serve(['--config', configFile('[limits]\nclient_publishes = 0\nclient_frames = 0\n[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n[channels.chat]\n' +
     '[channels.side]\n[channels.quick]\ndelivery = "volatile"\n[channels.queue]\norder = "client"\n')]);
 });
 after(async () => {
@@ -71,6 +72,7 @@ test('a thousand requests at once have a thousand answers', async () => {
     ch.ack(message);
   });
   await node.channel.prefetch(100);
+  await untilServed(foz.url, 'chat');
   const one = await rawClient(foz.url);
   for (let i = 0; i < 1_000; i += 1)
     one.send({ packet_action: 'publish', channel: 'chat', id: 'r' + i, ack: 'answer', message: i });

@@ -3,6 +3,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { chat, closeAll, run, serve, start, until } from './lib.mjs';
+import { scripted, stopAll } from './scripted.mjs';
 
 const foz = process.env.FOZ;
 let server, worker, url;
@@ -14,6 +15,7 @@ before(async () => {
 });
 after(async () => {
   await closeAll();
+  await stopAll();
   await server.stop();
   await worker.stop();
 });
@@ -145,6 +147,31 @@ test('a request survives the server that it was sent to', async () => {
   assert.equal(asked.code, 0, asked.output);
   assert.match(asked.output, /^42$/m);
   await next.stop();
+});
+
+test('a refusal that may pass is followed by another try, until the time is over', async () => {
+  let refusals = 2;
+  const usual = await scripted({
+    publish(spark, frame) {
+      if (refusals-- > 0) return usual.error(spark, frame.id, 'unavailable', { retryable: true, retry_after_ms: 20 });
+      spark.write(frame.ack === 'answer' ? { event: 'answer', id: frame.id, message: 7 } : { event: 'receipt', id: frame.id });
+    },
+  });
+  const to = ['--url', usual.url.replace('http', 'ws')];
+  const asked = await run(foz, ['request', 'chat', '1', ...to]);
+  assert.deepEqual([asked.code, asked.output], [0, '7\n']);
+  refusals = 3;
+  const sent = await pipe(['pub', 'chat', ...to], '1\n2\n');
+  assert.deepEqual([sent.code, sent.output], [0, '']);
+  const ids = usual.sent('publish').map((frame) => frame.id);
+  assert.equal(ids.length, 3 + 5);
+  assert.equal(new Set(ids).size, 3);
+  for (const [command, refused] of [['request', /^foz: unavailable: /], ['pub', /^foz: unavailable: /]]) {
+    refusals = 1000;
+    const { code, output } = await run(foz, [command, 'chat', '1', '--timeout', '700ms', ...to]);
+    assert.equal(code, 1);
+    assert.match(output, refused);
+  }
 });
 
 test('a server that is not there, is none, or refuses: exit 1 and one line', async () => {

@@ -2,7 +2,7 @@
 import { failure, staysAway } from './errors.js';
 import { growingPause } from './tools.js';
 
-// foz: { primus, options, settings, emit, resume(), onClosed(), onEnded(error) }; what has ended may be opened again.
+// foz: { primus, options, settings, token, emit, resume(), onClosed(), onEnded(error) }; what has ended may be opened again.
 export function makeConnection(foz) {
   const { primus, options, settings } = foz;
   const OPEN = primus.constructor.OPEN;
@@ -41,6 +41,7 @@ export function makeConnection(foz) {
     const query = ['hello=1'];
     const resume = foz.resume();
     if (resume) query.push('resume=' + resume);
+    if (foz.token.shown) query.push('token=' + encodeURIComponent(foz.token.shown));
     url.query = (url.query ? url.query + '&' : '') + query.join('&');
   });
 
@@ -54,7 +55,8 @@ export function makeConnection(foz) {
     const onclose = socket.onclose;
     socket.onclose = (event) => {
       const code = event ? event.code : undefined;
-      if (primus.disconnect || staysAway(code)) {
+      if (told && told.code === 'expired' && foz.token.mayRenew()) primus.disconnect = false;
+      else if (primus.disconnect || staysAway(code)) {
         refused = told || failure('closed', 'the server has closed the connection for good');
         refused.close_code = code;
         primus.disconnect = true; // Primus ends it and does not come back
@@ -73,6 +75,7 @@ export function makeConnection(foz) {
   });
 
   primus.on('reconnect scheduled', (plan) => {
+    foz.token.beforeNext();
     if (state.name !== 'connected') become('waiting', state.reason, { next_at: Date.now() + plan.scheduled, attempt: plan.attempt });
   });
 

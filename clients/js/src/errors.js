@@ -10,7 +10,7 @@ export class FozError extends Error {
 export const failure = (code, message, more) => new FozError(Object.assign({ code, message, retryable: false }, more));
 
 // Errors after which the same message may simply be sent again; for the others the caller decides.
-export const sendsAgain = (error) => ['unavailable', 'unknown', 'overloaded'].includes(error.code);
+export const sendsAgain = (error) => ['unavailable', 'unknown', 'overloaded', 'rate_limited'].includes(error.code);
 
 // Close codes after which a client must not come back as it is: the aggregator's refusals, and the codes of
 // spec/codes.json that an aggregator closes with when the client's own frames were wrong.

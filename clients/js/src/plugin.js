@@ -14,6 +14,7 @@ import { FozError } from './errors.js';
 import { makeOutbox } from './outbox.js';
 import { makeStore } from './store.js';
 import { iterate } from './stream.js';
+import { makeToken } from './token.js';
 import { makeEvents, randomSecret } from './tools.js';
 
 export function client(primus, options) {
@@ -50,6 +51,7 @@ export function client(primus, options) {
       foz.store.close();
     },
   };
+  foz.token = makeToken(foz);
   foz.store = makeStore(foz);
   foz.consuming = makeConsuming(foz);
   foz.outbox = makeOutbox(foz);
@@ -68,14 +70,18 @@ export function client(primus, options) {
     return secret;
   }
 
-  // A storage with promises has to say who we are before the first connection.
+  // A storage with promises, or whoever has the token, has to say who we are before the first connection.
   function whenKnown() {
     const kept = secret === undefined ? foz.store.secret() : null;
-    if (!kept || typeof kept.then !== 'function') return Promise.resolve();
+    const token = foz.token.beforeFirst();
+    const later = kept && typeof kept.then === 'function';
+    if (!later && !token) return Promise.resolve();
     primus.timers.clear('open');
-    return kept.catch(() => null).then((found) => {
+    const known = !later ? Promise.resolve() : kept.catch(() => null).then((found) => {
       secret = found || randomSecret(16);
       if (!found) foz.store.keepSecret(secret);
+    });
+    return Promise.all([known, token]).then(() => {
       if (!options.manual) primus.open();
     });
   }
@@ -108,7 +114,7 @@ export function client(primus, options) {
   }
 
   function onError(error) {
-    if (foz.consuming.onError(error)) return;
+    if (foz.token.onError(error) || foz.consuming.onError(error)) return;
     if (error.id) return foz.outbox.onError(error);
     if (error.frame === undefined && foz.connection.onSocketError(new FozError(error))) return;
     emit('error', new FozError(error));
@@ -130,6 +136,7 @@ export function client(primus, options) {
         // After `retention` it goes on with the entry at this position, which is still to come.
         if (event.cause !== 'retention') foz.consuming.remember(event);
         return emit('gap', event);
+      case 'auth': return foz.token.onAuth(event);
       case 'drain':
         foz.connection.onDrain(event);
         return emit('drain', event);

@@ -108,11 +108,7 @@ std::size_t audience::shared_with(member who, const interest& what) const {
 }
 
 const entry_route* audience::route_for(member who, const entry& what) const {
-    const seat* const here = find_seat(who);
-    if (!here) return nullptr;
-    for (const entry_route& route : what.routes)
-        if (is_reached(*here, route, what.topic)) return &route;
-    return nullptr;
+    return route_for(who, what, [](const entry_route&) { return true; });
 }
 
 bool audience::is_reached(const seat& who, const entry_route& route, std::string_view topic) const {

@@ -58,6 +58,15 @@ public:
     // THE definition: the route by which the entry reaches the member, paused or not; null when it does not.
     const entry_route* route_for(member who, const entry& what) const;
     bool hears(member who, const entry& what) const { return route_for(who, what) != nullptr; }
+    // The same among the routes that `may` lets through: may(const entry_route&).
+    template <class F>
+    const entry_route* route_for(member who, const entry& what, F&& may) const {
+        const seat* const here = find_seat(who);
+        if (!here) return nullptr;
+        for (const entry_route& route : what.routes)
+            if (may(route) && is_reached(*here, route, what.topic)) return &route;
+        return nullptr;
+    }
 
     // Calls to(member, const entry_route&) once for every member that is reached and not paused: route by route, and
     // nothing twice. `to` must not change the audience or the directory.

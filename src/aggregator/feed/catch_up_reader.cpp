@@ -17,7 +17,6 @@ constexpr std::uint16_t prefetch_min = 8;
 constexpr std::size_t acknowledge_every = 128;  // of what is of no interest
 constexpr std::size_t page_entries_max = prefetch_max / 2;
 constexpr std::size_t page_bytes_max = 256 * 1024;
-constexpr std::size_t buffer_bytes_max = 4 * 1024 * 1024;
 constexpr std::size_t average_over = 16;
 constexpr std::chrono::milliseconds flush_within{50};
 // Whoever has not taken a page by then does not hold up anybody else.
@@ -83,6 +82,10 @@ std::size_t join(catch_up_reading& reading, const std::vector<entry_ref>& entrie
     return index;
 }
 
+std::size_t buffer_bytes_max(const settings& all) {
+    return std::max<std::size_t>(all.catch_up_bytes_max / all.catch_up_readers_max, 1);
+}
+
 }  // namespace
 
 catch_up_reader::catch_up_reader(catch_up& owner, amqp::client& streams, const settings& all, std::size_t channel,
@@ -112,7 +115,7 @@ void catch_up_reader::end() {
 std::uint16_t catch_up_reader::prefetch() const {
     if (average_octets_ == 0) return prefetch_first;
     return static_cast<std::uint16_t>(
-        std::clamp<std::size_t>(buffer_bytes_max / average_octets_, prefetch_min, prefetch_max));
+        std::clamp<std::size_t>(buffer_bytes_max(settings_) / average_octets_, prefetch_min, prefetch_max));
 }
 
 boost::asio::awaitable<amqp::result<void>> catch_up_reader::set_up(amqp::channel& self) {
@@ -230,7 +233,7 @@ void catch_up_reader::keep(const amqp::delivery& message, std::uint64_t offset, 
     average_octets_ += octets / average_over - average_octets_ / average_over;
     buffer_.push_back({std::move(made), message.id, std::exchange(gap_, false)});
     buffer_bytes_ += octets;
-    parked_ = buffer_bytes_ >= buffer_bytes_max;
+    parked_ = buffer_bytes_ >= buffer_bytes_max(settings_);
     if (parked_) owner_.count_parked();
 }
 

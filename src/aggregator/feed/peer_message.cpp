@@ -80,6 +80,7 @@ std::string to_json(const peer_message& what) {
         text("client", what.client);
         text("request", what.request);
         text("json", what.json);
+        if (!what.device.empty()) text("device", what.device);
     }
     return out + '}';
 }
@@ -107,6 +108,7 @@ std::optional<peer_message> parse_peer_message(std::string_view body) {
     out.client = member_text(all, "client");
     out.request = member_text(all, "request");
     out.json = member_text(all, "json");
+    out.device = member_text(all, "device");
     return out;
 }
 

@@ -49,6 +49,7 @@ struct peer_message {
     std::string client = {};
     std::string request = {};  // primus-responder's; empty: a plain event
     std::string json = {};
+    std::string device = {};  // whose; empty: the client is nobody in particular, or has not said it
 };
 
 std::string to_json(const peer_message& what);

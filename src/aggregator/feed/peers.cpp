@@ -1,6 +1,7 @@
 #include "aggregator/feed/peers.hpp"
 
 #include "base/json.hpp"
+#include "contract/message_id.hpp"
 #include "contract/names.hpp"
 #include "contract/own_queue.hpp"
 
@@ -82,7 +83,8 @@ void peers::tell(told_message what) {
          .from = self_,
          .client = what.client.str(),
          .request = std::move(what.request),
-         .json = std::move(what.json)});
+         .json = std::move(what.json),
+         .device = std::move(what.device)});
 }
 
 void peers::leave() {
@@ -154,7 +156,8 @@ amqp::publication peers::closed_event(const present_session& who) const {
     const auto now = unix_ms(client_.home().time().wall_now());
     p.properties.timestamp = static_cast<std::uint64_t>(now.count() / 1000);
     p.properties.type = contract::type_closed;
-    p.properties.message_id = who.client + "/" + who.session + "." + std::string(contract::type_closed) + ".lease";
+    p.properties.message_id = contract::message_id(who.client, std::nullopt,
+                                                   who.session + "." + std::string(contract::type_closed) + ".lease");
     amqp::table headers;
     headers.set(contract::header_client, who.client);
     headers.set(contract::header_session, who.session);

@@ -22,6 +22,7 @@ struct told_message {
     client_id client;
     std::string request;  // primus-responder's; empty: a plain event
     std::string json;
+    std::string device;  // as reply_context::device
 };
 
 class peers_listener {

@@ -14,7 +14,8 @@ std::string to_json(const client_error& error, const reply_context& context) {
                                                  .field = error.field,
                                                  .id = context.id,
                                                  .frame = nameless ? std::optional(context.frame) : std::nullopt,
-                                                 .dead_letter = error.dead_letter});
+                                                 .dead_letter = error.dead_letter,
+                                                 .reason = error.reason});
     return json;
 }
 

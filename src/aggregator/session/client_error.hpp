@@ -19,6 +19,7 @@ struct client_error {
     std::string field = {};
     std::optional<std::uint64_t> retry_after_ms = std::nullopt;
     std::string dead_letter = {};  // for `foz dead`
+    std::string reason = {};       // of bad_token: why
 };
 
 // What a frame's answer has to name: made when the frame arrives, kept as long as an answer may come.
@@ -27,6 +28,7 @@ struct reply_context {
     std::string id = {};          // the envelope's
     std::uint64_t frame = 0;      // the n-th of this socket
     std::vector<std::string> warnings = {};
+    std::string device = {};  // the one that asked; empty: its client is nobody in particular, or has not said it
 };
 
 // The `error` event as JSON.

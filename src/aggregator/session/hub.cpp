@@ -24,6 +24,8 @@ constexpr std::size_t entries_per_portion = 1'024;
 constexpr std::size_t requests_per_portion = 256;
 constexpr std::size_t blocks_per_portion = 2;
 constexpr std::size_t answers_per_portion = 512;
+// Of rates, each time that positions are looked at.
+constexpr std::size_t accounts_per_look = 4'096;
 
 // A session is told its position before it is a fifth of what a resume may read behind.
 std::uint64_t position_entries(const session_settings& config) {
@@ -57,15 +59,20 @@ hub::hub(const session_settings& config, surroundings around)
               .random = around.random,
               .shard = around.shard,
               .out = around.out,
+              .unnamed = client_rights{.channels = default_rights(config.channels)},
+              .revoked = {},
               .names = directory(around.hash_seed),
               .channels = {},
               .asked = {*this, around.time, around.wheel, config},
               .asked_of_clients = questions(),
+              .rates = {config, around.hash_seed},
+              .slowed = {around.wheel, around.time, [this](member who) { on_rate_room(who); }},
               .packets = {},
               .envelopes = {},
               .counters = {},
               .resuming = {}},
-      run_(std::min(run_octets_max, config.queue_bytes_max / 8)) {
+      run_(std::min(run_octets_max, config.queue_bytes_max / 8)),
+      unheard_(config.kept_answer_bytes_max / 4) {
     position_stride_ = std::max<std::uint64_t>(1, position_entries(config) / 64);
     for (std::size_t i = 0; i < config.channels.size(); ++i)
         shared_.channels.emplace_back(shared_.names, config.recent_bytes_max, position_entries(config),
@@ -83,6 +90,7 @@ void hub::stop() {
     life_timer_.cancel();
     position_timer_.cancel();
     departure_timer_.cancel();
+    shared_.slowed.stop();
 }
 
 session* hub::find(member who) const {
@@ -95,6 +103,11 @@ member hub::opened(session_options options) {
     shared_.names.add(self, options.client, options.id);
     slots_.put(std::make_unique<session>(shared_, self, std::move(options)));
     return self;
+}
+
+bool hub::has_enough_sockets(const client_id& client, const client_limits* own) const {
+    const std::size_t limit = (own ? *own : shared_.config.client).connections;
+    return limit > 0 && shared_.names.members_of(client.view()) >= limit;
 }
 
 void hub::begin(member who) {
@@ -121,7 +134,7 @@ void hub::tell_again(session& to, const unheard_answers* unheard) {
 std::size_t hub::pass_unheard(session& from) {
     if (!from.unheard() || planted(bug::answer_to_gone_socket)) return 0;
     const unheard_answers unheard = from.take_unheard();
-    session* const newest = newest_of(from.client());
+    session* const newest = newest_beside(from);
     if (newest && newest != &from) tell_again(*newest, &unheard);
     const client_id client(std::string(from.client()));
     for (const told_answer& one : unheard.all()) keep_for(client, one);
@@ -208,6 +221,10 @@ void hub::on_room(const client_id& client) {
     });
 }
 
+void hub::on_rate_room(member who) {
+    if (session* const one = find(who)) one->on_rate_room();
+}
+
 void hub::on_page(const reading_id& which, page next_page) {
     hand_out();
     const member who{.slot = static_cast<std::uint32_t>(which.session),
@@ -248,6 +265,7 @@ bool hub::work() {
     more |= pass_on(answers_per_portion);
     more |= discard(blocks_per_portion);
     more |= say_presence(sessions_per_portion);
+    more |= go_on_revoking(sessions_per_portion);
     settle_joins();
     return more || !shared_.resuming.empty();
 }
@@ -362,6 +380,7 @@ bool hub::tell_positions(std::size_t budget) {
 
 void hub::on_position_interval() {
     unheard_.expire(shared_.time.now());
+    shared_.rates.sweep(shared_.time.now(), accounts_per_look);
     if (tell_positions(sessions_per_portion)) shared_.out.want_work();
     position_timer_.start(shared_.wheel, position_look);
 }
@@ -375,14 +394,14 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
     session* const one = find(who);
     if (!one) return;
     if (one->closing()) {
-        if (names_its_request(context)) keep_for(client_id(one->client()), told_answer::of(context.request_id, json));
+        if (names_its_request(context)) keep_for(client_id(one->client()), told_answer::of(context, json));
         return;
     }
     one->respond(context, json);
     if (!names_its_request(context)) return;
     // A socket that has shown no life since its client's newest one came may be half open, as a phone leaves it that
     // has changed networks: the newest one is told, too, and ignores what it does not know.
-    session* const newest = newest_of(one->client());
+    session* const newest = newest_beside(*one);
     if (!newest || newest == one || newest->opened_at() < one->opened_at() || planted(bug::answer_to_gone_socket))
         return;
     const auto since = std::chrono::ceil<std::chrono::milliseconds>(shared_.time.now() - newest->opened_at());
@@ -392,12 +411,41 @@ void hub::respond(member who, const reply_context& context, std::string_view jso
 void hub::respond_to_all(const client_id& client, const reply_context& context, std::string_view json) {
     bool any = false;
     shared_.names.each_of(client.view(), [&](member who) {
-        if (!is_open(who)) return;
+        if (!is_open(who) || find(who)->device() != context.device) return;
         respond(who, context, json);
         any = true;
     });
     if (!any && names_its_request(context) && !planted(bug::answer_to_gone_socket))
-        keep_for(client, told_answer::of(context.request_id, json));
+        keep_for(client, told_answer::of(context, json));
+}
+
+session* hub::newest_beside(const session& one) const {
+    if (one.device().empty()) return newest_of(one.client());
+    session* newest = nullptr;
+    shared_.names.each_of(one.client(), [&](member who) {
+        if (session* const other = find(who); other && other->device() == one.device()) newest = other;
+    });
+    return newest;
+}
+
+bool hub::revoke(const revocation& what) {
+    if (!shared_.revoked.add(what, shared_.time.wall_now())) return false;
+    to_revoke_.push_back(what);
+    shared_.out.want_work();
+    return true;
+}
+
+bool hub::go_on_revoking(std::size_t budget) {
+    while (!to_revoke_.empty()) {
+        for (; revoke_round_ < slots_.extent(); ++revoke_round_) {
+            if (budget-- == 0) return true;
+            session* const one = slots_[revoke_round_].get();
+            if (one && revocations::meets(to_revoke_.front(), one->client(), one->id(), one->rights())) one->revoke();
+        }
+        revoke_round_ = 0;
+        to_revoke_.pop_front();
+    }
+    return false;
 }
 
 session* hub::newest_of(std::string_view client) const {

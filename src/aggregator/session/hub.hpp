@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aggregator/channel/entry_run.hpp"
+#include "aggregator/session/disconnect_order.hpp"
 #include "aggregator/session/session.hpp"
 #include "aggregator/session/session_context.hpp"
 #include "aggregator/session/unheard_answers.hpp"
@@ -47,6 +48,9 @@ public:
 
     // Sockets. A member is known from opened() to closed(); events of one that has gone are ignored.
     member opened(session_options options);
+    // The client has as many sockets as it may; to be asked before opened(). `own`: its limits, or null for the
+    // configuration's.
+    bool has_enough_sockets(const client_id& client, const client_limits* own) const;
     // What a session says at its beginning; after opened(), when its socket can be written to.
     void begin(member who);
     void on_text(member who, std::string_view text);
@@ -79,6 +83,9 @@ public:
     // A volatile channel's answers can't come any more: what waits for one fails, a portion at a time.
     void interrupt(std::size_t channel);
 
+    // Closes the sockets that an operator means, whatever is owed to them. How many that were.
+    std::size_t disconnect(const disconnect_order& what);
+
     // Tells every session to go elsewhere, and closes them one after the other, each when nothing is owed to it any
     // more: until then everything goes on.
     void drain();
@@ -88,6 +95,15 @@ public:
     std::size_t answers_awaited() const noexcept { return shared_.asked.awaited(); }
     // What another aggregator has told a client that was leaving it.
     void told_elsewhere(const client_id& client, const told_answer& what);
+    // Whom it meets is not let in any more, and sent away if here. False: there is no room for more of them.
+    bool revoke(const revocation& what);
+    bool is_revoked(std::string_view client, std::string_view session, const client_rights& rights) const {
+        return shared_.revoked.meets(client, session, rights);
+    }
+    // Nothing has consumed the channel's queue for as long as the channel's settings allow.
+    bool no_service(std::size_t channel) const { return shared_.no_service(channel, false); }
+    // What the settings grant to whoever has no token.
+    const client_rights& unnamed() const noexcept { return shared_.unnamed; }
     // Services were told that all sessions are closed, since the aggregator said nothing for too long.
     void tell_presence_again();
     // Work over many sessions, a portion of it. True: there is more.
@@ -137,6 +153,8 @@ private:
 
     session* find(member who) const;
     session* newest_of(std::string_view client) const;
+    // Of this one's device.
+    session* newest_beside(const session& one) const;
     // Tells what this socket's client may not have heard, if anything.
     void tell_again(session& to, const unheard_answers* unheard);
     // What a socket was told that may be dead: to the newest one, and to those that come.
@@ -145,6 +163,7 @@ private:
     bool pass_on(std::size_t budget);
     void keep_for(const client_id& client, const told_answer& what);
     bool say_presence(std::size_t budget);
+    bool go_on_revoking(std::size_t budget);
     void start_life_timer(steady_time due);
     void deliver(const entry& item);
     void deliver_answer(const entry& item);
@@ -164,6 +183,7 @@ private:
     void settle_joins();
     void on_position_interval();
     void on_life_timer();
+    void on_rate_room(member who);
 
     // An answer to a question whether a session may join: it is passed on when nobody is in the middle of anything.
     struct settled_join {
@@ -188,6 +208,8 @@ private:
     std::optional<drain_round> drain_;
     bool drain_over_ = false;
     std::optional<std::uint32_t> presence_round_;  // the next slot
+    std::deque<revocation> to_revoke_;             // sessions are looked through for the first one …
+    std::uint32_t revoke_round_ = 0;               // … from this slot on
     std::priority_queue<departure, std::vector<departure>, std::greater<>> departures_;
     std::deque<member> settled_;  // may leave, and nothing is owed to them any more
     net::wheel_timer departure_timer_{this, [](hub& self) { self.on_departure(); }};

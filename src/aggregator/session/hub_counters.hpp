@@ -12,9 +12,14 @@ namespace foz::aggregator {
 struct hub_counters {
     void count_gap(envelope::gap_cause why) noexcept { ++gaps[static_cast<std::size_t>(why)]; }
 
-    std::uint64_t frames_in = 0;       // data frames from clients
-    std::uint64_t frames_refused = 0;  // of these, answered with an error
-    std::uint64_t overloaded = 0;      // of the errors: a limit was reached
+    std::uint64_t frames_in = 0;         // data frames from clients
+    std::uint64_t frames_refused = 0;    // of these, answered with an error
+    std::uint64_t overloaded = 0;        // of the errors: a limit was reached
+    std::uint64_t rate_limited = 0;      // of the errors: a client published faster than it may
+    std::uint64_t reading_slowed = 0;    // times that a socket was not read because its client had sent too fast
+    std::uint64_t flooders_closed = 0;   // sockets whose client went on so for too long
+    std::uint64_t shed = 0;              // sockets closed because memory was needed at once
+    std::uint64_t too_many_sockets = 0;  // of one client: refused for now
     std::uint64_t published = 0;
     std::uint64_t deliveries = 0;          // messages to sockets
     std::uint64_t deliveries_dropped = 0;  // of volatile channels, to slow sockets

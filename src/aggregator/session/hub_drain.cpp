@@ -1,4 +1,4 @@
-// The part of a hub that sends its sessions to another aggregator.
+// The part of a hub that sends its sessions away: to another aggregator, or for good.
 #include "aggregator/session/hub.hpp"
 
 #include <algorithm>
@@ -48,6 +48,22 @@ bool hub::go_round(std::size_t budget) {
     }
     drain_.reset();
     return false;
+}
+
+std::size_t hub::disconnect(const disconnect_order& what) {
+    std::size_t closed = 0;
+    const auto close = [&](member who) {
+        session* const one = find(who);
+        if (!one || one->closing()) return;
+        ++closed;
+        what.stay_away ? one->send_off() : one->go_away();
+    };
+    if (const auto* const client = std::get_if<client_id>(&what.whom)) {
+        shared_.names.each_of(client->view(), close);
+    } else if (const auto only = shared_.names.find_session(std::get<session_id>(what.whom).view())) {
+        close(*only);
+    }
+    return closed;
 }
 
 void hub::send_away(session& one, std::chrono::milliseconds after) {

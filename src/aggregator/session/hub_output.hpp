@@ -3,6 +3,8 @@
 
 #include "aggregator/channel/member.hpp"
 #include "aggregator/channel/page.hpp"
+#include "aggregator/session/client_error.hpp"
+#include "aggregator/session/client_rights.hpp"
 #include "aggregator/session/unheard_answers.hpp"
 #include "amqp/codec/publication.hpp"
 #include "base/clock.hpp"
@@ -13,6 +15,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <string>
 #include <string_view>
 
 namespace foz::aggregator {
@@ -62,6 +66,9 @@ public:
     // have gone.
     virtual bool crowded(std::size_t channel, const client_id& client) const = 0;
 
+    // The process has as much memory as it may: nothing more is to be published.
+    virtual bool short_of_memory() const { return false; }
+
     // hub::on_page() follows, again after each taken(more), until a page is the last or no more are wanted.
     virtual void read_older(const page_request& what) = 0;
     virtual void page_taken(const reading_id& which, bool more) = 0;
@@ -76,6 +83,12 @@ public:
     // Nobody waits any more for the answer to this message: whoever works on it may stop.
     virtual void tell_cancelled(std::size_t channel, std::string_view client, std::string message_id) {
         (void)channel, (void)client, (void)message_id;
+    }
+
+    // Who shows this token, and what it may; or why it is not believed.
+    virtual std::expected<known_client, client_error> check_token(std::string_view token) {
+        (void)token;
+        return std::unexpected(client_error{error_code::unsupported, "this aggregator knows no tokens", "token"});
     }
 
     // hub::work() is to be called soon, in a turn of its own.

@@ -22,6 +22,8 @@ struct pending_consume {
     std::map<std::size_t, interest> wanted;               // by channel
     std::map<std::size_t, envelope::resume_from> from;    // by channel
     std::set<std::pair<std::size_t, std::string>> joins;  // groups of channels that have not been answered yet
+    // What services have said of these: since when it may hear them, in seconds since 1970.
+    std::map<std::pair<std::size_t, std::string>, std::uint64_t> since;
     std::optional<client_error> error;
 
     std::size_t size() const {

@@ -9,7 +9,6 @@
 namespace foz::aggregator {
 namespace {
 
-constexpr std::size_t outcome_bytes_max = 16 * 1024 * 1024;
 constexpr std::size_t waiters_max = 8;  // resends of one id that wait at once
 
 bool final(error_code code) {
@@ -160,8 +159,15 @@ std::string requests::key_of(std::size_t channel, const contract::correlation& t
     return std::to_string(channel) + '\n' + contract::to_string(to);
 }
 
-std::string requests::id_key_of(std::size_t channel, const client_id& client, std::string_view id) {
-    return std::to_string(channel) + '\n' + client.str() + '\n' + std::string(id);
+std::string requests::id_key_of(std::size_t channel, const client_id& client, std::string_view device,
+                                std::string_view id) {
+    return std::to_string(channel)
+        .append("\n")
+        .append(client.view())
+        .append("\n")
+        .append(device)
+        .append("\n")
+        .append(id);
 }
 
 bool requests::take(const entry& item) {
@@ -351,7 +357,8 @@ void requests::tell_event(const request& what, const std::string& json) {
         told.push_back(who.session);
         listener_.respond(who.session, {}, json);
     }
-    if (told.empty()) listener_.respond_to_all(what.waiters.front().client, {}, json);
+    const waiter& first = what.waiters.front();
+    if (told.empty()) listener_.respond_to_all(first.client, {.device = first.context.device}, json);
 }
 
 void requests::remember(const std::string& id_key, std::string json) {
@@ -361,7 +368,7 @@ void requests::remember(const std::string& id_key, std::string json) {
     outcome_order_.push_back(id_key);
     while (!outcome_order_.empty() &&
            (outcomes_.size() > (planted(bug::outcome_forgotten) ? 0 : config_.outcomes_max) ||
-            outcome_bytes_ > outcome_bytes_max)) {
+            outcome_bytes_ > config_.kept_answer_bytes_max / 4)) {
         const auto oldest = outcomes_.find(outcome_order_.front());
         outcome_bytes_ -= oldest->second.size();
         outcomes_.erase(oldest);

@@ -43,7 +43,7 @@ struct join_question {
 // One message on its way, until everything that was to be heard of it has been heard.
 struct request {
     std::string key;     // requests::key_of(); empty: nothing comes back
-    std::string id_key;  // of the message's own id (channel, client, id); empty: it has none
+    std::string id_key;  // of the message's own id (channel, client, device, id); empty: it has none
     std::size_t channel = 0;
     envelope::ack_mode ack = envelope::ack_mode::none;
     bool progress = false;
@@ -107,7 +107,8 @@ public:
     // What comes back to one request.
     static std::string key_of(std::size_t channel, const contract::correlation& to);
     // What names a message of a client's on a channel.
-    static std::string id_key_of(std::size_t channel, const client_id& client, std::string_view id);
+    static std::string id_key_of(std::size_t channel, const client_id& client, std::string_view device,
+                                 std::string_view id);
     // Of all sockets of one client, those that have gone included.
     std::size_t waiting(const client_id& client) const;
     // Everything that waits on this channel now has lost its way back: fail_interrupted() tells it, and what begins

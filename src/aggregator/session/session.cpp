@@ -11,8 +11,6 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::size_t passed_max = 1000;
-// Of all sessions of a shard together: what is beyond is not kept.
-constexpr std::size_t unheard_octets_max = 64 * 1024 * 1024;
 
 // Each connection has one for as long as it lives: what only some need, or at some times, is behind a pointer.
 static_assert(sizeof(session) <= 144);
@@ -24,6 +22,10 @@ session::session(session_context& shared, member self, session_options options)
       self_(self),
       opened_at_(shared.time.now()),
       at_open_(std::make_unique<session_options>(std::move(options))) {
+    if (at_open_->rights)
+        authority_ = std::make_unique<authority>(*this, &session::on_token_time, std::move(at_open_->rights),
+                                                 std::move(at_open_->device));
+    take_limits(at_open_->limits ? at_open_->limits : rights().limits);
     if (at_open_->bound_channel) bound_channel_ = static_cast<std::uint32_t>(*at_open_->bound_channel);
 }
 
@@ -40,6 +42,7 @@ void session::on_open() {
                                                        .consume_targets_max = envelope::consume_targets_max});
         send_control(json);
     }
+    if (authority_) start_token_timer();
     if (asked->consume_at_open.empty()) return;
     for (const std::size_t channel : asked->consume_at_open) hear(channel, interest::everything());
     send_consuming({});
@@ -47,6 +50,8 @@ void session::on_open() {
 
 void session::on_closed() {
     ping_timer_.cancel();
+    if (authority_) authority_->timer.cancel();
+    if (has_own_limits_) shared_.rates.leave(rate_key());
     closing_ = true;
     for (std::size_t i = 0; i < shared_.channels.size(); ++i) {
         if (!hears(i)) continue;
@@ -81,7 +86,8 @@ void session::ping() {
 }
 
 void session::on_text(std::string_view text) {
-    heard_since_ping_ = true;
+    // The first word after a ping is free: who only gives signs of life has no account.
+    if (std::exchange(heard_since_ping_, true) && !count_frame(text.size())) return;
     if (unheard_.there()) take_unheard();
     const auto packet = shared_.packets.parse(text);
     if (!packet) {
@@ -115,6 +121,7 @@ void session::on_text(std::string_view text) {
 
 void session::on_data(std::string_view data, reply_context context) {
     ++shared_.counters.frames_in;
+    context.device = device();
     const auto parsed = shared_.envelopes.parse(data);
     if (!parsed) {
         const envelope::error& error = parsed.error();
@@ -135,7 +142,7 @@ void session::on_data(std::string_view data, reply_context context) {
         case envelope::packet_action::cancel:
             return cancel(asked, context);
         case envelope::packet_action::refresh:
-            return send_error({error_code::unsupported, "this aggregator knows no tokens", "packet_action"}, context);
+            return refresh(asked, context);
     }
 }
 
@@ -164,7 +171,7 @@ void session::deliver(std::span<const frame_ref> pieces, const entry& item, std:
         // What it does not get here it gets from the stream when it comes back; the others do not wait for it.
         if (item.durable) return close_slow();
         shared_.counters.deliveries_dropped += entries;
-        auto& lossy = lossy_.get();
+        auto& lossy = odd_.get().lossy;
         if (std::ranges::find(lossy, item.channel) == lossy.end()) lossy.push_back(item.channel);
         return;
     }
@@ -205,8 +212,9 @@ void session::on_violation() {
 
 void session::on_drained() {
     if (closing_) return;
-    for (const std::size_t channel : lossy_.take())
-        if (!planted(bug::loss_not_told)) send_gap(channel, envelope::gap_cause::slow, {});
+    if (auto* const odd = odd_.find())
+        for (const std::size_t channel : std::exchange(odd->lossy, {}))
+            if (!planted(bug::loss_not_told)) send_gap(channel, envelope::gap_cause::slow, {});
     if (!resuming_.there()) return;
     for (auto& [channel, state] : resuming_.get()) {
         state.patience.cancel();
@@ -218,12 +226,13 @@ void session::pass_answer(const entry& item) {
     using kind = contract::correlation::request_kind;
     using what = entry_answer::kind;
     const entry_answer& answer = *item.answer;
+    if (!answer.to.device.empty() && answer.to.device != device()) return;
     const bool says_something = answer.what == what::answer || answer.what == what::service_error ||
                                 answer.what == what::error || answer.what == what::part;
     if (!says_something || answer.to.kind == kind::internal) return;
     // Once: it may be among what this socket is about to resume.
     if (item.where) {
-        auto& passed = passed_.get();
+        auto& passed = odd_.get().passed;
         if (!passed.emplace(item.channel, item.where->offset).second) return;
         if (passed.size() > passed_max) passed.erase(passed.begin());
     }
@@ -233,7 +242,7 @@ void session::pass_answer(const entry& item) {
         if (!json.empty()) respond({}, json);
         return;
     }
-    reply_context context{.id = answer.to.id};
+    reply_context context{.id = answer.to.id, .device = std::string(device())};
     (answer.to.kind == kind::responder ? context.request_id : context.id) = answer.to.request;
     respond(context, requests::render(answer, context));
 }
@@ -260,6 +269,15 @@ void session::go_away() {
     shared_.out.send_away(self_, ws::close_code(spec::close_service_restart), "going away");
 }
 
+void session::send_off() {
+    if (closing_) return;
+    std::string json;
+    primus::append_server_close(json);
+    send_control(json);
+    closing_ = true;
+    shared_.out.close(self_, ws::close_code(spec::close_disconnected), "disconnected by an operator");
+}
+
 void session::send_error(const client_error& error, const reply_context& context) {
     shared_.count_refused(error.code);
     respond(context, to_json(error, context));
@@ -269,17 +287,18 @@ void session::respond(const reply_context& context, std::string_view json) {
     // A client that asks and does not read the answers is slow, too.
     if (!closing_ && shared_.out.slow(self_)) close_slow();
     if (!closing_) send_response(context.request_id, json);
-    if (names_its_request(context)) keep_unheard(told_answer::of(context.request_id, json));
+    if (names_its_request(context)) keep_unheard(told_answer::of(context, json));
 }
 
 void session::tell_again(const told_answer& what) {
+    if (what.device != device()) return;
     if (const auto* const told = unheard_.find(); told && told->has(what)) return;
     if (!closing_ && !shared_.out.slow(self_)) send_response(what.request_id, what.json);
     keep_unheard(what);
 }
 
 void session::keep_unheard(told_answer what) {
-    if (shared_.unheard_octets + what.octets() > unheard_octets_max) return;
+    if (shared_.unheard_octets + what.octets() > shared_.config.kept_answer_bytes_max) return;
     unheard_answers& all = unheard_.get();
     shared_.unheard_octets -= all.octets();
     all.add(std::move(what));

@@ -4,11 +4,14 @@
 #include "aggregator/channel/audience.hpp"
 #include "aggregator/channel/page.hpp"
 #include "aggregator/channel/resume_cursor.hpp"
+#include "aggregator/session/authority.hpp"
 #include "aggregator/session/client_error.hpp"
+#include "aggregator/session/client_rights.hpp"
 #include "aggregator/session/pending_consume.hpp"
 #include "aggregator/session/session_context.hpp"
 #include "aggregator/session/unheard_answers.hpp"
 #include "base/seldom.hpp"
+#include "contract/message_id.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -28,9 +31,14 @@ namespace foz::aggregator {
 struct session_options {
     client_id client;
     session_id id;
-    std::optional<std::size_t> bound_channel;  // ?channel=chat
-    std::vector<std::size_t> consume_at_open;  // ?consume=chat,tickets
-    bool hello = false;                        // wants a welcome
+    std::optional<std::size_t> bound_channel;     // ?channel=chat
+    std::vector<std::size_t> consume_at_open;     // ?consume=chat,tickets
+    std::shared_ptr<const client_rights> rights;  // of who has shown who it is; null: the settings'
+    std::string device;                           // with rights: tells the client's devices apart
+    bool hello = false;                           // wants a welcome
+    // Of the client, when they are not the configuration's (of a token: those of its rights): what its newest socket
+    // brought counts for all.
+    std::shared_ptr<const client_limits> limits;
 };
 
 // Owned by the hub of its shard, from the handshake to the socket's end.
@@ -43,6 +51,9 @@ public:
     member self() const noexcept { return self_; }
     std::string_view client() const { return shared_.names.client_of(self_); }
     std::string_view id() const { return shared_.names.session_of(self_); }
+    const client_rights& rights() const noexcept { return authority_ ? *authority_->rights : shared_.unnamed; }
+    // Of a client that has shown who it is: which of its devices this is; else empty.
+    std::string_view device() const noexcept { return authority_ ? std::string_view(authority_->device) : ""; }
     steady_time opened_at() const noexcept { return opened_at_; }
 
     // From the socket.
@@ -74,12 +85,17 @@ public:
     // From now on it closes as soon as nothing is owed to it: answers, receipts, its own answers to questions. False
     // when it stays for now.
     bool leave_when_done();
+    // Closes for good: it has been revoked.
+    void revoke();
     // Closes, whatever is owed.
     void go_away();
+    // The same, and the client is told not to come back.
+    void send_off();
     void owe(bool more) noexcept { more ? ++owed_ : --owed_; }
     bool owes() const noexcept { return owed_ > 0; }
     bool may_leave() const noexcept { return may_leave_; }
     void on_room();
+    void on_rate_room();
     // Calls to(channel, resume_cursor::state) for each channel that is being resumed.
     template <class F>
     void each_resume(F&& to) const {
@@ -111,10 +127,17 @@ private:
         net::wheel_timer patience{this, [](resuming& self) { self.owner.on_patience(self); }};
     };
 
+    struct oddities {
+        // By channel and group: what was said to it before, in seconds since 1970, is not for this session.
+        std::map<std::pair<std::size_t, std::string>, std::uint64_t> joined_at;
+        std::set<std::pair<std::size_t, std::uint64_t>> passed;  // answers, by channel and offset
+        std::vector<std::size_t> lossy;  // volatile channels that lost messages since the socket is slow
+    };
+
     void on_data(std::string_view data, reply_context context);
     void on_response(std::string_view id, std::string_view data);
     std::string message_id_of(std::string_view own_id) const {
-        return std::string(client()).append("/").append(own_id);
+        return contract::message_id(client(), authority_ ? std::optional(device()) : std::nullopt, own_id);
     }
     void on_ping_interval();
     void close_slow();
@@ -129,11 +152,30 @@ private:
         return shared_.config.channels[channel].delivery == contract::delivery_kind::durable;
     }
 
+    // session_auth.cpp
+    enum class joining : std::uint8_t { allowed, ask, refused };
+    void start_token_timer();
+    void on_token_time();
+    void shut_out(const client_error& why, std::uint16_t close_code);
+    void refresh(const envelope::envelope& asked, const reply_context& context);
+    void tell_rights(const reply_context& context);
+    std::optional<client_error> check_consume(std::size_t channel, const interest& wanted) const;
+    std::optional<client_error> check_send(const envelope::envelope& asked, bool request, std::size_t channel) const;
+    joining may_join(std::size_t channel, const std::string& group) const;
+    interest allowed_part(std::size_t channel, interest wanted) const;
+    interest narrowed(std::size_t channel, const interest& wanted);
+    bool was_granted(const client_rights& before, std::size_t channel, const std::string& group) const;
+    void withdraw_pending(const client_rights& before);
+    bool hear_what_is_allowed(const client_rights& before);
+
     // session_consume.cpp
     void consume(const envelope::envelope& asked, const reply_context& context);
     void ask_to_join(const pending_consume& what, std::size_t channel, const std::string& group);
     void complete_pending();
     void complete(const pending_consume& what);
+    void note_joins(const pending_consume& what);
+    void note_join(std::size_t channel, const std::string& group, std::optional<std::uint64_t> since_s);
+    void forget_joins(std::size_t channel, const interest& left);
     std::optional<client_error> read_consume(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> read_from(const envelope::envelope& asked, pending_consume& out) const;
     std::optional<client_error> read_joins(pending_consume& out) const;
@@ -142,6 +184,7 @@ private:
     std::optional<client_error> read_interest(const envelope::envelope& asked, interest& out) const;
     bool is_me(std::string_view receiver) const;
     void hear(std::size_t channel, const interest& wanted);
+    void begin_to_hear(std::size_t channel, const interest& allowed);
 
     // session_leave.cpp
     void leave(const envelope::envelope& asked, const reply_context& context);
@@ -169,6 +212,16 @@ private:
     void expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
                        const reply_context& context, amqp::publication& message) const;
 
+    // session_limits.cpp
+    rate_limits::client_key rate_key() const { return shared_.rates.key_of(client()); }
+    const client_limits& limits() const { return shared_.rates.of(rate_key()); }
+    // False: the socket was closed.
+    void take_limits(const std::shared_ptr<const client_limits>& own);
+    bool count_frame(std::size_t octets);
+    bool publishes_too_fast(const std::vector<std::size_t>& channels, const reply_context& context);
+    bool slow_down(const rate_limits::excess& by);
+    bool close_flooder(const rate_limits::excess& by);
+
     // session_resume.cpp
     // Null when the channel is not being resumed.
     resuming* resuming_on(std::size_t channel) noexcept;
@@ -179,6 +232,7 @@ private:
     void read_interest(resuming& state) const;
     void ask_for_page(resuming& state, envelope::resume_from from);
     void replay(std::size_t channel, const entry_ref& item);
+    bool may_replay(std::size_t channel, const entry& item, const entry_route& route) const;
     void send(std::span<const frame_ref> pieces);
     void become_live(std::size_t channel);
     // Live from now on, wherever it was.
@@ -196,16 +250,18 @@ private:
     std::optional<std::uint32_t> bound_channel_;
     bool heard_since_ping_ = true;
     bool closing_ = false;
-    bool reading_paused_ = false;                                     // its messages wait: nothing is read from it
-    bool may_leave_ : 1 = false;                                      // its time to go has come
-    bool was_asked_ : 1 = false;                                      // by a service
-    std::uint32_t owed_ = 0;                                          // answers and outcomes
-    std::unique_ptr<session_options> at_open_;                        // until on_open()
-    seldom<std::map<std::size_t, resuming>> resuming_;                // by channel
-    seldom<std::set<std::pair<std::size_t, std::uint64_t>>> passed_;  // answers, by channel and offset
+    bool reading_paused_ = false;  // its messages wait: nothing is read from it
+    bool may_leave_ : 1 = false;   // its time to go has come
+    bool was_asked_ : 1 = false;   // by a service
+    bool slowed_ : 1 = false;      // its client sends too fast: nothing is read
+    bool has_own_limits_ : 1 = false;
+    std::uint32_t owed_ = 0;                            // answers and outcomes
+    std::unique_ptr<session_options> at_open_;          // until on_open()
+    std::unique_ptr<authority> authority_;              // null: nobody in particular
+    seldom<std::map<std::size_t, resuming>> resuming_;  // by channel
+    seldom<oddities> odd_;
     seldom<std::vector<std::unique_ptr<pending_consume>>> pending_;
     seldom<unheard_answers> unheard_;
-    seldom<std::vector<std::size_t>> lossy_;  // volatile channels that lost messages since the socket is slow
     net::wheel_timer ping_timer_{this, [](session& self) { self.on_ping_interval(); }};
 };
 

@@ -13,22 +13,26 @@
 namespace foz::aggregator {
 namespace {
 
-// A worker's answer to foz.join: {"allow":true}.
-bool allows(std::string_view body) {
+struct join_answer {
+    bool allow = false;
+    std::optional<std::uint64_t> since_ms;  // since 1970
+};
+
+// A worker's answer to foz.join: {"allow":true,"since_ms":…}.
+join_answer read_join(std::string_view body) {
     simdjson::dom::parser parser;
     simdjson::dom::element answer;
-    bool allow = false;
-    return parser.parse(body.data(), body.size()).get(answer) == simdjson::SUCCESS &&
-           answer["allow"].get(allow) == simdjson::SUCCESS && allow;
+    join_answer made;
+    std::uint64_t since = 0;
+    if (parser.parse(body.data(), body.size()).get(answer) != simdjson::SUCCESS ||
+        answer["allow"].get(made.allow) != simdjson::SUCCESS)
+        return {};
+    if (answer["since_ms"].get(since) == simdjson::SUCCESS) made.since_ms = since;
+    return made;
 }
 
 client_error forbidden_group(const std::string& group) {
     return {error_code::forbidden, "group " + group + " is not open to this client", "distribution.multicast"};
-}
-
-// Anonymous clients' ids and addresses of sockets: such a group would be taken for its namesake.
-bool is_a_name_of_somebody(const std::string& group) {
-    return group.starts_with(contract::anonymous_prefix) || group.starts_with(contract::session_prefix);
 }
 
 }  // namespace
@@ -113,7 +117,10 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
     interest wanted;
     if (auto error = resolve_channels(asked, channels)) return error;
     if (auto error = read_interest(asked, wanted)) return error;
-    for (const std::size_t channel : channels) out.wanted.emplace(channel, wanted);
+    for (const std::size_t channel : channels) {
+        if (auto error = check_consume(channel, wanted)) return error;
+        out.wanted.emplace(channel, wanted);
+    }
     if (auto error = read_from(asked, out)) return error;
     std::size_t size = out.size();
     if (const auto* const waiting = pending_.find())
@@ -123,7 +130,7 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
         size += heard.names_of(self_);
         if (const auto at = out.wanted.find(i); at != out.wanted.end()) size -= heard.shared_with(self_, at->second);
     }
-    if (size > shared_.config.subscriptions_per_session_max)
+    if (size > limits().subscriptions)
         return client_error{error_code::overloaded, "too many groups and topics on one socket", "consume_target"};
     return read_joins(out);
 }
@@ -131,15 +138,11 @@ std::optional<client_error> session::read_consume(const envelope::envelope& aske
 // Before anything is asked: what can't be had as a whole is refused as a whole.
 std::optional<client_error> session::read_joins(pending_consume& out) const {
     for (const auto& [channel, wanted] : out.wanted) {
-        const auto policy = shared_.config.channels[channel].groups;
-        if (policy == contract::groups_kind::open) {
-            const auto reserved = std::ranges::find_if(wanted.groups, is_a_name_of_somebody);
-            if (reserved != wanted.groups.end()) return forbidden_group(*reserved);
-            continue;
-        }
         for (const std::string& group : wanted.groups) {
             if (shared_.channels[channel].heard.in_group(self_, group)) continue;
-            if (policy == contract::groups_kind::token) return forbidden_group(group);
+            const joining may = may_join(channel, group);
+            if (may == joining::refused) return forbidden_group(group);
+            if (may == joining::allowed) continue;
             if (shared_.channels[channel].reply_queue.empty())
                 return client_error{error_code::unavailable, "the broker can't be reached"};
             if (shared_.no_service(channel, false))
@@ -148,8 +151,7 @@ std::optional<client_error> session::read_joins(pending_consume& out) const {
         }
     }
     // Each of them is a request that somebody has to answer.
-    if (!out.joins.empty() &&
-        shared_.asked.waiting(client_id(client())) + out.joins.size() > shared_.config.requests_per_client_max)
+    if (!out.joins.empty() && shared_.asked.waiting(client_id(client())) + out.joins.size() > limits().requests)
         return client_error{error_code::overloaded, "too many requests of this client wait for an answer"};
     return {};
 }
@@ -159,6 +161,12 @@ void session::consume(const envelope::envelope& asked, const reply_context& cont
     what->number = ++tickets_;
     what->context = context;
     if (const auto error = read_consume(asked, *what)) return send_error(*error, context);
+    // Questions who may join, and presence, are messages that the client makes the aggregator send.
+    std::vector<std::size_t> sent;
+    for (const auto& [channel, group] : what->joins) sent.push_back(channel);
+    for (const auto& [channel, wanted] : what->wanted)
+        if (shared_.config.channels[channel].presence && !hears(channel)) sent.push_back(channel);
+    if (!sent.empty() && publishes_too_fast(sent, context)) return;
     if (what->joins.empty()) return complete(*what);
     const pending_consume& waiting = *pending_.get().emplace_back(std::move(what));
     for (const auto& [channel, group] : waiting.joins) ask_to_join(waiting, channel, group);
@@ -170,7 +178,7 @@ void session::ask_to_join(const pending_consume& what, std::size_t channel, cons
     amqp::publication question = make_internal(channel, contract::type_join, "{\"group\":" + json_string(group) + "}");
     question.properties.reply_to = shared_.channels[channel].reply_queue;
     question.properties.correlation_id = contract::to_string(asked);
-    question.properties.message_id = std::string(client()) + "/" + asked.request;
+    question.properties.message_id = message_id_of(asked.request);
     question.properties.expiration = std::to_string(shared_.config.request_timeout.count());
 
     const auto waiting = std::make_shared<request>();
@@ -188,8 +196,10 @@ void session::on_join(const join_question& join, const entry_answer* answer, con
     auto& pending = pending_.get();
     const auto at = std::ranges::find(pending, join.consume, [](const auto& one) { return one->number; });
     if (at == pending.end() || (*at)->joins.erase({join.channel, join.group}) == 0) return;
-    const bool allowed = answer && answer->what == entry_answer::kind::answer && allows(answer->body);
-    if (!(*at)->error && !allowed) (*at)->error = error ? *error : forbidden_group(join.group);
+    const bool answered = answer && answer->what == entry_answer::kind::answer;
+    const join_answer said = answered ? read_join(answer->body) : join_answer();
+    if (said.since_ms) (*at)->since[{join.channel, join.group}] = *said.since_ms / 1'000;
+    if (!(*at)->error && !said.allow) (*at)->error = error ? *error : forbidden_group(join.group);
     if ((*at)->joins.empty()) complete_pending();
 }
 
@@ -208,16 +218,52 @@ void session::complete_pending() {
 
 void session::complete(const pending_consume& what) {
     if (what.error) return send_error(*what.error, what.context);
+    note_joins(what);
     for (const auto& [channel, wanted] : what.wanted) hear(channel, wanted);
     // From here on live messages wait: the answer comes first, then the past, then the present.
     send_consuming(what.context, what.from);
     for (const auto& [channel, from] : what.from) resume(channel, from);
 }
 
+// Of groups that are joined now: from when on it may hear what was said to them.
+void session::note_joins(const pending_consume& what) {
+    for (const auto& [channel, wanted] : what.wanted)
+        for (const std::string& group : wanted.groups) {
+            if (shared_.channels[channel].heard.in_group(self_, group)) continue;
+            const auto said = what.since.find({channel, group});
+            note_join(channel, group, said != what.since.end() ? std::optional(said->second) : std::nullopt);
+        }
+}
+
+void session::note_join(std::size_t channel, const std::string& group, std::optional<std::uint64_t> since_s) {
+    if (!since_s && !shared_.config.channels[channel].group_past)
+        since_s = static_cast<std::uint64_t>(now_ms() / 1'000);
+    if (since_s) {
+        odd_.get().joined_at[{channel, group}] = *since_s;
+    } else if (auto* const odd = odd_.find()) {
+        odd->joined_at.erase({channel, group});
+    }
+}
+
+// Of groups that it has left: who joins and leaves for ever costs no more for it.
+void session::forget_joins(std::size_t channel, const interest& left) {
+    auto* const odd = odd_.find();
+    if (!odd || odd->joined_at.empty()) return;
+    if (!hears(channel))
+        return void(std::erase_if(odd->joined_at, [&](const auto& one) { return one.first.first == channel; }));
+    for (const std::string& group : left.groups) odd->joined_at.erase({channel, group});
+}
+
+// What the client's rights leave of it: they may have changed since it asked.
 void session::hear(std::size_t channel, const interest& wanted) {
+    const interest allowed = narrowed(channel, wanted);
+    if (!allowed.names_nothing() || wanted.names_nothing()) begin_to_hear(channel, allowed);
+}
+
+void session::begin_to_hear(std::size_t channel, const interest& allowed) {
     auto& on = shared_.channels[channel];
     const bool first = !hears(channel);
-    on.heard.add(self_, wanted);
+    on.heard.add(self_, allowed);
     if (auto* const behind = resuming_on(channel)) read_interest(*behind);
     if (!first) return;
     if (durable(channel) && !planted(bug::position_never_told)) on.positions.track(self_, on.entries);

@@ -3,10 +3,13 @@
 
 #include "aggregator/channel/channel.hpp"
 #include "aggregator/channel/directory.hpp"
+#include "aggregator/session/client_rights.hpp"
 #include "aggregator/session/hub_counters.hpp"
 #include "aggregator/session/hub_output.hpp"
 #include "aggregator/session/questions.hpp"
+#include "aggregator/session/rate_limits.hpp"
 #include "aggregator/session/requests.hpp"
+#include "aggregator/session/revocations.hpp"
 #include "aggregator/session/session_settings.hpp"
 #include "base/clock.hpp"
 #include "base/random.hpp"
@@ -31,10 +34,14 @@ struct session_context {
     random_source& random;
     const unsigned shard;  // for reading_id
     hub_output& out;
+    const client_rights unnamed;  // what the settings grant to whoever has no token
+    revocations revoked;
     directory names;
     std::deque<channel> channels;  // as in the settings
     requests asked;
     questions asked_of_clients;
+    rate_limits rates;
+    paused_readers slowed;  // since their clients send too fast
     primus::parser packets;
     envelope::parser envelopes;
     hub_counters counters;
@@ -48,6 +55,7 @@ struct session_context {
     void count_refused(error_code why) noexcept {
         ++counters.frames_refused;
         if (why == error_code::overloaded) ++counters.overloaded;
+        if (why == error_code::rate_limited) ++counters.rate_limited;
     }
     std::optional<std::size_t> channel_index(std::string_view name) const;
     // Nothing consumes the channel's queue: now, or for as long as the channel's settings allow.

@@ -19,6 +19,9 @@ void session::leave(const envelope::envelope& asked, const reply_context& contex
     for (const std::size_t channel : channels) {
         if (const auto* const waiting = pending_.find())
             for (const auto& pending : *waiting) pending->leave(channel, left);
+        if (authority_)
+            if (const auto at = authority_->wanted.find(channel); at != authority_->wanted.end())
+                if (!at->second.take_away(left)) authority_->wanted.erase(at);
         leave_channel(channel, left);
     }
     complete_pending();
@@ -29,6 +32,7 @@ void session::leave_channel(std::size_t channel, const interest& left) {
     auto& from = shared_.channels[channel];
     if (!hears(channel)) return;
     from.heard.remove(self_, left);
+    forget_joins(channel, left);
     if (hears(channel)) {
         if (auto* const behind = resuming_on(channel)) read_interest(*behind);
         return;
@@ -78,7 +82,7 @@ void session::tell_presence(std::size_t channel, bool here) {
         channel, type, "{\"client\":" + json_string(client()) + ",\"session\":" + json_string(id()) + "}");
     // A socket may come and go on one channel many times.
     event.properties.message_id =
-        std::string(client()) + "/" + std::string(id()) + "." + std::string(type) + "." + std::to_string(++tickets_);
+        message_id_of(std::string(id()) + "." + std::string(type) + "." + std::to_string(++tickets_));
     shared_.publish(channel, client_id(client()), std::move(event));
     shared_.out.presence(channel, client(), id(), here);
 }

@@ -47,16 +47,20 @@ std::optional<client_error> session::check_publish(const envelope::envelope& ask
         return client_error{error_code::bad_envelope, "nobody answers what goes straight to clients", "publish_target"};
     if (target == contract::outbound_exchange && asked.to.empty())
         return client_error{error_code::bad_envelope, "selects nobody", "distribution"};
+    for (const std::size_t channel : channels)
+        if (auto error = check_send(asked, request, channel)) return error;
     for (const std::size_t channel : channels) {
         if (!(request || asked.fail_fast) || !shared_.no_service(channel, asked.fail_fast)) continue;
         client_error refused{error_code::no_service, "no service takes messages of this channel now"};
         refused.retry_after_ms = no_service_retry_ms;
         return refused;
     }
+    if (shared_.out.short_of_memory())
+        return client_error{error_code::overloaded, "the aggregator has no memory to spare"};
     if (!request && !asked.progress) return {};
     if (shared_.channels[channels.front()].reply_queue.empty())
         return client_error{error_code::unavailable, "the broker can't be reached"};
-    if (shared_.asked.waiting(client_id(client())) >= shared_.config.requests_per_client_max)
+    if (shared_.asked.waiting(client_id(client())) >= limits().requests)
         return client_error{error_code::overloaded, "too many requests of this client wait for an answer"};
     return {};
 }
@@ -71,13 +75,14 @@ void session::publish(const envelope::envelope& asked, reply_context context) {
     const client_id sender(client());
     const waiter who{.session = self_, .client = sender, .context = context, .ack = ack};
     const std::string id_key =
-        asked.id.empty() ? std::string() : requests::id_key_of(channels.front(), sender, context.id);
+        asked.id.empty() ? std::string() : requests::id_key_of(channels.front(), sender, device(), context.id);
     // What is known has been checked before, and needs no service any more.
     if (!id_key.empty() && shared_.asked.resend(id_key, who)) {
         ++shared_.counters.resends;
         return;
     }
     if (const auto error = check_publish(asked, ack, responder, channels)) return send_error(*error, context);
+    if (publishes_too_fast(channels, context)) return;
 
     const auto what = std::make_shared<request>();
     what->id_key = id_key;
@@ -109,19 +114,29 @@ void session::cancel(const envelope::envelope& asked, const reply_context& conte
             return send_error({error_code::ambiguous_channel, "a request is on one channel", "channel"}, context);
     } else {
         for (std::size_t i = 0; i < shared_.config.channels.size() && channels.empty(); ++i)
-            if (shared_.asked.knows(requests::id_key_of(i, sender, context.id))) channels.push_back(i);
+            if (shared_.asked.knows(requests::id_key_of(i, sender, device(), context.id))) channels.push_back(i);
         if (channels.empty())
             return send_error({error_code::bad_envelope,
                                "this aggregator knows no message with this id: name its channel", "channel"},
                               context);
     }
     const std::size_t channel = channels.front();
-    const contract::correlation comes_back{
-        .client = sender, .kind = contract::correlation::request_kind::message, .request = context.id};
+    const std::string id_key = requests::id_key_of(channel, sender, device(), context.id);
+    // Of what isn't known here, services are told all the same: that counts as a message, and needs the right to one.
+    if (!shared_.asked.knows(id_key)) {
+        if (rights().channels[channel].publish.none() && rights().channels[channel].request.none())
+            return send_error(
+                {error_code::forbidden,
+                 "this client may not publish on channel " + shared_.config.channels[channel].name, "channel"},
+                context);
+        if (publishes_too_fast(channels, context)) return;
+    }
+    const contract::correlation comes_back{.client = sender,
+                                           .kind = contract::correlation::request_kind::message,
+                                           .request = context.id,
+                                           .device = std::string(device())};
     const waiter who{.session = self_, .client = sender, .context = context};
-    if (!shared_.asked.cancel(requests::id_key_of(channel, sender, context.id), requests::key_of(channel, comes_back),
-                              who))
-        return;
+    if (!shared_.asked.cancel(id_key, requests::key_of(channel, comes_back), who)) return;
     ++shared_.counters.cancelled;
     shared_.out.tell_cancelled(channel, client(), message_id_of(context.id));
 }
@@ -140,7 +155,7 @@ void session::on_room() {
     for (std::size_t i = 0; i < shared_.channels.size(); ++i)
         if (shared_.out.crowded(i, sender)) return;
     reading_paused_ = false;
-    shared_.out.pause_reading(self_, false);
+    if (!slowed_) shared_.out.pause_reading(self_, false);
 }
 
 amqp::publication session::make_publication(const envelope::envelope& asked, std::size_t channel,
@@ -164,6 +179,7 @@ amqp::publication session::make_publication(const envelope::envelope& asked, std
     amqp::table headers;
     headers.set(contract::header_client, client());
     headers.set(contract::header_session, id());
+    if (!rights().meta.empty()) headers.set(contract::header_meta, rights().meta);
     if (!asked.topic.empty()) headers.set(contract::header_topic, asked.topic);
     if (p.exchange == contract::outbound_exchange) {
         // Straight to clients: the distribution selects the receivers.
@@ -193,6 +209,7 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
     amqp::table headers;
     headers.set(contract::header_client, client());
     headers.set(contract::header_session, id());
+    if (!rights().meta.empty()) headers.set(contract::header_meta, rights().meta);
     p.properties.headers = std::move(headers);
     return p;
 }
@@ -200,7 +217,7 @@ amqp::publication session::make_internal(std::size_t channel, std::string_view t
 void session::expect_answer(const std::shared_ptr<request>& what, const envelope::envelope& asked,
                             const reply_context& context, amqp::publication& message) const {
     const bool responder = !context.request_id.empty();
-    contract::correlation of{.client = client_id(client())};
+    contract::correlation of{.client = client_id(client()), .device = std::string(device())};
     if (responder) {
         of.request = context.request_id;
         of.socket = contract::socket_mark(id());

@@ -152,12 +152,21 @@ void session::replay(std::size_t channel, const entry_ref& item) {
             pass_answer(*item);
         return;
     }
-    const entry_route* const route = shared_.channels[channel].heard.route_for(self_, *item);
+    const entry_route* const route = shared_.channels[channel].heard.route_for(
+        self_, *item, [&](const entry_route& one) { return may_replay(channel, *item, one); });
     if (!route) return;
     if (item->question) be_asked(channel, *item->question);
     ++shared_.counters.deliveries;
     entry_frames frames(*item);
     send(frames.of(*route));
+}
+
+// What was said to a group before this session was in it may be none of its business.
+bool session::may_replay(std::size_t channel, const entry& item, const entry_route& route) const {
+    const oddities* const odd = odd_.find();
+    if (!odd || odd->joined_at.empty() || route.how != envelope::via::multicast || route.receivers.empty()) return true;
+    const auto at = odd->joined_at.find({channel, route.receivers.front()});
+    return at == odd->joined_at.end() || item.timestamp_s >= at->second;
 }
 
 // Everything has been delivered up to here: live entries follow.

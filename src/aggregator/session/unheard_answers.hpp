@@ -23,17 +23,19 @@ namespace foz::aggregator {
 struct told_answer {
     std::string request_id;  // primus-responder's; empty: a plain event, which carries the message's id
     std::string json;
-    std::size_t mark = 0;  // of both: tells most of them apart at once
+    std::string device;    // as reply_context::device: another device's requests have other ids
+    std::size_t mark = 0;  // of all: tells most of them apart at once
 
-    static told_answer of(std::string_view request_id, std::string_view json) {
+    static told_answer of(const reply_context& context, std::string_view json) {
         const std::hash<std::string_view> hash;
-        return {.request_id = std::string(request_id),
+        return {.request_id = context.request_id,
                 .json = std::string(json),
-                .mark = hash(request_id) * 31 + hash(json)};
+                .device = context.device,
+                .mark = (hash(context.request_id) * 31 + hash(json)) * 31 + hash(context.device)};
     }
-    std::size_t octets() const noexcept { return request_id.size() + json.size(); }
+    std::size_t octets() const noexcept { return request_id.size() + json.size() + device.size(); }
     friend bool operator==(const told_answer& a, const told_answer& b) {
-        return a.mark == b.mark && a.request_id == b.request_id && a.json == b.json;
+        return a.mark == b.mark && a.request_id == b.request_id && a.json == b.json && a.device == b.device;
     }
 };
 
@@ -72,8 +74,9 @@ private:
 class left_behind {
 public:
     static constexpr std::size_t clients_max = 10'000;
-    static constexpr std::size_t octets_max = 16 * 1024 * 1024;
     static constexpr std::chrono::seconds kept{60};
+
+    explicit left_behind(std::size_t octets_max = 16 * 1024 * 1024) : octets_max_(octets_max) {}
 
     void add(const client_id& client, told_answer one, steady_time now) {
         const auto [at, fresh] = clients_.try_emplace(client);
@@ -85,7 +88,7 @@ public:
         octets_ -= who.unheard.octets();
         who.unheard.add(std::move(one));
         octets_ += who.unheard.octets();
-        while (clients_.size() > clients_max || (octets_ > octets_max && clients_.size() > 1)) forget_oldest();
+        while (clients_.size() > clients_max || (octets_ > octets_max_ && clients_.size() > 1)) forget_oldest();
     }
     const unheard_answers* find(const client_id& client) const {
         const auto at = clients_.find(client);
@@ -116,6 +119,7 @@ private:
         order_.pop_front();
     }
 
+    const std::size_t octets_max_;
     std::unordered_map<client_id, absent> clients_;
     std::deque<place> order_;
     std::size_t octets_ = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -19,6 +20,7 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::chrono::milliseconds look_again{20};
+constexpr std::chrono::milliseconds crowd_interval{10'000};
 // For those who are closed at the drain's limit to read why.
 constexpr std::chrono::milliseconds last_words{1'000};
 // For answers to what clients asked when they were leaving: they are given to the other aggregators.
@@ -39,14 +41,50 @@ amqp::client_options consume_options(const settings& all, const std::string& pur
 }
 
 settings with_topology(settings all) {
-    all.topology = std::make_shared<contract::topology_keeper>(contract::make_topology(all.channels));
+    all.topology = std::make_shared<contract::topology_keeper>(contract::make_topology(
+        all.channels, all.named_clients ? contract::with_revocations::yes : contract::with_revocations::no));
     return all;
 }
 
-std::string read_file(const std::string& path) {
+std::string limit_of(ws::refusal why) {
+    switch (why) {
+        case ws::refusal::connections:
+            return "the limit of connections";
+        case ws::refusal::descriptors:
+            return "too few descriptors";
+        case ws::refusal::handshakes:
+            return "too many TLS handshakes under way (limits.handshakes)";
+        case ws::refusal::unread:
+            return "too many unread answers (limits.answer_bytes)";
+        case ws::refusal::address_connections:
+            return "too many from one address (limits.address_connections)";
+        case ws::refusal::address_arrivals:
+            return "too many a second from one address (limits.address_handshakes)";
+        case ws::refusal::proxy_head:
+        case ws::refusal::stray_proxy_head:
+            break;
+    }
+    std::unreachable();
+}
+
+std::string said_of(const ws::refusal_notice& what) {
+    const std::string connections = std::to_string(what.count) + " connections";
+    if (what.why == ws::refusal::proxy_head)
+        return "closed without a good PROXY header, which listen.proxy_protocol expects, " + connections +
+               ", the last one from " + what.from.to_string();
+    if (what.why == ws::refusal::stray_proxy_head)
+        return "closed for a PROXY header that is not expected, " + connections + ", the last one from " +
+               what.from.to_string() + ": is it a proxy that listen.proxy_protocol should name?";
+    if (what.why == ws::refusal::unread)
+        return "refused for " + limit_of(what.why) + ", " + std::to_string(what.count) + " HTTP requests";
+    return "refused for " + limit_of(what.why) + ", " + connections +
+           (what.from.is_unspecified() ? "" : ", the last one from " + what.from.to_string());
+}
+
+ws::fixed_content read_library(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) throw std::runtime_error("can't read " + path);
-    return {std::istreambuf_iterator<char>(in), {}};
+    return {std::string(std::istreambuf_iterator<char>(in), {}), "text/javascript; charset=utf-8"};
 }
 
 }  // namespace
@@ -92,7 +130,9 @@ amqp::client_events* aggregator::watch_link(std::string name) {
 struct aggregator::core {
     core(net::shard& home, const settings& all, const front_state& state, older_entries& older,
          other_aggregators& others, amqp::client_events* publishing)
-        : way(home, all, older, others, publishing), port(way, state) {}
+        : way(home, all, older, others, *state.tokens, publishing), port(way, state) {
+        way.heed(state.short_of_memory);
+    }
 
     gateway way;
     front port;
@@ -102,18 +142,23 @@ struct aggregator::core {
 aggregator::aggregator(net::runtime& cores, settings all, aggregator_events& events)
     : cores_(cores),
       settings_(with_topology(std::move(all))),
+      tokens_(settings_, [this] { cores_.at(0).post_control([this] { tell_keys(); }); }),
       events_(events),
       consume_(cores.at(0), consume_options(settings_, "consume"), this),
       streams_(cores.at(0), consume_options(settings_, "streams"), watch_link("streams")),
       own_publish_(cores.at(0), publish_options(settings_), watch_link("own")),
       attached_(settings_.channels.size(), false),
       heard_(settings_.channels.size(), false) {
-    if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_file(settings_.primus_js_file);
-    if (!settings_.foz_js_file.empty()) front_state_.foz_js = read_file(settings_.foz_js_file);
+    if (!settings_.primus_js_file.empty()) front_state_.primus_js = read_library(settings_.primus_js_file);
+    if (!settings_.foz_js_file.empty()) front_state_.foz_js = read_library(settings_.foz_js_file);
+    front_state_.tokens = &tokens_;
+    front_state_.proxies = net::network_list(settings_.proxies);
+    front_state_.hosts = ws::host_list(settings_.hosts);
+    if (!settings_.web_folder.empty()) front_state_.files = &files_.emplace(settings_.web_folder);
     if (settings_.tls) {
-        auto context = net::make_tls_context(*settings_.tls);
-        if (!context) throw std::runtime_error(context.error());
-        tls_ = std::move(*context);
+        auto made = net::tls_holder::open(*settings_.tls, cores_.at(0).time().now());
+        if (!made) throw std::runtime_error(made.error());
+        tls_ = std::move(*made);
     }
     front_state_.shards = cores_.size();
     older_entries& older = *this;
@@ -135,13 +180,21 @@ ws::server_options aggregator::server_options() {
     options.connection.limits.message_bytes_max = settings_.message_bytes_max;
     options.connection.rate_min = settings_.receive_rate_min;
     options.slots = std::make_shared<net::slot_pool>(settings_.connections_max);
+    options.addresses = front_state_.addresses = addresses_ =
+        std::make_shared<net::address_table>(net::address_limits{.connections_max = settings_.address_connections_max,
+                                                                 .arrivals_per_second = settings_.address_arrivals_max},
+                                             options.slots);
+    options.forwarders = front_state_.proxies;
+    options.half_open_max = std::max<std::size_t>(1, settings_.half_open_max / cores_.size());
+    options.connection.client_name = settings_.client_name;
+    options.handshakes = std::make_shared<net::slot_pool>(settings_.handshakes_max);
+    options.unread_bytes_max = settings_.unread_bytes_max;
     options.descriptors_max = settings_.descriptors_max;
-    options.on_refused = [this](ws::refusal why, std::uint64_t count) {
-        const char* const limit = why == ws::refusal::connections ? "the limit of connections" : "too few descriptors";
-        cores_.at(0).post_control([this, text = "refused for " + std::string(limit) + ", " + std::to_string(count) +
-                                                " connections"] { events_.on_notice(text); });
+    options.proxies = net::network_list(settings_.proxy_protocol);
+    options.on_refused = [this](const ws::refusal_notice& what) {
+        cores_.at(0).post_control([this, text = said_of(what)] { events_.on_notice(text); });
     };
-    options.move = [this](unsigned shard, net::detached_stream moved) {
+    options.move = [this](unsigned shard, ws::moved_connection moved) {
         cores_.at(shard).post([to = cores_state_[shard].get(), moved = std::move(moved)]() mutable {
             to->server->adopt(std::move(moved));
         });
@@ -162,7 +215,7 @@ void aggregator::open_ports() {
             if (!probe) throw std::runtime_error(probe.error());
             options.listen.port = (*probe)->port();
         }
-        auto opened = ws::server::open(cores_.at(i), of.port, options, tls_ ? &*tls_ : nullptr);
+        auto opened = ws::server::open(cores_.at(i), of.port, options, tls_);
         if (!opened) throw std::runtime_error(opened.error());
         of.server = std::move(*opened);
         options.listen.port = port_ = of.server->port();
@@ -192,12 +245,54 @@ void aggregator::make_feed() {
     peers_listener& listener = *this;
     peers_ = std::make_unique<peers>(consume_, own_publish_, settings_, listener);
     control_ = std::make_unique<control>(own_publish_, settings_);
+    make_door();
+    if (!settings_.named_clients) return;
+    revocation_listener& revoked = *this;
+    revoked_ = std::make_unique<revoked_reader>(streams_, own_publish_, settings_, revoked);
+}
+
+void aggregator::make_door() {
+    if (settings_.connect.channel.empty()) return;
+    connect_service::listener tell;
+    tell.on_ready = [this] { judge_readiness(); };
+    tell.on_lost = [this](const amqp::error& why) {
+        if (!started_ && why.permanent()) events_.on_start_failed(why.text);
+    };
+    tell.on_notice = [this](const std::string& text) { events_.on_notice(text); };
+    door_ = std::make_unique<connect_service>(consume_, own_publish_, settings_, tokens_, std::move(tell));
+    front_state_.door = door_.get();
+}
+
+// Limits for each address, and logs, are worth nothing when everybody comes from a proxy's.
+void aggregator::look_for_crowd() {
+    if (const auto found = addresses_->find_crowd())
+        events_.on_notice("nearly all connections come from " + found->address + ", " +
+                          std::to_string(found->connections) + " of " + std::to_string(found->all) +
+                          ": if that is a proxy, name it in listen.proxies (or in listen.proxy_protocol), so that "
+                          "limits count its clients");
+    crowd_timer_.start(cores_.at(0).wheel(), crowd_interval);
+}
+
+// Once when an issuer's keys can't be fetched, and once when they can be again. Those that were there stay in use.
+void aggregator::tell_keys() {
+    const auto states = tokens_.keys();
+    key_failures_.resize(states.size());
+    for (std::size_t i = 0; i < states.size(); ++i) {
+        const std::string before = std::exchange(key_failures_[i], states[i].last_failure);
+        if (before == key_failures_[i]) continue;
+        events_.on_notice("issuer " + states[i].issuer +
+                          (key_failures_[i].empty() ? ": its keys can be read again"
+                                                    : ": its keys can't be read, " + std::to_string(states[i].keys) +
+                                                          " from before stay in use: " + key_failures_[i]));
+    }
 }
 
 void aggregator::start() {
+    crowd_timer_.start(cores_.at(0).wheel(), crowd_interval);
     consume_.start();
     streams_.start();
     own_publish_.start();
+    look_at_memory();
     for (auto& one : cores_state_) one->way.home().post([&way = one->way] { way.start(); });
 }
 
@@ -205,11 +300,60 @@ void aggregator::for_each_core(const std::function<void(gateway&, const ws::serv
     for (auto& one : cores_state_) one->way.home().post_control([&one = *one, work] { work(one.way, *one.server); });
 }
 
+void aggregator::disconnect(disconnect_order what, std::function<void(std::size_t)> done) {
+    struct gathering {
+        const disconnect_order order;
+        const std::function<void(std::size_t)> done;
+        std::size_t missing;  // the last two are shard 0's
+        std::size_t closed = 0;
+    };
+    const auto all = std::make_shared<gathering>(std::move(what), std::move(done), cores_.size());
+    for_each_core([&first = cores_.at(0), all](gateway& way, const ws::server&) {
+        first.post_control([all, closed = way.sessions().disconnect(all->order)] {
+            all->closed += closed;
+            if (--all->missing == 0) all->done(all->closed);
+        });
+    });
+}
+
 void aggregator::on_told(told_message what) {
     gateway& way = cores_state_[shard_of(what.client, cores_.size())]->way;
     way.home().post([&way, what = std::move(what)] {
-        way.sessions().told_elsewhere(what.client, told_answer::of(what.request, what.json));
+        way.sessions().told_elsewhere(what.client,
+                                      told_answer::of({.request_id = what.request, .device = what.device}, what.json));
     });
+}
+
+void aggregator::on_revocation(const contract::revocation& what) {
+    ++counters_.revocations;
+    for (auto& one : cores_state_)
+        one->way.home().post([this, &way = one->way, what] {
+            if (way.sessions().revoke(what)) return;
+            cores_.at(0).post_control(
+                [this] { events_.on_notice("there are too many revocations: further ones have no effect"); });
+        });
+}
+
+// However many there are, few lines are written.
+void aggregator::on_revocation_not_trusted(const std::string& user) {
+    if (!std::has_single_bit(++counters_.revocations_not_trusted)) return;
+    events_.on_notice("an entry of the stream " + std::string(contract::revoked_stream) +
+                      " is passed over: it is from " +
+                      (user.empty() ? "nobody in particular" : "the user '" + user + "'") +
+                      " of the broker, who may not revoke (broker.revokers)");
+}
+
+void aggregator::on_revocations_known() {
+    // Behind them on every shard.
+    auto left = std::make_shared<unsigned>(cores_.size());
+    for (auto& one : cores_state_)
+        one->way.home().post([this, left] {
+            cores_.at(0).post([this, left] {
+                if (--*left > 0) return;
+                revocations_known_ = true;
+                judge_readiness();
+            });
+        });
 }
 
 void aggregator::drain(grace first) {

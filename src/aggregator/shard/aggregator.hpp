@@ -8,15 +8,20 @@
 #include "aggregator/feed/feed_sink.hpp"
 #include "aggregator/feed/peers.hpp"
 #include "aggregator/feed/readers.hpp"
+#include "aggregator/feed/revoked_reader.hpp"
 #include "aggregator/feed/service_watch.hpp"
 #include "aggregator/settings.hpp"
+#include "aggregator/shard/connect_service.hpp"
 #include "aggregator/shard/dispatcher.hpp"
 #include "aggregator/shard/front.hpp"
 #include "aggregator/shard/gateway.hpp"
 #include "aggregator/shard/link_list.hpp"
+#include "aggregator/shard/memory_guard.hpp"
 #include "aggregator/shard/sick_list.hpp"
+#include "aggregator/shard/token_gate.hpp"
 #include "net/runtime.hpp"
 #include "ws/conn/server.hpp"
+#include "ws/conn/web_folder.hpp"
 
 #include <array>
 #include <deque>
@@ -49,8 +54,11 @@ struct aggregator_counters {
     std::uint64_t outbound = 0;                            // messages read for clients
     std::array<std::uint64_t, drop_reasons> dropped = {};  // of these, by drop_reason
     std::uint64_t gaps = 0;
-    std::uint64_t queues_lost = 0;     // of volatile channels, with what was in them
-    std::uint64_t histories_void = 0;  // at the start: what was read did not lead to what came
+    std::uint64_t queues_lost = 0;      // of volatile channels, with what was in them
+    std::uint64_t histories_void = 0;   // at the start: what was read did not lead to what came
+    std::uint64_t short_of_memory = 0;  // times that nearly all of settings::memory_bytes_max was in use
+    std::uint64_t revocations = 0;
+    std::uint64_t revocations_not_trusted = 0;  // from users of the broker that may not revoke
 };
 
 // Made and destroyed while no shard runs; the runtime outlives it. Its readers live on shard 0, a gateway, a front and
@@ -59,6 +67,7 @@ class aggregator final : private feed_sink,
                          private older_entries,
                          private other_aggregators,
                          private peers_listener,
+                         private revocation_listener,
                          private amqp::client_events {
 public:
     // Listens at once. Throws std::runtime_error with one line when the port is taken or a file can't be read.
@@ -74,9 +83,16 @@ public:
     void drain(grace first);
 
     std::uint16_t port() const noexcept { return port_; }
+    // Of the port, for who looks after its files; null when it is plain.
+    const std::shared_ptr<net::tls_holder>& tls() const noexcept { return tls_; }
     const aggregator_counters& counters() const noexcept { return counters_; }
+    // On shard 0: whom it meets is not let in any more, here and on every other aggregator, until the time is over.
+    // `done`, on shard 0: the broker has it, or not; `invalid` where clients have no names.
+    void revoke(const contract::revocation& what, amqp::on_outcome done);
     // On shard 0, while the runtime runs. `done` is called there, soon and not inside.
     void collect(std::function<void(snapshot)> done);
+    // The same: closes sockets of this process, on whatever shard they are; `done` is told how many.
+    void disconnect(disconnect_order what, std::function<void(std::size_t)> done);
 
 private:
     struct core;
@@ -105,6 +121,12 @@ private:
     void on_told(told_message what) override;
     void on_given_up() override;
 
+    // revocation_listener
+    void on_revocation(const contract::revocation& what) override;
+    void on_revocation_not_trusted(const std::string& user) override;
+    void on_revocations_known() override;
+    void on_revocations_lost(const amqp::error& why) override;
+
     // amqp::client_events
     void on_connected(const std::string& where) override;
     void on_disconnected(const amqp::error& why, std::chrono::milliseconds retry_in) override;
@@ -124,9 +146,13 @@ private:
     void note_link(const std::string& link, const std::optional<std::string>& lost);
     readiness judge() const;
     void judge_readiness();
+    void look_at_memory();
     ws::server_options server_options();
     void open_ports();
+    void look_for_crowd();
     void make_feed();
+    void make_door();
+    void tell_keys();
     void for_each_core(const std::function<void(gateway&, const ws::server&)>& work);
     std::string why_not_ready() const;
     std::vector<sick_snapshot> sick_now() const;
@@ -136,8 +162,11 @@ private:
 
     net::runtime& cores_;
     const settings settings_;
+    const token_gate tokens_;
+    std::vector<std::string> key_failures_;  // by issuer: what was told last
     aggregator_events& events_;
-    std::optional<boost::asio::ssl::context> tls_;
+    std::shared_ptr<net::tls_holder> tls_;  // null: plain
+    std::optional<ws::web_folder> files_;
     front_state front_state_;
     sick_list sick_;
     link_list lost_links_;
@@ -154,12 +183,20 @@ private:
     std::unique_ptr<dead_notices> notices_;
     std::unique_ptr<peers> peers_;
     std::unique_ptr<control> control_;
+    std::unique_ptr<connect_service> door_;    // null: none is asked
+    std::unique_ptr<revoked_reader> revoked_;  // null: clients have no names here
+    bool revocations_known_ = false;
     std::vector<bool> attached_;  // by channel: it could be heard at least once
     std::vector<bool> heard_;     // and can be heard now
     aggregator_counters counters_;
     std::string last_problem_;
     bool started_ = false;  // it has been ready once
+    std::shared_ptr<net::address_table> addresses_;
+    net::wheel_timer crowd_timer_{this, [](aggregator& self) { self.look_for_crowd(); }};
     net::wheel_timer readiness_timer_{this, [](aggregator& self) { self.judge_readiness(); }};
+    memory_guard guard_{settings_.memory_bytes_max};
+    steady_time memory_trimmed_at_{};
+    net::wheel_timer memory_timer_{this, [](aggregator& self) { self.look_at_memory(); }};
     std::uint16_t port_ = 0;
 };
 

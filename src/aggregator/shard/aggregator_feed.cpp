@@ -87,14 +87,24 @@ void aggregator::note_presence(std::size_t channel, std::string client, std::str
 }
 
 void aggregator::tell_elsewhere(const client_id& client, const told_answer& what) {
-    cores_.at(0).post(
-        [this, told = told_message{client, what.request_id, what.json}]() mutable { peers_->tell(std::move(told)); });
+    cores_.at(0).post([this, told = told_message{client, what.request_id, what.json, what.device}]() mutable {
+        peers_->tell(std::move(told));
+    });
 }
 
 void aggregator::tell_cancelled(std::size_t channel, std::string client, std::string message_id) {
     cores_.at(0).post([this, channel, client = std::move(client), message_id = std::move(message_id)]() mutable {
         control_->tell_cancelled(channel, client, std::move(message_id));
     });
+}
+
+void aggregator::revoke(const contract::revocation& what, amqp::on_outcome done) {
+    if (!revoked_) return done(amqp::outcome::invalid);
+    revoked_->publish(what, std::move(done));
+}
+
+void aggregator::on_revocations_lost(const amqp::error& why) {
+    if (!revocations_known_) events_.on_notice("who was revoked is not known yet: " + why.text);
 }
 
 void aggregator::on_given_up() {
@@ -180,6 +190,8 @@ void aggregator::note_link(const std::string& link, const std::optional<std::str
 
 readiness aggregator::judge() const {
     if (!started_) {
+        if (revoked_ && !revocations_known_) return readiness::starting;
+        if (door_ && !door_->ready()) return readiness::starting;
         // One channel that the broker refuses again and again keeps nobody out.
         const auto sick = sick_channels();
         bool heard = false;

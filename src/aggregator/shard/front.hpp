@@ -2,12 +2,21 @@
 #pragma once
 
 #include "aggregator/session/client_error.hpp"
+#include "aggregator/shard/connect_service.hpp"
 #include "aggregator/shard/gateway.hpp"
+#include "aggregator/shard/token_gate.hpp"
+#include "net/address_table.hpp"
+#include "net/network_list.hpp"
 #include "ws/conn/connection.hpp"
+#include "ws/conn/content.hpp"
+#include "ws/conn/forwarded.hpp"
+#include "ws/conn/origin.hpp"
+#include "ws/conn/web_folder.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -24,12 +33,19 @@ enum class readiness : std::uint8_t {
 // Read on every shard.
 struct front_state {
     std::atomic<readiness> now = readiness::starting;
-    std::atomic<bool> stopping = false;  // clients are still let in for a while
-    std::atomic<bool> closed = false;    // they are not any more
+    std::atomic<bool> stopping = false;         // clients are still let in for a while
+    std::atomic<bool> closed = false;           // they are not any more
+    std::atomic<bool> short_of_memory = false;  // nothing new is taken on
     // Set before the shards run:
     unsigned shards = 1;
-    std::string primus_js;
-    std::string foz_js;
+    std::optional<ws::fixed_content> primus_js;  // nothing: it was not built
+    std::optional<ws::fixed_content> foz_js;
+    ws::host_list hosts;
+    net::network_list proxies;
+    const token_gate* tokens = nullptr;
+    connect_service* door = nullptr;                // null: none is asked
+    std::shared_ptr<net::address_table> addresses;  // of clients; null: they are not counted
+    ws::web_folder* files = nullptr;                // null: none are served
 };
 
 class front final : public ws::application {
@@ -40,13 +56,39 @@ public:
     ws::decision on_request(const ws::http_request& request, const net::tcp::endpoint& from, bool upgradable) override;
 
 private:
-    ws::decision library(const ws::http_request& request, const std::string& source) const;
-    ws::decision on_socket(const ws::http_request& request, std::string_view channel, bool upgradable);
+    struct identity;
+    class connect_note;
+    struct question {  // a request, and how its client made it
+        const ws::http_request& request;
+        const net::tcp::endpoint& from;
+        ws::request_origin as;
+        boost::asio::ip::address client;     // the farthest that is known
+        bool behind_proxy = false;           // of those that are believed
+        const connect_note* note = nullptr;  // when the connect service has been asked already
+    };
+
+    ws::verdict library(const question& asked, const std::optional<ws::fixed_content>& source) const;
+    ws::decision on_socket(const question& asked, std::string_view channel, bool upgradable);
+    ws::decision let_in(const question& asked, std::string_view channel);
+    bool own_page(const question& asked) const;
+    bool origin_allowed(const question& asked) const;
+    bool origin_named(const question& asked) const;
+    ws::http_response for_other_origins(const question& asked, ws::http_response response) const;
+    ws::decision ask(const question& asked);
+    void on_answer(const ws::answer_slot& to, std::shared_ptr<const ws::request_note> note,
+                   const net::tcp::endpoint& from);
+    std::expected<identity, client_error> identify(const question& asked, std::optional<known_client> named) const;
     std::expected<session_options, client_error> read_query(const ws::http_request& request,
                                                             std::string_view channel) const;
-    ws::decision refuse_for_good(const client_error& why);
-    ws::decision refuse_for_now(const ws::http_request& request);
-    ws::http_response file(std::string_view path) const;
+    std::expected<std::optional<known_client>, client_error> named_client(const question& asked) const;
+    std::string remember(const question& asked, identity& to, std::string secret) const;
+    std::optional<client_error> not_allowed(const session_options& options) const;
+    ws::verdict refuse(const question& asked, const client_error& why);
+    ws::verdict refuse_for_good(const client_error& why);
+    ws::verdict refuse_for_now(const ws::http_request& request, client_error why);
+    std::expected<std::shared_ptr<net::slot_pool>, ws::http_response> place_behind_proxy(const question& asked);
+    bool comes_too_fast(const question& asked) const;
+    ws::http_response refuse_address();
     ws::http_response health() const;
 
     gateway& gateway_;

@@ -27,6 +27,9 @@ std::uint64_t fresh_seed(random_source& from) {
 
 // Beyond so many times queue_bytes_max a socket is slow although it takes something now and then.
 constexpr std::size_t hard_queue_factor = 16;
+constexpr std::size_t crowded_queue_divisor = 16;
+// What a socket may hold when memory is needed at once.
+constexpr std::size_t shed_octets = 16 * 1024;
 
 }  // namespace
 
@@ -114,11 +117,13 @@ private:
 };
 
 gateway::gateway(net::shard& home, const settings& all, older_entries& older, other_aggregators& others,
-                 amqp::client_events* publishing)
+                 const token_gate& tokens, amqp::client_events* publishing)
     : home_(home),
       settings_(all),
       older_(older),
       others_(others),
+      tokens_(tokens),
+      waiting_{.max = all.publishing.pending_octets_limit},
       client_(home, publish_options(all, home.index()), publishing),
       hub_(all, {.time = home.time(),
                  .wheel = home.wheel(),
@@ -132,7 +137,9 @@ gateway::gateway(net::shard& home, const settings& all, older_entries& older, ot
 }
 
 std::unique_ptr<amqp::publisher> gateway::make_publisher() {
-    auto made = std::make_unique<amqp::publisher>(client_, settings_.publishing);
+    amqp::publisher_options options = settings_.publishing;
+    options.pool = &waiting_;
+    auto made = std::make_unique<amqp::publisher>(client_, options);
     made->set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
     made->on_room([this](const std::string& client) { hub_.on_room(client_id(client)); });
     return made;
@@ -204,7 +211,10 @@ std::size_t gateway::queued_bytes(member to) const {
 
 bool gateway::slow(member to) {
     auto* const socket = socket_of(to);
-    return socket && socket->slow({.queued_bytes_max = settings_.queue_bytes_max,
+    // When all of them together have too much waiting, each has to be content with less.
+    const bool crowded_out = home_.queued_bytes() > settings_.shard_queue_bytes_max;
+    const std::size_t most = settings_.queue_bytes_max / (crowded_out ? crowded_queue_divisor : 1);
+    return socket && socket->slow({.queued_bytes_max = most,
                                    .patience = settings_.queue_patience,
                                    .hard_bytes_max = hard_queue_factor * settings_.queue_bytes_max,
                                    .shard_bytes_max = settings_.shard_queue_bytes_max});
@@ -235,6 +245,18 @@ void gateway::send_away(member which, ws::close_code code, std::string_view reas
 
 void gateway::abort(member which) {
     if (auto* const socket = socket_of(which)) socket->abort();
+}
+
+std::size_t gateway::shed() {
+    std::size_t closed = 0;
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        ws::connection* const one = sockets_[i];
+        if (!one || (one->octets_under_way() < shed_octets && one->queued_bytes() < shed_octets)) continue;
+        one->abort();
+        ++closed;
+    }
+    hub_.counters().shed += closed;
+    return closed;
 }
 
 void gateway::pause_reading(member from, bool paused) {

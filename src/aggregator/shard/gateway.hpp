@@ -4,11 +4,13 @@
 #include "aggregator/session/hub.hpp"
 #include "aggregator/session/hub_output.hpp"
 #include "aggregator/settings.hpp"
+#include "aggregator/shard/token_gate.hpp"
 #include "amqp/conn/client.hpp"
 #include "amqp/conn/publisher.hpp"
 #include "net/shard.hpp"
 #include "ws/conn/connection.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -46,7 +48,7 @@ class gateway final : private hub_output {
 public:
     // `publishing` may be null; it is told of the connection for publishing, on this shard.
     gateway(net::shard& home, const settings& all, older_entries& older, other_aggregators& others,
-            amqp::client_events* publishing = nullptr);
+            const token_gate& tokens, amqp::client_events* publishing = nullptr);
     ~gateway();
     gateway(const gateway&) = delete;
     gateway& operator=(const gateway&) = delete;
@@ -59,6 +61,12 @@ public:
 
     // To those of this shard whom it reaches, before the turn ends: with what else comes for them in this turn.
     void collect(const entry_ref& item);
+
+    // While it is true, nothing more is published. Outlives the gateway.
+    void heed(const std::atomic<bool>& short_of_memory) noexcept { short_of_memory_ = &short_of_memory; }
+    // Memory is needed at once: closes sockets whose messages have begun and are not there yet, and whose queues are
+    // long.
+    std::size_t shed();
 
     hub& sessions() noexcept { return hub_; }
     const hub& sessions() const noexcept { return hub_; }
@@ -100,8 +108,14 @@ private:
     void publish(std::size_t channel, const client_id& client, amqp::publication message, publish_ticket ticket,
                  steady_time deadline) override;
     bool crowded(std::size_t channel, const client_id& client) const override;
+    bool short_of_memory() const override {
+        return short_of_memory_ && short_of_memory_->load(std::memory_order_relaxed);
+    }
     void read_older(const page_request& what) override { older_.read_older(what); }
     void page_taken(const reading_id& which, bool more) override { older_.page_taken(which, more); }
+    std::expected<known_client, client_error> check_token(std::string_view token) override {
+        return tokens_.check(token);
+    }
     void want_work() override;
 
     ws::connection* socket_of(member who) const { return who.slot < sockets_.size() ? sockets_[who.slot] : nullptr; }
@@ -113,6 +127,9 @@ private:
     const settings& settings_;
     older_entries& older_;
     other_aggregators& others_;
+    const token_gate& tokens_;
+    amqp::octet_pool waiting_;  // of all publishers
+    const std::atomic<bool>* short_of_memory_ = nullptr;
     amqp::client client_;
     std::vector<std::unique_ptr<amqp::publisher>> publishers_;  // one for each channel
     std::vector<std::unique_ptr<amqp::publisher>> to_streams_;  // by channel, once there is something to say

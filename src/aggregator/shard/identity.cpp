@@ -2,6 +2,8 @@
 
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
+#include "base/utf8.hpp"
+#include "contract/message_id.hpp"
 #include "contract/names.hpp"
 
 #include <algorithm>
@@ -19,13 +21,23 @@ client_id anonymous_client(std::string_view resume_secret) {
     return client_id(std::string(contract::anonymous_prefix) + base32(sha256(resume_secret)).substr(0, 26));
 }
 
-unsigned shard_of(const client_id& client, unsigned shards) noexcept {
-    return static_cast<unsigned>(std::hash<client_id>{}(client) % shards);
+std::string device_mark(std::string_view resume_secret) {
+    return base32(sha256(resume_secret)).substr(26, 8);
 }
 
-bool same_origin(std::string_view origin, std::string_view host) {
-    const std::size_t scheme_end = origin.find("://");
-    return scheme_end != std::string_view::npos && !host.empty() && origin.substr(scheme_end + 3) == host;
+bool is_client_name(std::string_view text) {
+    constexpr std::size_t octets_max = 128;
+    const bool plain = std::ranges::none_of(text, [](char c) {
+        const auto octet = static_cast<unsigned char>(c);
+        return octet < 0x20 || octet == 0x7f;
+    });
+    return !text.empty() && text.size() <= octets_max && plain && is_utf8(text) &&
+           contract::message_name(text).size() <= contract::name_octets_max &&
+           !text.starts_with(contract::anonymous_prefix) && !text.starts_with(contract::session_prefix);
+}
+
+unsigned shard_of(const client_id& client, unsigned shards) noexcept {
+    return static_cast<unsigned>(std::hash<client_id>{}(client) % shards);
 }
 
 }  // namespace foz::aggregator

@@ -15,10 +15,15 @@ bool is_resume_secret(std::string_view text);
 // guess a secret from it.
 client_id anonymous_client(std::string_view resume_secret);
 
+// Tells the devices of a client apart that has a name of its own: 8 characters, derived from what the device keeps.
+// Nothing of the secret can be guessed from it.
+std::string device_mark(std::string_view resume_secret);
+
+// What a client may be called by a token or a proxy: 1 to 128 octets of UTF-8 without control characters, and not the
+// name of somebody else's kind.
+bool is_client_name(std::string_view text);
+
 // The shard that all sockets of a client live on.
 unsigned shard_of(const client_id& client, unsigned shards) noexcept;
-
-// An Origin header names the host that the request came to, so that a cookie on it may be believed.
-bool same_origin(std::string_view origin, std::string_view host);
 
 }  // namespace foz::aggregator

@@ -15,6 +15,7 @@ shard_snapshot::shard_snapshot(gateway& way, const ws::server& server)
     : counters(way.sessions().counters()),
       accepted(server.counters()),
       connections(server.connections()),
+      half_open(server.half_open()),
       sessions(way.sessions().sessions()),
       requests(way.sessions().requests_waiting()),
       loop(way.home().probe()),
@@ -50,6 +51,7 @@ void aggregator::collect(std::function<void(snapshot)> done) {
                                notices_->counters(),
                                peers_snapshot(*peers_),
                                control_->counters(),
+                               door_ ? std::optional(door_->counters()) : std::nullopt,
                                settings_.topology->counters(),
                                {},
                                {},
@@ -89,6 +91,9 @@ std::string aggregator::why_not_ready() const {
     if (started_) return hears_nothing() ? "no channel can be heard: " + sick_.all().front().reason : "";
     if (!last_problem_.empty()) return "broker: " + last_problem_;
     if (!consume_.connected()) return "the broker has not answered yet";
+    if (revoked_ && !revocations_known_)
+        return "who was revoked is not known yet (stream " + std::string(contract::revoked_stream) + ")";
+    if (door_ && !door_->ready()) return "the connect service can't be asked yet";
     const auto missing = std::find(attached_.begin(), attached_.end(), false) - attached_.begin();
     const std::string why = sick_.all().empty() ? "" : ": " + sick_.all().front().reason;
     return "channel " + settings_.channels[static_cast<std::size_t>(missing)].name + " can't be heard yet" + why;

@@ -3,6 +3,7 @@
 
 #include "aggregator/shard/aggregator.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct shard_snapshot {
     hub_counters counters;
     ws::server_counters accepted;
     std::size_t connections = 0;  // sockets, those included that only speak HTTP
+    std::size_t half_open = 0;    // of these, without a request
     std::size_t sessions = 0;
     std::size_t requests = 0;  // that wait for an answer
     net::shard_probe loop;
@@ -76,6 +78,7 @@ struct snapshot {
     dead_notices_counters notices;
     peers_snapshot others;
     control_counters control;
+    std::optional<connect_counters> connect;  // nothing: no service is asked
     contract::topology_counters topology;
     std::vector<std::string> channels;
     std::vector<feed_snapshot> feeds;  // one for each channel

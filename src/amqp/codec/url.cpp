@@ -1,11 +1,14 @@
 #include "amqp/codec/url.hpp"
 
+#include "amqp/codec/constants.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace foz::amqp {
 namespace {
@@ -172,6 +175,15 @@ bool set_verify(url& out, const std::string& value) {
     return *out.verify || value == "verify_none";
 }
 
+// In any case, as RabbitMQ's clients take them.
+bool set_mechanism(url& out, const std::string& value) {
+    std::string upper = value;
+    for (char& c : upper)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    out.auth_mechanism = upper;
+    return upper == "PLAIN" || upper == "EXTERNAL";
+}
+
 constexpr std::array parameters{
     parameter{"heartbeat", "seconds from 0 to 65535", set_number<&url::heartbeat, std::uint16_t>},
     parameter{"connection_timeout", "milliseconds", set_number<&url::connection_timeout, std::uint32_t>},
@@ -182,7 +194,7 @@ constexpr std::array parameters{
     parameter{"keyfile", "a file", set_text<&url::keyfile>},
     parameter{"verify", "verify_peer or verify_none", set_verify},
     parameter{"server_name_indication", "a host name", set_text<&url::server_name_indication>},
-    parameter{"auth_mechanism", "the name of a SASL mechanism", set_text<&url::auth_mechanism>},
+    parameter{"auth_mechanism", "plain or external", set_mechanism},
 };
 
 std::string known_parameters() {
@@ -193,6 +205,7 @@ std::string known_parameters() {
 
 outcome parse_query(std::string_view text, url& out) {
     std::optional<std::string_view> rest = text;
+    std::vector<std::string_view> said;
     while (rest) {
         const auto [item, following] = split(*rest, '&');
         rest = following;
@@ -203,12 +216,34 @@ outcome parse_query(std::string_view text, url& out) {
             return wrong(url_errc::parameter,
                          "unknown parameter " + std::string(name) + "; known are " + known_parameters());
         }
+        if (std::ranges::find(said, name) != said.end())
+            return wrong(url_errc::parameter, "parameter " + std::string(known->name) + " is said twice");
+        said.push_back(name);
         const auto decoded = percent_decode(value.value_or(""));
         if (!decoded || !known->set(out, *decoded)) {
             return wrong(url_errc::parameter,
                          "parameter " + std::string(known->name) + " must be " + std::string(known->expects));
         }
     }
+    return {};
+}
+
+// What is said and could have no effect.
+outcome check_parameters(const url& is) {
+    const auto refuse = [](const std::string& text) { return wrong(url_errc::parameter, "parameter " + text); };
+    if (!is.tls) {
+        for (const auto& [name, there] :
+             {std::pair("cacertfile", is.cacertfile.has_value()), std::pair("certfile", is.certfile.has_value()),
+              std::pair("keyfile", is.keyfile.has_value()), std::pair("verify", is.verify.has_value()),
+              std::pair("server_name_indication", is.server_name_indication.has_value())})
+            if (there) return refuse(std::string(name) + " needs amqps://");
+    }
+    if (is.certfile.has_value() != is.keyfile.has_value())
+        return refuse(is.certfile ? "certfile needs keyfile" : "keyfile needs certfile");
+    if (is.auth_mechanism == "EXTERNAL" && !is.certfile)
+        return refuse("auth_mechanism external needs certfile and keyfile: the certificate says who one is");
+    if (is.frame_max && *is.frame_max != 0 && *is.frame_max < frame_min_size)
+        return refuse("frame_max must be 0 or at least " + std::to_string(frame_min_size));
     return {};
 }
 
@@ -241,6 +276,7 @@ std::expected<url, url_error> parse_url(std::string_view text) {
     const auto [path, query] = split(after, '?');
     if (done && !path.empty()) done = parse_vhost(path.substr(1), out);
     if (done && query) done = parse_query(*query, out);
+    if (done) done = check_parameters(out);
     if (!done) return std::unexpected(std::move(done).error());
     return out;
 }

@@ -20,7 +20,8 @@ struct url {
     // "amqp://h" is "/"; "amqp://h/" is the empty name; "amqp://h/%2f" is "/".
     std::string vhost = "/";
 
-    // RabbitMQ's query parameters. heartbeat is in seconds and connection_timeout in milliseconds there.
+    // RabbitMQ's query parameters. heartbeat is in seconds and connection_timeout in milliseconds there. The files and
+    // what follows them need amqps; certfile and keyfile go together.
     std::optional<std::chrono::seconds> heartbeat{};
     std::optional<std::chrono::milliseconds> connection_timeout{};
     std::optional<std::uint16_t> channel_max{};
@@ -30,7 +31,7 @@ struct url {
     std::optional<std::string> keyfile{};
     std::optional<bool> verify{};  // verify_peer or verify_none
     std::optional<std::string> server_name_indication{};
-    std::optional<std::string> auth_mechanism{};
+    std::optional<std::string> auth_mechanism{};  // "PLAIN" or "EXTERNAL": who we are, certfile says
 
     // For logs: scheme, user, host, port and vhost; neither the password nor the parameters.
     std::string redacted() const;

@@ -18,6 +18,9 @@ constexpr std::chrono::milliseconds others_first{2'000};
 constexpr std::chrono::milliseconds look_again{50};
 // Where there is another URL, an address is not waited for longer: time for one repeated SYN (1 s, RFC 6298 §2).
 constexpr std::chrono::milliseconds address_timeout{2'000};
+// Read at once, before the other sockets on the loop have their turn: some fifty small messages, which take half a
+// millisecond to decode. A TLS record holds no more either.
+constexpr std::size_t read_bytes_max = 16 * 1024;
 
 }  // namespace
 
@@ -52,11 +55,23 @@ void client::connect() {
     asio::co_spawn(home_.context(), connect_once(), asio::detached);
 }
 
+net::tls_client_options tls_of(const url& to, net::tls_client_options usual) {
+    if (to.cacertfile) usual.ca_file = *to.cacertfile;
+    if (to.server_name_indication) usual.server_name = *to.server_name_indication;
+    if (to.verify) usual.verify = *to.verify;
+    if (to.certfile) usual.certificate_file = *to.certfile;
+    if (to.keyfile) usual.key_file = *to.keyfile;
+    return usual;
+}
+
 connection_options client::handshake_options(const url& to) const {
     connection_options options;
     options.user = to.user;
     options.password = to.password;
     options.vhost = to.vhost;
+    options.external = to.auth_mechanism == "EXTERNAL";
+    if (to.channel_max.value_or(0) != 0) options.channel_max = *to.channel_max;
+    if (to.frame_max.value_or(0) != 0) options.frame_max = *to.frame_max;
     options.name = options_.connection_name;
     options.heartbeat = to.heartbeat ? *to.heartbeat : options_.heartbeat;
     options.handshake_timeout = options_.connect_timeout;
@@ -70,12 +85,13 @@ asio::awaitable<void> client::connect_once() {
     const url& to = options_.urls[next_url_];
     next_url_ = (next_url_ + 1) % options_.urls.size();
     net::connect_options target{.host = to.host, .port = to.port, .timeout = options_.connect_timeout};
+    target.stream.read_bytes_max = read_bytes_max;
     target.turn = attempts_++ / options_.urls.size();
     if (to.connection_timeout)
         target.timeout = *to.connection_timeout;
     else if (options_.urls.size() > 1)
         target.address_timeout = std::min(address_timeout, target.timeout);
-    if (to.tls) target.tls = options_.tls;
+    if (to.tls) target.tls = tls_of(to, options_.tls);
     auto connected = co_await net::connect(home_, std::move(target));
     if (!*alive) co_return;
     if (stopping_) {

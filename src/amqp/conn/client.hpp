@@ -23,6 +23,9 @@ namespace foz::amqp {
 class channel;
 class channel_handler;
 
+// For an amqps URL: `usual`, and what its parameters say instead.
+net::tls_client_options tls_of(const url& to, net::tls_client_options usual);
+
 struct client_options {
     std::vector<url> urls;        // not empty; tried in turn, beginning at a random one
     std::string connection_name;  // what the broker's tools show

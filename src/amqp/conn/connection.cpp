@@ -181,13 +181,17 @@ void connection::on_connection_method(method& received) {
 
 void connection::on_start(const connection_start& offered) {
     answered_ = true;
-    if (!has_word(offered.mechanisms, "PLAIN"))
-        return end({errc::connect_failed, 0, "the broker does not offer PLAIN authentication"});
+    const std::string mechanism = options_.external ? "EXTERNAL" : "PLAIN";
+    if (!has_word(offered.mechanisms, mechanism))
+        return end({errc::connect_failed, 0,
+                    "the broker does not offer " + mechanism + " authentication, but " + offered.mechanisms});
     server_properties_ = offered.server_properties;
     connection_start_ok answer;
     answer.client_properties = client_properties(options_.name);
-    answer.mechanism = "PLAIN";
-    answer.response = std::string("\0", 1) + options_.user + std::string("\0", 1) + options_.password;  // RFC 4616
+    answer.mechanism = mechanism;
+    // RFC 4616; RFC 4422 §A: no other identity than the certificate's.
+    if (!options_.external)
+        answer.response = std::string("\0", 1) + options_.user + std::string("\0", 1) + options_.password;
     answer.locale = "en_US";
     state_ = state::tuning;
     if (const auto sent = flush(encode_method(scratch_, 0, answer)); !sent)

@@ -24,6 +24,7 @@ struct connection_options {
     std::string user = "guest";
     std::string password = "guest";
     std::string vhost = "/";
+    bool external = false;  // the certificate says who we are, not user and password
     std::string name;
     std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // 0: none
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(5);

@@ -44,8 +44,17 @@ publish_window::publish_window(publisher_options limits) : limits_(fitted(limits
     assert(limits_.in_flight_limit > 0);
 }
 
+publish_window::~publish_window() {
+    if (limits_.pool) limits_.pool->used -= pending_octets_ + pending_ * pool_message_octets;
+}
+
 bool publish_window::over_limits(const key_state* of, std::string_view key, std::size_t octets) const noexcept {
     if (pending_ >= limits_.pending_limit || pending_octets_ + octets > limits_.pending_octets_limit) return true;
+    if (limits_.pool) {
+        const bool waits = of && !key.empty();
+        const std::size_t own = waits ? of->waiting_octets + of->waiting * pool_message_octets : 0;
+        if (!limits_.pool->admits(own, octets + pool_message_octets)) return true;
+    }
     if (!of || key.empty() || of->waiting == 0) return false;
     return of->waiting >= limits_.key_waiting_limit || of->waiting_octets + octets > limits_.key_waiting_octets_limit;
 }
@@ -76,6 +85,7 @@ publish_window::ticket publish_window::submit(publication p, publish_options opt
     made.has_queue = options.has_queue;
     ++pending_;
     pending_octets_ += octets;
+    if (limits_.pool) limits_.pool->used += octets + pool_message_octets;
     deadlines_.arm(slot, options.deadline);
     enqueue(slot, key_of(std::move(options.key)));
     return made.id;
@@ -442,6 +452,7 @@ void publish_window::settle(std::uint32_t slot, outcome result) {
     deadlines_.disarm(slot);
     --pending_;
     pending_octets_ -= e.octets;
+    if (limits_.pool) limits_.pool->used -= e.octets + pool_message_octets;
     const std::uint32_t key = e.key;
     if (e.where == state::waiting) {
         dequeue(slot);

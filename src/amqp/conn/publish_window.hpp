@@ -23,6 +23,18 @@ namespace foz::amqp {
 
 using on_outcome = std::move_only_function<void(outcome)>;
 
+// Memory that several publishers of one thread share. What a key may have waiting is no more than what is free: one
+// that floods leaves half of the pool to the others, two leave a third, and whoever has nothing waiting has room until
+// all of it is gone (dynamic thresholds: Choudhury and Hahne, 1998).
+struct octet_pool {
+    std::size_t max = 0;
+    std::size_t used = 0;
+
+    bool admits(std::size_t waiting_of_key, std::size_t more) const noexcept {
+        return used + more <= max && waiting_of_key + more <= max - used;
+    }
+};
+
 struct publish_options {
     // Whose message it is (a client's): what waits is served in turn by key. Empty: nobody's in particular; such
     // messages share one turn and are bounded by the limits for all keys alone.
@@ -50,6 +62,8 @@ struct publisher_options {
     std::size_t pending_octets_limit = 64 * 1024 * 1024;
     std::size_t key_waiting_limit = 25'000;
     std::size_t key_waiting_octets_limit = 16 * 1024 * 1024;
+    // What other publishers have a part in, too; outlives them. Null: none.
+    octet_pool* pool = nullptr;
     // A key is full() from its high mark on, until half of it is left. The marks of all keys that wait share a total,
     // so that many who flood together wait no longer than one.
     std::size_t key_high_mark = 1'024;
@@ -110,6 +124,8 @@ struct publisher_counters {
 class publish_window {
 public:
     static constexpr std::size_t message_octets = 256;  // what a message costs beside its body and its names
+    // What it costs in memory beside these: its properties and headers, its place, who waits for its outcome.
+    static constexpr std::size_t pool_message_octets = 1'024;
 
     using ticket = std::uint64_t;  // of one submission; counts up from 1
 
@@ -126,6 +142,9 @@ public:
     };
 
     explicit publish_window(publisher_options limits = {});
+    ~publish_window();
+    publish_window(const publish_window&) = delete;
+    publish_window& operator=(const publish_window&) = delete;
 
     // The ticket, or 0 when a limit refuses the message; it is settled as overloaded then.
     ticket submit(publication p, publish_options options, on_outcome done = {});

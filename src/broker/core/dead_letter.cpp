@@ -44,8 +44,11 @@ message_ref remade(const message& what, const std::string& exchange, const std::
                    const amqp::basic_properties& properties) {
     const auto encoded = amqp::encode_properties(properties);
     if (!encoded) return {};
-    auto made =
-        message::make({.exchange = exchange, .routing_key = routing_key, .properties = *encoded, .body = what.body()});
+    auto made = message::make({.exchange = exchange,
+                               .routing_key = routing_key,
+                               .properties = *encoded,
+                               .body = what.body(),
+                               .body_file = what.body_file()});
     return made ? std::move(*made) : message_ref();
 }
 

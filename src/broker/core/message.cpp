@@ -28,6 +28,7 @@ std::expected<message_ref, amqp::wire_error> message::make(const message_parts& 
     message_ref made = allocate(head_size + parts.exchange.size() + parts.routing_key.size() + parts.properties.size() +
                                 parts.body.size());
     message& self = *made.to_;
+    self.body_file_ = parts.body_file;
     char* at = self.data();
     *at++ = static_cast<char>(parts.exchange.size());
     *at++ = static_cast<char>(parts.routing_key.size());
@@ -46,10 +47,11 @@ std::expected<message_ref, amqp::wire_error> message::make(const message_parts& 
     return made;
 }
 
-std::optional<message_ref> message::from_octets(std::string_view octets) {
+std::optional<message_ref> message::from_octets(std::string_view octets, std::string_view body) {
     if (octets.size() < head_size) return std::nullopt;
-    message_ref made = allocate(octets.size());
+    message_ref made = allocate(octets.size() + body.size());
     std::memcpy(made.to_->data(), octets.data(), octets.size());
+    if (!body.empty()) std::memcpy(made.to_->data() + octets.size(), body.data(), body.size());
     if (!made.to_->look()) return std::nullopt;
     return made;
 }

@@ -20,6 +20,7 @@ struct message_parts {
     std::string_view properties;   // flags and list as they came (AMQP 0-9-1 §4.2.6.1)
     std::string_view body;
     const amqp::property_view* scanned = nullptr;  // the same properties, when they were looked at before
+    std::uint32_t body_file = 0;                   // message::body_file() of one with the same body
 };
 
 class message;
@@ -37,6 +38,8 @@ public:
     ~message_ref();
 
     explicit operator bool() const noexcept { return to_ != nullptr; }
+    // For the storage: message::body_file(). The message is there.
+    void set_body_file(std::uint32_t file) const noexcept;
     const message& operator*() const noexcept { return *to_; }
     const message* operator->() const noexcept { return to_; }
 
@@ -52,8 +55,8 @@ public:
     // The properties are checked (amqp::scan_properties). An expiration that is no number of milliseconds is an error
     // of the publisher's that is found before; here it counts as none.
     static std::expected<message_ref, amqp::wire_error> make(const message_parts& parts);
-    // Of octets() of another one; nothing when they are none.
-    static std::optional<message_ref> from_octets(std::string_view octets);
+    // Of octets() of another one, or of its head() and its body; nothing when they are none.
+    static std::optional<message_ref> from_octets(std::string_view octets, std::string_view body = {});
 
     std::string_view octets() const noexcept { return {data(), size_}; }
     std::string_view exchange() const noexcept { return {data() + head_size, exchange_size_}; }
@@ -63,6 +66,10 @@ public:
         const char* const begin = properties().end();
         return {begin, static_cast<std::size_t>(data() + size_ - begin)};
     }
+    // What octets() begins with: everything but the body.
+    std::string_view head() const noexcept { return octets().substr(0, size_ - body().size()); }
+    // Where the storage keeps the body, if that is in a file of its own; 0: it does not.
+    std::uint32_t body_file() const noexcept { return body_file_; }
     // The encoded entries of the headers (amqp::has_key); empty when there are none.
     std::string_view headers() const noexcept { return {data() + headers_at_, headers_size_}; }
     bool persistent() const noexcept { return persistent_; }
@@ -97,6 +104,7 @@ private:
     std::uint8_t key_size_ = 0;
     std::uint8_t priority_ = 0;
     bool persistent_ = false;
+    std::uint32_t body_file_ = 0;
 };
 
 // A number of milliseconds as the property `expiration` has it: digits alone; nothing for anything else.
@@ -104,6 +112,10 @@ std::optional<std::chrono::milliseconds> parse_expiration(std::string_view text)
 
 inline message_ref::message_ref(const message_ref& other) noexcept : to_(other.to_) {
     if (to_) ++to_->references_;
+}
+
+inline void message_ref::set_body_file(std::uint32_t file) const noexcept {
+    to_->body_file_ = file;
 }
 
 }  // namespace foz::broker

@@ -117,6 +117,8 @@ public:
     virtual void recover() = 0;
     // `no`: it is full and told to reject.
     virtual accepted publish(const message_ref& what) = 0;
+    // Whether it would be there after a start.
+    virtual bool keeps(const message& what) const noexcept = 0;
     virtual std::size_t ready_count() const noexcept = 0;
     virtual std::size_t unacked_count() const noexcept = 0;
     // All that it holds; octets of the bodies that are ready, of a stream all that it keeps for its messages.

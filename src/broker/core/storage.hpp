@@ -92,6 +92,12 @@ public:
     // At start: logs that no queue has opened are erased.
     virtual void erase_unopened() = 0;
 
+    // Whether a body of that size is to be on disk before its message is put anywhere: so large that a commit with it
+    // would hold up everybody's.
+    virtual bool stages(std::size_t) const noexcept { return false; }
+    // `done` is called when it is, later, and what is put in it refers to the body that is there.
+    virtual void stage(const message_ref&, std::function<void()> done) { done(); }
+
     // The commit that what was asked for until now will be part of.
     virtual commit_number pending_commit() const noexcept = 0;
     virtual commit_number committed() const noexcept = 0;

@@ -20,6 +20,7 @@ public:
 
     void recover() override;
     accepted publish(const message_ref& what) override;
+    bool keeps(const message&) const noexcept override { return true; }
     // As RabbitMQ's passive declare says of streams.
     std::size_t ready_count() const noexcept override { return 0; }
     std::size_t unacked_count() const noexcept override { return 0; }

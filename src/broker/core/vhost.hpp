@@ -84,6 +84,8 @@ public:
 
     // To `from`, with the message's routing key and those of its CC and BCC headers (406 when these are no arrays).
     result<publish_outcome> publish(exchange& from, message_ref what);
+    // Whether it would reach a queue that keeps it.
+    bool keeps(exchange& from, const message& what);
     void dead_letter(queue& from, entry dead, death why);
 
     // The owner's connection has ended: its exclusive queues go.
@@ -118,7 +120,8 @@ private:
     void source_lost_binding(exchange& source);
     void remove(exchange& gone);
 
-    // Fills targets_.
+    // Fill targets_.
+    result<void> find_targets(exchange& from, const message& what, const carbon_copies& copies);
     void route(exchange& from, std::string_view routing_key, routed_message& what);
     void route_through(exchange& from, routed_message& what);
     void add_target(queue& to);

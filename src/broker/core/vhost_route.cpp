@@ -51,19 +51,26 @@ publish_outcome vhost::put(const message_ref& what) {
     return out;
 }
 
-result<publish_outcome> vhost::publish(exchange& from, message_ref what) {
+result<void> vhost::find_targets(exchange& from, const message& what, const carbon_copies& copies) {
     ++routings_;
     targets_.clear();
-    routed_message routing{.routing_key = {}, .properties = what->properties(), .decoded = {}};
-    route(from, what->routing_key(), routing);
-    if (!what->headers().empty()) {
-        const carbon_copies copies = find_carbon_copies(*what);
-        if (!copies.valid)
-            return refuse(amqp::reply_code::precondition_failed, "invalid CC or BCC header: it is no array");
-        for (const std::string& key : copies.keys) route(from, key, routing);
-        if (copies.bcc) what = without_bcc(*what);
-        if (!what) return refuse(amqp::reply_code::internal_error, "the headers can't be encoded without BCC");
-    }
+    if (!copies.valid) return refuse(amqp::reply_code::precondition_failed, "invalid CC or BCC header: it is no array");
+    routed_message routing{.routing_key = {}, .properties = what.properties(), .decoded = {}};
+    route(from, what.routing_key(), routing);
+    for (const std::string& key : copies.keys) route(from, key, routing);
+    return {};
+}
+
+bool vhost::keeps(exchange& from, const message& what) {
+    return find_targets(from, what, find_carbon_copies(what)) &&
+           std::ranges::any_of(targets_, [&](const queue* one) { return one->keeps(what); });
+}
+
+result<publish_outcome> vhost::publish(exchange& from, message_ref what) {
+    const carbon_copies copies = what->headers().empty() ? carbon_copies() : find_carbon_copies(*what);
+    if (const auto found = find_targets(from, *what, copies); !found) return std::unexpected(found.error());
+    if (copies.bcc) what = without_bcc(*what);
+    if (!what) return refuse(amqp::reply_code::internal_error, "the headers can't be encoded without BCC");
     if (targets_.size() == 1) {
         queue& only = *targets_.front();
         return publish_outcome{.routed = true, .rejected = only.publish(what) == accepted::no};

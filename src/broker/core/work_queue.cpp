@@ -47,7 +47,7 @@ accepted work_queue::publish(const message_ref& what) {
     ++counters_.published;
     entry made{.what = what, .at = next_++, .arrived_ms = around_.now_ms()};
     made.expires_ms = expires_at(*what, made.arrived_ms);
-    if (log_ && !transient(*what)) {
+    if (keeps(*what)) {
         made.stored = true;
         log_->put({.at = made.at, .what = what, .arrived_ms = made.arrived_ms});
     }

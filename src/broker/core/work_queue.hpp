@@ -19,6 +19,7 @@ public:
 
     void recover() override;
     accepted publish(const message_ref& what) override;
+    bool keeps(const message& what) const noexcept override { return log_ && !transient(what); }
     std::size_t ready_count() const noexcept override { return returned_.size() + ready_.size() + paged_count_; }
     std::size_t unacked_count() const noexcept override { return unacked_count_; }
     std::uint64_t message_count() const noexcept override { return ready_count() + unacked_count_; }

@@ -62,6 +62,8 @@ public:
 
     // Consumers leave, what is not acknowledged goes back.
     void release();
+    // Its body is on disk: routed and confirmed as any other one.
+    void publish_staged(const message_ref& what, bool mandatory);
     // The socket takes more.
     void wake_all();
     // Confirms what is durable by now.
@@ -123,6 +125,7 @@ private:
     result<void> on(const amqp::tx_commit& m);
     result<void> on(const amqp::tx_rollback& m);
     result<void> publish(const amqp::basic_publish& m, amqp::message& content);
+    result<void> publish(const message_ref& what, exchange& to, bool mandatory);
     // To its exchange, with a return when it has to be.
     result<publish_outcome> route(exchange& to, const message_ref& what, bool mandatory);
     result<void> perform(const postponed& one);

@@ -158,10 +158,24 @@ result<void> channel::publish(const amqp::basic_publish& m, amqp::message& conte
         transaction_->work.push_back({.what = std::move(*made), .mandatory = m.mandatory});
         return {};
     }
-    const auto put = route(**to, *made, m.mandatory);
+    if (home_.model().disk().stages(content.body.size()) && home_.home_vhost().keeps(**to, **made)) {
+        home_.stage(number_, *made, m.mandatory);
+        return {};
+    }
+    return publish(*made, **to, m.mandatory);
+}
+
+result<void> channel::publish(const message_ref& what, exchange& to, bool mandatory) {
+    const auto put = route(to, what, mandatory);
     if (!put) return std::unexpected(put.error());
     if (confirms_) confirm(home_.model().disk().pending_commit(), put->rejected);
     return {};
+}
+
+void channel::publish_staged(const message_ref& what, bool mandatory) {
+    const auto to = home_.home_vhost().find_exchange(what->exchange());
+    const auto done = to ? publish(what, **to, mandatory) : std::unexpected(to.error());
+    if (!done) fail(done.error(), amqp::basic_publish::class_id, amqp::basic_publish::method_id);
 }
 
 result<publish_outcome> channel::route(exchange& to, const message_ref& what, bool mandatory) {

@@ -48,6 +48,8 @@ struct front_context {
 class connection_owner {
 public:
     virtual void on_gone(connection& gone) = 0;
+    // It began with a PROXY protocol header, which was not asked for, and ends.
+    virtual void on_proxy_head(const net::tcp::endpoint&) {}
 
 protected:
     ~connection_owner() = default;
@@ -101,6 +103,8 @@ public:
     // The channel has confirms or other work for the end of the turn.
     void at_turn_end();
     void published();
+    // It is published when its body is on disk; until then nothing more is read.
+    void stage(std::uint16_t number, const message_ref& what, bool mandatory);
     // connection.close. `m`: the method that is at fault.
     void fail(const refusal& why, std::uint16_t class_id, std::uint16_t method_id);
 
@@ -114,7 +118,10 @@ private:
 
     void take_in(std::string_view input);
     void pass_on();
-    bool overfull() const noexcept;
+    // Octets that have come wait.
+    bool holds_input() const noexcept;
+    void take_in_held();
+    void on_staged();
     // False when the connection has ended.
     bool on_frame(const amqp::frame& received);
     bool on_channel_frame(const amqp::frame& received);
@@ -150,7 +157,7 @@ private:
     // Closed with the connection; one of them may be on the stack.
     std::map<std::uint16_t, std::unique_ptr<channel>> closed_channels_;
     std::string out_;
-    std::string held_;  // octets of the client's that wait until it has read our answers
+    std::string held_;  // octets of the client's that wait: holds_input()
     std::string name_;  // what the client says of itself
     std::string client_;
     std::uint64_t received_bytes_ = 0;
@@ -162,6 +169,7 @@ private:
     bool blocked_ = false;
     bool told_blocked_ = false;
     bool store_behind_ = false;
+    bool staging_ = false;  // a message's body is on its way to the disk
     bool turn_end_due_ = false;
     bool forsaken_ = false;
     std::string blocked_reason_;

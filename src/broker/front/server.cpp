@@ -31,20 +31,20 @@ server::~server() {
 }
 
 std::expected<void, std::string> server::listen() {
-    auto opened = net::listener::open(home_, options_.listen, [this](net::tcp::socket socket) {
-        add(net::stream::plain(home_, std::move(socket), stream_limits()), std::nullopt);
-    });
+    auto opened = net::listener::open(
+        home_, options_.listen, [this](net::tcp::socket socket) { on_accepted(std::move(socket), &server::take); });
     if (!opened) return std::unexpected(opened.error());
     listener_ = std::move(*opened);
     if (!options_.tls) return {};
-    auto context = net::make_tls_context({.certificate_file = options_.tls->certificate_file,
-                                          .key_file = options_.tls->key_file,
-                                          .client_ca_file = options_.tls->client_ca_file});
-    if (!context) return std::unexpected(context.error());
-    tls_ = std::move(*context);
+    auto made = net::tls_holder::open(net::tls_server_options{.certificate_file = options_.tls->certificate_file,
+                                                              .key_file = options_.tls->key_file,
+                                                              .client_ca_file = options_.tls->client_ca_file},
+                                      home_.time().now());
+    if (!made) return std::unexpected(made.error());
+    tls_ = std::move(*made);
     auto secure =
         net::listener::open(home_, {.address = options_.tls->address, .port = options_.tls->port, .reuse_port = false},
-                            [this](net::tcp::socket socket) { accept_tls(std::move(socket)); });
+                            [this](net::tcp::socket socket) { on_accepted(std::move(socket), &server::accept_tls); });
     if (!secure) return std::unexpected(secure.error());
     tls_listener_ = std::move(*secure);
     return {};
@@ -55,17 +55,53 @@ net::stream_options server::stream_limits() const noexcept {
             .low_watermark_bytes = options_.limits.queued_bytes_max / 4};
 }
 
-void server::accept_tls(net::tcp::socket socket) {
+void server::on_accepted(net::tcp::socket socket, arrival arrived) {
+    net::error_code ignored;
+    const net::tcp::endpoint from = socket.remote_endpoint(ignored);
+    if (!options_.proxies.contains(from.address())) return (this->*arrived)(std::move(socket), from);
+    if (handshakes_ >= handshakes_max) return;
+    ++handshakes_;
+    net::read_proxy_head(home_, std::move(socket), options_.limits.handshake_timeout,
+                         [this, arrived, proxy = from.address(), alive = std::weak_ptr(self_)](
+                             net::error_code failure, net::tcp::socket taken, net::tcp::endpoint client) {
+                             if (alive.expired()) return;
+                             --handshakes_;
+                             if (!listener_) return;
+                             if (!failure) return (this->*arrived)(std::move(taken), client);
+                             const auto more = bad_heads_.count(home_.time().now());
+                             if (more && options_.notice)
+                                 options_.notice(
+                                     "closed without a good PROXY header, which embedded.proxy_protocol "
+                                     "expects, " +
+                                     std::to_string(*more + 1) + " connections, the last one from " +
+                                     proxy.to_string() + ": " + failure.message());
+                         });
+}
+
+void server::take(net::tcp::socket socket, const net::tcp::endpoint& from) {
+    add(net::stream::plain(home_, std::move(socket), stream_limits(), from), std::nullopt);
+}
+
+void server::accept_tls(net::tcp::socket socket, const net::tcp::endpoint& from) {
     if (handshakes_ >= handshakes_max) return;  // they say nothing and keep their sockets
     ++handshakes_;
-    net::shake_hands(home_, std::move(socket), *tls_, options_.limits.handshake_timeout,
-                     [this, alive = std::weak_ptr(self_)](net::error_code failure, net::tls_socket secure) {
+    net::shake_hands(home_, std::move(socket), tls_->in_force(), options_.limits.handshake_timeout,
+                     [this, from, alive = std::weak_ptr(self_)](net::error_code failure, net::tls_socket secure) {
                          if (alive.expired()) return;
                          --handshakes_;
+                         if (failure == net::proxy_error::unexpected) on_proxy_head(from);
                          if (failure || !tls_listener_) return;
-                         auto certified = net::verified_common_name(secure.tls.get());
-                         add(net::stream::tls(home_, std::move(secure), stream_limits()), std::move(certified));
+                         auto certified = net::verified_name(secure.tls.get(), net::peer_name::common_name);
+                         add(net::stream::tls(home_, std::move(secure), stream_limits(), from), std::move(certified));
                      });
+}
+
+void server::on_proxy_head(const net::tcp::endpoint& from) {
+    const auto more = stray_heads_.count(home_.time().now());
+    if (more && options_.notice)
+        options_.notice("closed for a PROXY header that is not expected, " + std::to_string(*more + 1) +
+                        " connections, the last one from " + from.address().to_string() +
+                        ": is it a proxy that embedded.proxy_protocol should name?");
 }
 
 void server::add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified) {

@@ -1,21 +1,25 @@
 // The broker's door: listens, and keeps the connections.
 #pragma once
 
+#include "base/notice_limiter.hpp"
 #include "broker/front/connection.hpp"
 #include "broker/front/tls_options.hpp"
 #include "net/listener.hpp"
-#include "net/tls.hpp"
+#include "net/network_list.hpp"
+#include "net/proxy_protocol.hpp"
+#include "net/tls_holder.hpp"
+#include "net/tls_peer.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 namespace foz::broker {
@@ -26,6 +30,11 @@ struct server_options {
     std::vector<user_settings> users;
     std::string version;
     std::optional<tls_options> tls{};  // a second listener
+    // Every connection from these addresses begins with a PROXY protocol header, before TLS, and then comes from the
+    // address that it names. It has to be there within the handshake's time-out.
+    net::network_list proxies{};
+    // What whoever runs it should know, one line each, at a bounded rate. May be empty.
+    std::function<void(const std::string&)> notice{};
 };
 
 // Lives on the broker's shard. The node outlives it.
@@ -39,6 +48,8 @@ public:
     std::expected<void, std::string> listen();
     std::uint16_t port() const noexcept { return listener_->port(); }
     std::uint16_t tls_port() const noexcept { return tls_listener_ ? tls_listener_->port() : 0; }
+    // Of the second listener, for who looks after its files; null when there is none.
+    const std::shared_ptr<net::tls_holder>& tls() const noexcept { return tls_; }
     std::size_t connections() const noexcept { return connections_.size(); }
 
     void tell(std::vector<connection_info>& connections, std::vector<consumer_info>& consumers) const;
@@ -56,7 +67,12 @@ public:
 
 private:
     void on_gone(connection& gone) override;
-    void accept_tls(net::tcp::socket socket);
+    void on_proxy_head(const net::tcp::endpoint& from) override;
+    // `arrived` takes it from there, with the address that it comes from.
+    using arrival = void (server::*)(net::tcp::socket, const net::tcp::endpoint&);
+    void on_accepted(net::tcp::socket socket, arrival arrived);
+    void take(net::tcp::socket socket, const net::tcp::endpoint& from);
+    void accept_tls(net::tcp::socket socket, const net::tcp::endpoint& from);
     void add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified);
     net::stream_options stream_limits() const noexcept;
     // Until the node's next alarm.
@@ -68,9 +84,11 @@ private:
     const users known_;
     front_context shared_;
     std::unique_ptr<net::listener> listener_;
-    std::optional<boost::asio::ssl::context> tls_;
+    std::shared_ptr<net::tls_holder> tls_;
     std::unique_ptr<net::listener> tls_listener_;
-    std::size_t handshakes_ = 0;
+    std::size_t handshakes_ = 0;  // TLS and PROXY headers
+    notice_limiter bad_heads_;
+    notice_limiter stray_heads_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     bool blocked_ = false;
     bool store_behind_ = false;

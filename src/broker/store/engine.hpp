@@ -29,14 +29,18 @@ struct log_changes {
     std::uint64_t transient_bytes = 0;
 };
 
+// A body that has a file of its own (broker::message::body_file).
+using body_number = std::uint32_t;
+
 struct batch {
     commit_number number = 0;
     std::size_t durable_puts = 0;  // entries that have to survive
     bool durable = false;          // it has to be on disk: because of them or of something else
     std::map<std::string, std::optional<std::string>, std::less<>> definitions;  // without a value: removed
     std::map<queue_number, log_changes> logs;
+    std::vector<body_number> doubtful;  // bodies that nothing may refer to
 
-    bool empty() const noexcept { return definitions.empty() && logs.empty(); }
+    bool empty() const noexcept { return definitions.empty() && logs.empty() && doubtful.empty(); }
 };
 
 // A log as it was when the process before ended.
@@ -65,7 +69,7 @@ struct disk_error {
     bool final = false;  // trying again does not help
 };
 
-// apply() is called on one thread, everything else on another one, at the same time.
+// apply() is called on one thread, everything else on another one, at the same time, if it does not say otherwise.
 class engine {
 public:
     virtual ~engine() = default;
@@ -73,6 +77,19 @@ public:
     // On disk when it returns, if it is durable. After an error nothing of it is there. True: there is more to tidy up,
     // and another call, if only with an empty batch, is welcome.
     virtual std::expected<bool, disk_error> apply(const batch& what) = 0;
+
+    // After apply(), on its thread: bodies that nothing on disk refers to any more, whatever happens to the machine;
+    // each told once.
+    virtual std::vector<body_number> unreferenced() { return {}; }
+
+    // Bodies that are there at the start, or that entries refer to: their numbers are not used for others.
+    virtual std::vector<body_number> bodies() { return {}; }
+    // On a third thread, at the same time as anything else. On disk when it returns; after an error nothing is there,
+    // and the body goes with its entry when the error is final.
+    virtual std::expected<void, disk_error> keep_body(body_number, std::string_view) {
+        return std::unexpected(disk_error{.text = "this engine keeps no bodies", .final = true});
+    }
+    virtual void remove_body(body_number) {}
 
     // Stops behind the entry with which a maximum is reached.
     virtual std::expected<read_entries, disk_error> read(queue_number queue, position from,

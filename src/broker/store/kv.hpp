@@ -12,8 +12,8 @@
 namespace foz::broker {
 
 // What is kept in each, and how it looks: records.hpp. Keys of chunks have eight octets and only grow.
-enum class table : std::uint8_t { definitions, logs, places, chunks };
-inline constexpr std::size_t tables = 4;
+enum class table : std::uint8_t { definitions, logs, places, chunks, bodies };
+inline constexpr std::size_t tables = 5;
 
 // The text is a sentence of the engine's.
 class kv_failure : public std::runtime_error {

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t check_size = sizeof(std::uint32_t);
 constexpr std::size_t entry_head_size = 4 + 1 + 8 + 4 + check_size;  // distance, flags, arrival, size
 constexpr std::uint8_t transient_flag = 1;
+constexpr std::uint8_t outside_flag = 2;
+constexpr std::size_t outside_head_size = sizeof(body_number) + sizeof(std::uint64_t);  // number, size of the body
 
 std::uint32_t check_of(std::string_view octets, std::uint64_t seed) {
     return static_cast<std::uint32_t>(XXH3_64bits_withSeed(octets.data(), octets.size(), seed));
@@ -69,6 +71,18 @@ std::optional<place_address> read_place_key(std::string_view key) {
     if (key.size() != sizeof(queue_number) + sizeof(position)) return std::nullopt;
     return place_address{.queue = amqp::load_big_endian<queue_number>(key.data()),
                          .first = amqp::load_big_endian<position>(key.data() + sizeof(queue_number))};
+}
+
+std::string write_body_number(std::string_view key, body_number number) {
+    std::string out(sizeof(number), '\0');
+    amqp::store_big_endian(out.data(), number);
+    return seal(key, out);
+}
+
+std::optional<body_number> read_body_number(std::string_view key, std::string_view record) {
+    const auto value = unseal(key, record);
+    if (!value || value->size() != sizeof(body_number)) return std::nullopt;
+    return amqp::load_big_endian<body_number>(value->data());
 }
 
 std::string write_log(queue_number queue, const log_changes& changes, std::string_view note) {
@@ -167,14 +181,23 @@ void chunk_writer::add(const stored_entry& entry) {
     if (count_++ == 0) first_ = entry.at;
     const auto distance = static_cast<std::uint32_t>(entry.at - first_);
     span_ = distance + 1;
-    const std::string_view octets = entry.what->octets();
+    const body_number file = entry.what->body_file();
+    const std::size_t begin = octets_.size();
+    if (file != 0) {
+        amqp::writer outside(octets_);
+        outside.u32(file);
+        outside.u64(entry.what->body().size());
+        octets_.append(entry.what->head());
+    } else {
+        octets_.append(entry.what->octets());
+    }
+    const std::string_view octets = std::string_view(octets_).substr(begin);
     amqp::writer head(heads_);
     head.u32(distance);
-    head.u8(entry.transient ? transient_flag : 0);
+    head.u8(static_cast<std::uint8_t>((entry.transient ? transient_flag : 0) | (file != 0 ? outside_flag : 0)));
     head.u64(static_cast<std::uint64_t>(entry.arrived_ms));
     head.u32(static_cast<std::uint32_t>(octets.size()));
     head.u32(check_of(octets, first_ + distance));
-    octets_.append(octets);
 }
 
 // check, count, heads, octets: the check is of the count and the heads, each head has one of its octets.
@@ -208,7 +231,9 @@ std::optional<chunk_reader::head> chunk_reader::next() {
     amqp::reader in(heads_);
     head out;
     out.distance = in.u32();
-    out.transient = (in.u8() & transient_flag) != 0;
+    const std::uint8_t flags = in.u8();
+    out.transient = (flags & transient_flag) != 0;
+    out.outside = (flags & outside_flag) != 0;
     out.arrived_ms = static_cast<std::int64_t>(in.u64());
     const std::size_t size = in.u32();
     out.check = in.u32();
@@ -218,10 +243,19 @@ std::optional<chunk_reader::head> chunk_reader::next() {
     return out;
 }
 
-std::optional<stored_entry> chunk_reader::entry_of(const head& what) const {
+std::optional<chunk_reader::outside_body> chunk_reader::body_of(const head& what) const {
+    if (what.octets.size() < outside_head_size || what.check != check_of(what.octets, first_ + what.distance))
+        return std::nullopt;
+    amqp::reader in(what.octets);
+    const body_number number = in.u32();
+    return outside_body{.number = number, .size = in.u64()};
+}
+
+std::optional<stored_entry> chunk_reader::entry_of(const head& what, std::string_view body) const {
     if (what.check != check_of(what.octets, first_ + what.distance)) return std::nullopt;
-    auto made = message::from_octets(what.octets);
+    auto made = message::from_octets(what.outside ? what.octets.substr(outside_head_size) : what.octets, body);
     if (!made) return std::nullopt;
+    if (what.outside) made->set_body_file(amqp::load_big_endian<body_number>(what.octets.data()));
     return stored_entry{.at = first_ + what.distance,
                         .what = std::move(*made),
                         .arrived_ms = what.arrived_ms,

@@ -5,6 +5,7 @@
 //   logs         queue                        → numbers of the queue, its note
 //   places       queue, first position        → which chunk, and what has happened to its entries since
 //   chunks       a number that only grows     → entries that were put in one batch; never changed
+//   bodies       queue, position              → which file has the body of the entry there, alone in its chunk
 #pragma once
 
 #include "broker/store/engine.hpp"
@@ -30,6 +31,9 @@ struct place_address {
     position first = 0;
 };
 std::optional<place_address> read_place_key(std::string_view key);
+
+std::string write_body_number(std::string_view key, body_number number);
+std::optional<body_number> read_body_number(std::string_view key, std::string_view record);
 
 std::string write_log(queue_number queue, const log_changes& changes, std::string_view note);
 struct log_record {
@@ -62,6 +66,7 @@ class chunk_writer {
 public:
     explicit chunk_writer(queue_number queue) : queue_(queue) {}
 
+    // One whose body has a file is written without it.
     void add(const stored_entry& entry);
     bool empty() const noexcept { return count_ == 0; }
     position first() const noexcept { return first_; }
@@ -89,14 +94,21 @@ public:
     struct head {
         std::uint32_t distance = 0;
         bool transient = false;
+        bool outside = false;  // its body has a file: body_of()
         std::int64_t arrived_ms = 0;
         std::string_view octets;
         std::uint32_t check = 0;
     };
     // The next entry's; nothing behind the last one.
     std::optional<head> next();
-    // Nothing when it is damaged.
-    std::optional<stored_entry> entry_of(const head& what) const;
+    // Nothing when it is damaged. `body`: read from its file, if it has one.
+    std::optional<stored_entry> entry_of(const head& what, std::string_view body = {}) const;
+    struct outside_body {
+        body_number number = 0;
+        std::uint64_t size = 0;
+    };
+    // Of an entry whose body is outside; nothing when it is damaged.
+    std::optional<outside_body> body_of(const head& what) const;
 
 private:
     queue_number queue_ = 0;

@@ -26,8 +26,9 @@ constexpr const char* schema =
     "CREATE TABLE IF NOT EXISTS logs (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS places (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS chunks (k INTEGER PRIMARY KEY, v BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS bodies (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;"
     "COMMIT;";
-constexpr std::array<const char*, tables> names{"definitions", "logs", "places", "chunks"};
+constexpr std::array<const char*, tables> names{"definitions", "logs", "places", "chunks", "bodies"};
 
 enum statement : std::uint8_t { find, before, after, behind, write, remove, statements };
 constexpr std::array<const char*, statements> texts{"SELECT k, v FROM % WHERE k = ?1",

@@ -41,6 +41,12 @@ public:
     void put(const stored_entry& entry) override {
         log_changes& now = changes();
         now.puts.push_back(entry);
+        if (const body_number file = entry.what->body_file(); file != 0) {
+            if (home_.bodies_->has(file))
+                ++home_.open_bodies_[file];
+            else  // it was removed with the last entry that referred to it
+                entry.what.set_body_file(0);
+        }
         const std::size_t bytes = entry.what->body().size();
         ++summary_.count;
         summary_.bytes += bytes;
@@ -129,6 +135,8 @@ private:
         if (!put.what) return;
         home_.open_bytes_ -= held_bytes(put);
         if (!put.transient) --home_.open_->durable_puts;
+        if (const body_number file = put.what->body_file(); file != 0 && --home_.open_bodies_[file] == 0)
+            home_.doubt(file);
         put.what = {};
     }
     void count_out(std::uint64_t count, std::uint64_t bytes) {
@@ -205,6 +213,14 @@ store::store(std::unique_ptr<engine> disk, poster post, store_events& events, co
       open_(std::make_unique<batch>()) {
     open_->number = 1;
     recover();
+    bodies_ = std::make_unique<staged_bodies>(
+        *disk_,
+        [this](std::function<void()> work) {
+            post_([alive = link_, work = std::move(work)] {
+                if (alive->alive) work();
+            });
+        },
+        [this](const std::string& why) { events_.on_staging_trouble(why); });
     writer_ = std::thread([this] {
         introduce_thread("store", true);
         write();
@@ -240,12 +256,41 @@ store::~store() {
     }
     wake_.notify_one();
     writer_.join();  // it has written, or given up on, what it had
+    bodies_.reset();
     if (next_ || broken_) return;
     fill(*open_);
     open_->durable = true;
     open_->definitions.insert_or_assign(std::string(clean_key), std::string());
     auto done = disk_->apply(*open_);
     for (int i = 0; i < last_tidying_max && done.value_or(false); ++i) done = disk_->apply(batch{});
+    for (const body_number one : disk_->unreferenced()) disk_->remove_body(one);
+}
+
+void store::stage(const message_ref& what, std::function<void()> done) {
+    bodies_->stage(what, [this, done = std::move(done)](body_number number, bool kept) { staged(number, kept, done); });
+}
+
+void store::finish_staging() {
+    bodies_->finish();
+}
+
+void store::staged(body_number number, bool kept, const std::function<void()>& done) {
+    staged_ = number;
+    done();
+    staged_ = 0;
+    if (kept && !open_bodies_.contains(number)) doubt(number);
+}
+
+// Nothing may refer to it any more: the engine knows.
+void store::doubt(body_number number) {
+    open_bodies_.erase(number);
+    changed();
+    open_->doubtful.push_back(number);
+}
+
+void store::let_go(const std::vector<body_number>& unreferenced) {
+    for (const body_number one : unreferenced)
+        if (one != staged_ && !open_bodies_.contains(one) && !writing_bodies_.contains(one)) bodies_->remove(one);
 }
 
 log_changes& store::changes_of(queue_number queue) {
@@ -316,6 +361,7 @@ void store::seal() {
     writing_ = std::exchange(open_, std::make_unique<batch>());
     open_->number = number + 1;
     writing_bytes_ = std::exchange(open_bytes_, 0);
+    writing_bodies_ = std::exchange(open_bodies_, {});
     {
         const std::lock_guard lock(mutex_);
         next_ = writing_.get();
@@ -335,6 +381,7 @@ void store::finished(const std::expected<bool, disk_error>& done) {
     committed_ = writing_->number;
     writing_.reset();
     writing_bytes_ = 0;
+    writing_bodies_.clear();
     seal();
     check_pressure();
     events_.on_committed();
@@ -354,12 +401,19 @@ void store::broken(const std::string& why) {
 void store::write() {
     const batch nothing{.durable = false};
     bool more = false;
+    const auto tell_unreferenced = [this] {
+        if (auto bodies = disk_->unreferenced(); !bodies.empty())
+            post_([this, alive = link_, bodies = std::move(bodies)] {
+                if (alive->alive) let_go(bodies);
+            });
+    };
     std::unique_lock lock(mutex_);
     for (;;) {
         // What is left to tidy up is done when nobody wants anything.
         if (more && !next_ && !stopping_) {
             lock.unlock();
             more = disk_->apply(nothing).value_or(false);
+            tell_unreferenced();
             lock.lock();
             continue;
         }
@@ -373,6 +427,7 @@ void store::write() {
             lock.lock();
             if (done) next_ = nullptr;
             lock.unlock();
+            tell_unreferenced();
             post_([this, alive = link_, done] {
                 if (alive->alive) finished(done);
             });

@@ -3,6 +3,7 @@
 
 #include "broker/core/storage.hpp"
 #include "broker/store/engine.hpp"
+#include "broker/store/staged_bodies.hpp"
 
 #include <condition_variable>
 #include <functional>
@@ -22,6 +23,8 @@ public:
     virtual void on_committed() = 0;
     // A batch could not be written; it is tried again until it can. Empty: it was.
     virtual void on_trouble(const std::string& why) = 0;
+    // A large message, and its publisher with it, waits since its body can't be written; empty: not any more.
+    virtual void on_staging_trouble(const std::string& why) = 0;
     // More waits to be written than store_limits says, or not any more.
     virtual void on_pressure(bool high) = 0;
     // Entries that are damaged and were left out.
@@ -37,6 +40,8 @@ struct store_limits {
     // Of memory that waits to be written: publishers have to wait above the first, until it is below the second.
     std::size_t waiting_bytes_high = 24 << 20;
     std::size_t waiting_bytes_low = 8 << 20;
+    // A body from here on gets a file of its own before its message is put anywhere.
+    std::size_t staged_bytes_min = 1 << 20;
 };
 
 // Lives on the broker's shard and has a thread that writes. `post` runs its argument on the shard, later; what is
@@ -55,8 +60,13 @@ public:
     void definitions(const std::function<void(std::string_view key, std::string_view value)>& each) override;
     std::unique_ptr<queue_log> open(queue_number number, bool durable) override;
     void erase_unopened() override;
+    bool stages(std::size_t body_bytes) const noexcept override { return body_bytes >= limits_.staged_bytes_min; }
+    void stage(const message_ref& what, std::function<void()> done) override;
     commit_number pending_commit() const noexcept override;
     commit_number committed() const noexcept override { return committed_; }
+
+    // At the end, while there still are queues: what is being staged is put with its record. Nothing more is staged.
+    void finish_staging();
 
     // Whether the process before has ended in good order, or there was none.
     bool was_clean() const noexcept { return was_clean_; }
@@ -75,6 +85,9 @@ private:
     log_changes& changes_of(queue_number queue);
     void changed();
     void fill(batch& what) const;
+    void staged(body_number number, bool kept, const std::function<void()>& done);
+    void doubt(body_number number);
+    void let_go(const std::vector<body_number>& unreferenced);
     void seal();
     void finished(const std::expected<bool, disk_error>& done);
     void check_pressure();
@@ -92,6 +105,10 @@ private:
     bool was_clean_ = true;
     std::size_t damaged_records_ = 0;
 
+    // Puts that refer to them, of the open batch and of the one that is being written.
+    std::unordered_map<body_number, std::size_t> open_bodies_;
+    std::unordered_map<body_number, std::size_t> writing_bodies_;
+    body_number staged_ = 0;  // its message is being put
     std::unique_ptr<batch> open_;
     std::unique_ptr<batch> writing_;  // the thread reads it; null: the thread has nothing to do
     std::size_t open_bytes_ = 0;
@@ -107,6 +124,7 @@ private:
     const batch* next_ = nullptr;
     bool stopping_ = false;
     std::thread writer_;
+    std::unique_ptr<staged_bodies> bodies_;
 };
 
 }  // namespace foz::broker

@@ -185,8 +185,8 @@ void node_clients::take(const char* text, instant now) {
         stopped_ = true;
     } else if (what == 'w' && read == 4) {
         operation made{.written = now, .settled = {}};
-        made.request = second == 1;
-        if (made.request) made.expected = std::exchange(now_of.poison, {});
+        made.request = second != 0;
+        if (second == 2) made.expected = std::exchange(now_of.poison, {});  // others may have been on their way
         of.operations.push_back(std::move(made));
         now_of.waiting = true;
     } else if (what == 'o' || what == 'u') {

@@ -132,4 +132,29 @@ TEST(topic, what_may_be_published_or_consumed) {
     EXPECT_EQ(channel_bytes_max + 1 + topic_bytes_max, routing_key_bytes_max);
 }
 
+// Against all patterns and topics of a few words: what is covered matches nothing more, and hardly any cover is missed.
+TEST(topic, a_pattern_covers_another_only_when_it_matches_all_that_the_other_does) {
+    const auto patterns = all({"a", "b", "*", "#"}, 3);
+    const auto topics = all({"a", "b", "c"}, 4);
+    std::size_t missed = 0, covered = 0;
+    for (const auto& outer : patterns)
+        for (const auto& inner : patterns) {
+            bool is_within = true;
+            for (const auto& topic : topics)
+                if (matches(inner, topic) && !matches(outer, topic)) is_within = false;
+            if (covers(outer, inner)) {
+                ++covered;
+                EXPECT_TRUE(is_within) << outer << " covers " << inner;
+            } else if (is_within) {
+                ++missed;
+            }
+        }
+    EXPECT_GT(covered, 500u);
+    EXPECT_LT(missed, covered / 10) << "such as *.# and #.a";
+    for (const auto& pattern : patterns) {
+        EXPECT_TRUE(covers(pattern, pattern)) << pattern;
+        EXPECT_TRUE(covers("#", pattern)) << pattern;
+    }
+}
+
 }  // namespace foz::envelope

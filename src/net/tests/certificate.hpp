@@ -12,9 +12,10 @@
 
 namespace foz::net {
 
-// A key and a self-signed certificate for localhost, as files.
+// A key and a self-signed certificate, as files.
 struct certificate {
-    certificate() {
+    // `names`: its subjectAltName, in OpenSSL's words.
+    explicit certificate(const std::string& names = "DNS:localhost", const std::string& common_name = "localhost") {
         EVP_PKEY* key = EVP_EC_gen("P-256");
         X509* x509 = X509_new();
         X509_set_version(x509, 2);
@@ -22,10 +23,10 @@ struct certificate {
         X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
         X509_set_pubkey(x509, key);
         X509_NAME* name = X509_get_subject_name(x509);
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1,
-                                   -1, 0);
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                   reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
         X509_set_issuer_name(x509, name);
-        X509_EXTENSION* alternative = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
+        X509_EXTENSION* alternative = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names.c_str());
         X509_add_ext(x509, alternative, -1);
         X509_sign(x509, key, EVP_sha256());
         std::FILE* file = std::fopen(cert_file.c_str(), "w");

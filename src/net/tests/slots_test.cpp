@@ -48,4 +48,31 @@ TEST(descriptors, a_reserve_is_kept_from_clients) {
     EXPECT_EQ(descriptors_for_clients(1'024, 64), 512u);  // of few, half
 }
 
+TEST(slots, one_below_is_one_of_both) {
+    const auto all = std::make_shared<slot_pool>(2);
+    const auto below = std::make_shared<slot_pool>(1, all);
+    slot first = slot::take(all);
+    EXPECT_TRUE(first.nest(below));
+    EXPECT_EQ(all->used(), 1u);
+    EXPECT_EQ(below->used(), 1u);
+    EXPECT_FALSE(first.nest(below));  // it is one already
+    slot second = slot::take(all);
+    EXPECT_FALSE(second.nest(below));  // none left
+    EXPECT_FALSE(second.nest(nullptr));
+    EXPECT_FALSE(slot::take(below));
+    EXPECT_EQ(all->used(), 2u);
+    first.release();
+    EXPECT_EQ(all->used(), 1u);
+    EXPECT_EQ(below->used(), 0u);
+    const slot third = slot::take(below);
+    EXPECT_TRUE(third);
+    EXPECT_EQ(all->used(), 2u);
+    EXPECT_FALSE(slot::take(below));
+    const auto elsewhere = std::make_shared<slot_pool>(1, std::make_shared<slot_pool>(1));
+    EXPECT_FALSE(second.nest(elsewhere));
+    second.release();
+    EXPECT_EQ(all->used(), 1u);
+    EXPECT_EQ(below->used(), 1u);
+}
+
 }  // namespace foz::net

@@ -197,10 +197,11 @@ TEST(stream, tls_verifies_the_server_and_carries_a_large_transfer) {
     const certificate files;
     auto context = make_tls_context(tls_server_options{files.cert_file, files.key_file});
     ASSERT_TRUE(context) << context.error();
+    const auto shared = std::make_shared<asio::ssl::context>(std::move(*context));
     runtime cores(1);
     std::vector<std::unique_ptr<echo>> servers;
     auto accepting = listener::open(cores.at(0), {}, [&](tcp::socket socket) {
-        shake_hands(cores.at(0), std::move(socket), *context, 5s, [&](error_code failed, tls_socket secure) {
+        shake_hands(cores.at(0), std::move(socket), shared, 5s, [&](error_code failed, tls_socket secure) {
             if (!failed) servers.push_back(std::make_unique<echo>(stream::tls(cores.at(0), std::move(secure))));
         });
     });

@@ -1,5 +1,7 @@
 #include "ops/admin/aggregator_source.hpp"
 
+#include "ops/admin/metric_kinds.hpp"
+
 #include <chrono>
 #include <functional>
 #include <utility>
@@ -7,82 +9,6 @@
 
 namespace foz::ops {
 namespace {
-
-using aggregator::aggregator_counters;
-using aggregator::feed_snapshot;
-using aggregator::hub_counters;
-using aggregator::link_snapshot;
-using aggregator::publisher_snapshot;
-using aggregator::shard_snapshot;
-using aggregator::snapshot;
-
-struct metric {
-    const char* name;
-    const char* type;
-    const char* help;
-    std::function<void(const snapshot&, exposition&)> write;
-};
-
-// Of the process.
-metric whole(const char* name, const char* help, std::uint64_t aggregator_counters::* counter) {
-    return {name, "counter", help, [=](const snapshot& now, exposition& to) { to.sample({}, now.counters.*counter); }};
-}
-
-// Of each shard; `get` takes the number from its snapshot.
-template <class Get>
-metric shard(const char* name, const char* type, const char* help, Get get) {
-    return {name, type, help, [=](const snapshot& now, exposition& to) {
-                for (std::size_t i = 0; i < now.shards.size(); ++i)
-                    to.sample({{"shard", std::to_string(i)}}, get(now.shards[i]));
-            }};
-}
-metric shard(const char* name, const char* help, std::uint64_t hub_counters::* counter) {
-    return shard(name, "counter", help, [=](const shard_snapshot& of) { return of.counters.*counter; });
-}
-
-// Of what is published to each channel by each shard.
-template <class Get>
-metric publisher(const char* name, const char* type, const char* help, Get get) {
-    return {name, type, help, [=](const snapshot& now, exposition& to) {
-                for (std::size_t i = 0; i < now.shards.size(); ++i)
-                    for (std::size_t c = 0; c < now.channels.size(); ++c)
-                        to.sample({{"shard", std::to_string(i)}, {"channel", now.channels[c]}},
-                                  get(now.shards[i].publishers[c]));
-            }};
-}
-metric publisher(const char* name, const char* help, std::uint64_t amqp::publisher_counters::* counter) {
-    return publisher(name, "counter", help, [=](const publisher_snapshot& of) { return of.counters.*counter; });
-}
-
-// Of what is read of each channel.
-template <class Get>
-metric feed(const char* name, const char* type, const char* help, Get get) {
-    return {name, type, help, [=](const snapshot& now, exposition& to) {
-                for (std::size_t c = 0; c < now.channels.size(); ++c)
-                    to.sample({{"channel", now.channels[c]}}, get(now.feeds[c]));
-            }};
-}
-metric feed(const char* name, const char* help, std::uint64_t aggregator::reader_counters::* counter) {
-    return feed(name, "counter", help, [=](const feed_snapshot& of) { return of.live.*counter; });
-}
-metric feed(const char* name, const char* help, std::uint64_t aggregator::catch_up_counters::* counter) {
-    return feed(name, "counter", help, [=](const feed_snapshot& of) { return of.older.*counter; });
-}
-
-// Of each connection to the broker.
-template <class Get>
-metric link(const char* name, const char* type, const char* help, Get get) {
-    return {name, type, help, [=](const snapshot& now, exposition& to) {
-                to.sample({{"link", "consume"}}, get(now.consume));
-                to.sample({{"link", "streams"}}, get(now.streams));
-                to.sample({{"link", "own"}}, get(now.own));
-                for (std::size_t i = 0; i < now.shards.size(); ++i)
-                    to.sample({{"link", "publish " + std::to_string(i)}}, get(now.shards[i].publish));
-            }};
-}
-metric link(const char* name, const char* help, std::uint64_t amqp::client_counters::* counter) {
-    return link(name, "counter", help, [=](const link_snapshot& of) { return of.counters.*counter; });
-}
 
 metric dropped() {
     return {"foz_outbound_dropped_total", "counter", "Messages of services that reached nobody, by reason",
@@ -134,6 +60,18 @@ metric refused() {
             }};
 }
 
+metric by_address() {
+    return {"foz_connections_refused_by_address_total", "counter",
+            "Connections that were refused because there are too many from their address, or they come too fast",
+            [](const snapshot& now, exposition& to) {
+                for (std::size_t i = 0; i < now.shards.size(); ++i) {
+                    const ws::server_counters& of = now.shards[i].accepted;
+                    to.sample({{"shard", std::to_string(i)}, {"for", "number"}}, of.address_connections);
+                    to.sample({{"shard", std::to_string(i)}, {"for", "rate"}}, of.address_arrivals);
+                }
+            }};
+}
+
 metric dead_letters() {
     return {"foz_dead_letters_total", "counter", "Dead letters that this aggregator took, by whether a caller was told",
             [](const snapshot& now, exposition& to) {
@@ -155,6 +93,43 @@ metric topology() {
 // Of the process, not of a shard or a channel.
 metric single(const char* name, const char* type, const char* help, std::uint64_t (*get)(const snapshot&)) {
     return {name, type, help, [=](const snapshot& now, exposition& to) { to.sample({}, get(now)); }};
+}
+
+// Of a service that is asked about clients; without one there is nothing to tell.
+metric connect(const char* name, const char* type, const char* help,
+               std::vector<std::pair<const char*, std::uint64_t aggregator::connect_counters::*>> by,
+               const char* label) {
+    return {name, type, help, [=](const snapshot& now, exposition& to) {
+                if (!now.connect) return;
+                for (const auto& [value, counter] : by) to.sample({{label, value}}, *now.connect.*counter);
+            }};
+}
+
+std::vector<metric> metrics_of_connect_service() {
+    using c = aggregator::connect_counters;
+    const auto one = [](const char* name, const char* type, const char* help, auto get) {
+        return metric{name, type, help, [get](const snapshot& now, exposition& to) {
+                          if (now.connect) to.sample({}, get(*now.connect));
+                      }};
+    };
+    return {
+        one("foz_connect_asked_total", "counter", "Questions to the connect service",
+            [](const c& of) { return of.asked; }),
+        one("foz_connect_open", "gauge", "Of these, those without an answer now", [](const c& of) { return of.open; }),
+        connect("foz_connect_decisions_total", "counter", "What it has decided",
+                {{"allowed", &c::allowed}, {"denied", &c::denied}}, "decision"),
+        connect("foz_connect_failures_total", "counter",
+                "Clients that were refused for now since nobody could say whether they may come in, by reason",
+                {{"no_service", &c::no_service},
+                 {"no_answer", &c::no_answer},
+                 {"bad_answer", &c::bad_answer},
+                 {"failed", &c::failed},
+                 {"unavailable", &c::unavailable},
+                 {"too_many", &c::too_many}},
+                "reason"),
+        one("foz_connect_late_answers_total", "counter", "Its answers that nobody waited for any more",
+            [](const c& of) { return of.late; }),
+    };
 }
 
 // Of each shard, by the bucket that the length of its turns fell into.
@@ -188,8 +163,25 @@ std::vector<metric> metrics_of_sockets_and_loops() {
               [](const shard_snapshot& of) { return of.accepted.refused; }),
         shard("foz_connections_refused_silently_total", "counter", "Of these, closed without a word",
               [](const shard_snapshot& of) { return of.accepted.refused_silently; }),
+        shard("foz_tls_handshakes_refused_total", "counter", "Of these, because too many TLS handshakes were under way",
+              [](const shard_snapshot& of) { return of.accepted.handshakes_refused; }),
+        shard("foz_http_answers_refused_total", "counter", "HTTP requests told 503 because too much waited to be read",
+              [](const shard_snapshot& of) { return of.accepted.answers_refused; }),
         shard("foz_tls_handshakes_failed_total", "counter", "TLS handshakes that failed or took too long",
               [](const shard_snapshot& of) { return of.accepted.handshakes_failed; }),
+        shard("foz_tls_handshakes_given_up_total", "counter",
+              "Of these, because newer ones came while too many were under way",
+              [](const shard_snapshot& of) { return of.accepted.handshakes_given_up; }),
+        by_address(),
+        shard("foz_half_open", "gauge", "Connections that have not made a whole request yet",
+              [](const shard_snapshot& of) { return of.half_open; }),
+        shard("foz_half_open_closed_total", "counter", "Of these, closed for newer ones",
+              [](const shard_snapshot& of) { return of.accepted.half_open_closed; }),
+        shard("foz_proxy_headers_failed_total", "counter",
+              "Connections of listen.proxy_protocol without a good PROXY header",
+              [](const shard_snapshot& of) { return of.accepted.proxy_heads_failed; }),
+        shard("foz_proxy_headers_stray_total", "counter", "Connections with a PROXY header that was not expected",
+              [](const shard_snapshot& of) { return of.accepted.proxy_heads_stray; }),
         shard("foz_connections_put_off_total", "counter",
               "Times that a socket had sent more than one turn takes, and was read no further for a while",
               [](const shard_snapshot& of) { return of.accepted.put_off; }),
@@ -214,6 +206,17 @@ std::vector<metric> metrics_of_clients() {
         shard("foz_frames_refused_total", "Of these, answered with an error", &hub_counters::frames_refused),
         shard("foz_overloaded_total", "Of these, because a limit was reached (error overloaded)",
               &hub_counters::overloaded),
+        shard("foz_rate_limited_total", "Of these, because a client published too fast (error rate_limited)",
+              &hub_counters::rate_limited),
+        shard("foz_reading_slowed_total", "Times that a socket was not read because its client had sent too fast",
+              &hub_counters::reading_slowed),
+        shard("foz_flooders_closed_total", "Sockets closed because their client went on sending too fast",
+              &hub_counters::flooders_closed),
+        shard("foz_shed_total", "Sockets closed because memory was needed at once", &hub_counters::shed),
+        whole("foz_short_of_memory_total", "Times that nearly all of limits.memory_bytes was in use",
+              &aggregator_counters::short_of_memory),
+        shard("foz_client_sockets_refused_total", "Sockets that were refused for now: their client has too many",
+              &hub_counters::too_many_sockets),
         shard("foz_reading_paused_total", "Times that a client was read more slowly because its messages waited",
               &hub_counters::reading_paused),
         shard("foz_published_total", "Messages of clients handed to a publisher", &hub_counters::published),
@@ -280,6 +283,10 @@ std::vector<metric> metrics_of_channels() {
              &aggregator::reader_counters::overflowed),
         whole("foz_volatile_queues_lost_total", "Queues of volatile channels that were lost, with what was in them",
               &aggregator_counters::queues_lost),
+        whole("foz_revocations_total", "Entries of the stream REVOKED that were read",
+              &aggregator_counters::revocations),
+        whole("foz_revocations_not_trusted_total", "Entries of the stream REVOKED from users who may not revoke",
+              &aggregator_counters::revocations_not_trusted),
         feed("foz_reader_parked_total", "Times that a stream was read no further until the event loops had caught up",
              &aggregator::reader_counters::parked),
         feed("foz_catch_up_readers_total", "Readers that were begun for who came back after long",
@@ -342,8 +349,8 @@ std::vector<metric> metrics_of_broker_connections() {
 const std::vector<metric>& metrics() {
     static const std::vector<metric> all = [] {
         std::vector<metric> made;
-        for (auto& part : {metrics_of_sockets_and_loops(), metrics_of_clients(), metrics_of_channels(),
-                           metrics_of_broker_connections()})
+        for (auto& part : {metrics_of_sockets_and_loops(), metrics_of_clients(), metrics_of_connect_service(),
+                           metrics_of_channels(), metrics_of_broker_connections()})
             made.insert(made.end(), part.begin(), part.end());
         return made;
     }();

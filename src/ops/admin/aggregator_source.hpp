@@ -20,7 +20,7 @@ public:
     std::vector<std::string> degraded() const override;
     void expose(exposition& to) const override;
     void overview(json_writer& to) const override;
-    std::optional<std::string> page(std::string_view) const override { return std::nullopt; }
+    std::optional<std::string> page(std::string_view, secrets) const override { return std::nullopt; }
 
 private:
     aggregator::aggregator& of_;

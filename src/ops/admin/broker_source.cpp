@@ -1,5 +1,7 @@
 #include "ops/admin/broker_source.hpp"
 
+#include "ops/admin/definitions_text.hpp"
+
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -234,7 +236,7 @@ std::string broker_source::queues() const {
     });
 }
 
-std::optional<std::string> broker_source::page(std::string_view name) const {
+std::optional<std::string> broker_source::page(std::string_view name, secrets shown) const {
     if (!last_) return std::nullopt;
     if (name == "queues") return queues();
     if (name == "exchanges") return exchanges(*last_);
@@ -242,7 +244,8 @@ std::optional<std::string> broker_source::page(std::string_view name) const {
     if (name == "connections") return connections(*last_);
     if (name == "consumers") return consumers(*last_);
     if (name == "vhosts") return vhosts(*last_);
-    if (name == "definitions") return last_->definitions;
+    if (name == "definitions")
+        return shown == secrets::shown ? last_->definitions : without_password_hashes(last_->definitions);
     return std::nullopt;
 }
 

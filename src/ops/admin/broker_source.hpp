@@ -26,7 +26,7 @@ public:
     void overview(json_writer& to) const override;
     // queues, exchanges, bindings, connections, consumers, vhosts, definitions: as RabbitMQ's management API names what
     // it tells.
-    std::optional<std::string> page(std::string_view name) const override;
+    std::optional<std::string> page(std::string_view name, secrets shown) const override;
 
 private:
     struct totals;

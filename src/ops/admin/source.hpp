@@ -12,6 +12,9 @@
 
 namespace foz::ops {
 
+// Whether passwords' hashes and the like are told.
+enum class secrets : bool { hidden, shown };
+
 // Lives on the admin's shard and outlives it. Between collections it tells what the last one has found: an answer can't
 // wait for other shards.
 class source {
@@ -28,7 +31,7 @@ public:
     // Its members of the object that /api/overview is.
     virtual void overview(json_writer& to) const = 0;
     // The JSON of /api/<name>; nothing when it has no such page.
-    virtual std::optional<std::string> page(std::string_view name) const = 0;
+    virtual std::optional<std::string> page(std::string_view name, secrets shown) const = 0;
 };
 
 }  // namespace foz::ops

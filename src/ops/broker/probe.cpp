@@ -57,15 +57,22 @@ asio::awaitable<amqp::result<std::shared_ptr<amqp::channel>>> probe::channel() {
 }
 
 asio::awaitable<amqp::result<bool>> probe::publish(std::string exchange, std::string routing_key) {
+    amqp::publication empty;
+    empty.exchange = std::move(exchange);
+    empty.routing_key = std::move(routing_key);
+    co_return co_await publish(empty);
+}
+
+asio::awaitable<amqp::result<bool>> probe::publish(const amqp::publication& what) {
     auto selected = co_await call(amqp::confirm_select{});
     if (!selected) co_return std::unexpected(selected.error());
     amqp::basic_publish target;
-    target.exchange = std::move(exchange);
-    target.routing_key = std::move(routing_key);
+    target.exchange = what.exchange;
+    target.routing_key = what.routing_key;
     target.mandatory = true;
     told_.reset();
     returned_ = false;
-    auto sent = channel_->publish(target, {}, {});
+    auto sent = channel_->publish(target, what.properties, what.body);
     if (!sent) co_return std::unexpected(sent.error());
     auto confirmed = co_await wait();
     if (!confirmed) co_return std::unexpected(confirmed.error());

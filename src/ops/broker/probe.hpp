@@ -1,6 +1,7 @@
 // A few questions to one broker: one attempt to connect, and a channel that is replaced when a question breaks it.
 #pragma once
 
+#include "amqp/codec/publication.hpp"
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
 #include "net/runtime.hpp"
@@ -44,6 +45,8 @@ public:
 
     // Publishes a mandatory message without content and waits for its confirm. True when a queue took it.
     asio::awaitable<amqp::result<bool>> publish(std::string exchange, std::string routing_key);
+    // Likewise this message.
+    asio::awaitable<amqp::result<bool>> publish(const amqp::publication& what);
 
 private:
     void on_connected(const std::string&) override { tell({}); }

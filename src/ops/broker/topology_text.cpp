@@ -71,8 +71,8 @@ std::vector<retention_policy> retention_policies(std::span<const channel_setting
     return all;
 }
 
-std::string describe(std::span<const channel_settings> channels) {
-    const contract::topology all = contract::make_topology(channels);
+std::string describe(std::span<const channel_settings> channels, contract::with_revocations revocations) {
+    const contract::topology all = contract::make_topology(channels, revocations);
     std::string text = "exchanges\n";
     for (const auto& one : all.exchanges) text += row(one.exchange, one.type);
     text += "queues\n";
@@ -91,8 +91,9 @@ std::string describe(std::span<const channel_settings> channels) {
     return text;
 }
 
-std::string definitions(std::span<const channel_settings> channels, const std::string& vhost) {
-    const contract::topology all = contract::make_topology(channels);
+std::string definitions(std::span<const channel_settings> channels, contract::with_revocations revocations,
+                        const std::string& vhost) {
+    const contract::topology all = contract::make_topology(channels, revocations);
     const std::string in_vhost = "\"vhost\": " + json_string(vhost);
     std::vector<std::string> exchanges, queues, bindings, limits;
     for (const auto& one : all.exchanges)

@@ -21,10 +21,11 @@ struct retention_policy {
 std::vector<retention_policy> retention_policies(std::span<const contract::channel_settings> channels);
 
 // One line for each exchange, queue, binding and policy.
-std::string describe(std::span<const contract::channel_settings> channels);
+std::string describe(std::span<const contract::channel_settings> channels, contract::with_revocations revocations);
 
 // RabbitMQ's definitions, for load_definitions or `rabbitmqctl import_definitions`: everything that foz declares and
 // the policies that limit the streams, which can't be declared over AMQP.
-std::string definitions(std::span<const contract::channel_settings> channels, const std::string& vhost);
+std::string definitions(std::span<const contract::channel_settings> channels, contract::with_revocations revocations,
+                        const std::string& vhost);
 
 }  // namespace foz::ops

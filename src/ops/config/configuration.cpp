@@ -1,8 +1,12 @@
 #include "ops/config/configuration.hpp"
 
 #include "contract/names.hpp"
+#include "net/machine_memory.hpp"
+#include "net/runtime.hpp"
 #include "ops/config/keys.hpp"
+#include "ops/config/memory_budget.hpp"
 #include "ops/config/nearest.hpp"
+#include "ops/config/tls_keys.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -38,6 +42,10 @@ std::vector<std::string> top_names() {
     return names;
 }
 
+bool is_named_section(std::string_view name) {
+    return name == "channels" || name == "issuers" || name == "admin_users";
+}
+
 bool is_section(std::string_view name) {
     return std::any_of(sections().begin(), sections().end(), [&](const section& one) { return one.name == name; });
 }
@@ -66,10 +74,26 @@ std::string in_variable(std::string name) {
     return name;
 }
 
-std::string flaw_of_channel(const std::string& name) {
+// Of what a named section is called.
+std::string flaw_of_name(std::string_view section_name, const std::string& name) {
+    if (section_name != "channels")
+        return contract::check_channel_name(name).empty()
+                   ? ""
+                   : std::string(section_name == "issuers" ? "an issuer's" : "a user's") +
+                         " name has 1 to 32 of a-z, 0-9 and '-', and begins with a letter";
     if (std::string flaw = contract::check_channel_name(name); !flaw.empty()) return flaw;
     const std::string queue = contract::channel_settings{.name = name}.in_queue();
     return queue == contract::dead_queue ? queue + " is the queue of dead letters; another name is needed" : "";
+}
+
+// Also what does not exist yet, and what symbolic links lead to.
+bool lies_in(const std::string& path, const std::string& folder) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const fs::path outer = fs::weakly_canonical(fs::absolute(folder, error), error);
+    const fs::path inner = fs::weakly_canonical(fs::absolute(path, error), error);
+    const fs::path way = inner.lexically_relative(outer);
+    return !way.empty() && *way.begin() != "..";
 }
 
 std::vector<amqp::url> parse_urls(const std::vector<std::string>& texts) {
@@ -111,6 +135,7 @@ void configuration_reader::read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(in), {}};
     if (!in.good() && !in.eof()) return problem(path, "can't be read");
+    files_.push_back(path);
     const auto entries = parse_toml(text);
     if (!entries) return problem(path + ":" + std::to_string(entries.error().line), entries.error().text);
     for (const toml_entry& entry : *entries) read_entry(path, entry);
@@ -120,24 +145,19 @@ void configuration_reader::read_entry(const std::string& file, const toml_entry&
     const std::vector<std::string>& path = entry.path;
     const std::string where = file + ":" + std::to_string(entry.line);
     const std::string named = where + ": " + joined(path);
-    const bool in_channel = path[0] == "channels";
+    const bool in_named = is_named_section(path[0]);
     const std::string wanted = path.size() == 1 ? "a section" : "a key";
     if (path.size() == 1 && is_section(path[0])) {
         if (entry.kind != "a section") return problem(named, "a section expected, [" + path[0] + "]");
-        channels_said_ |= in_channel;
+        channels_said_ |= path[0] == "channels";
         return;
     }
-    if (path.size() == 2 && in_channel) {
-        if (entry.kind != "a section") return problem(named, "a section expected, [channels." + path[1] + "]");
-        if (const std::string flaw = flaw_of_channel(path[1]); !flaw.empty()) return problem(named, flaw);
-        channels_.emplace_back(path[1], where);
-        return;
-    }
+    if (path.size() == 2 && in_named) return read_named_section(entry, where, named);
     // What is inside something unknown was told with it.
     if (path.size() > 1 && !is_section(path[0])) return;
-    const std::size_t depth = path.size() == 1 ? 1 : in_channel ? 3 : 2;
+    const std::size_t depth = path.size() == 1 ? 1 : in_named ? 3 : 2;
     if (path.size() > depth) return;
-    if (in_channel && !flaw_of_channel(path[1]).empty()) return;
+    if (in_named && !flaw_of_name(path[0], path[1]).empty()) return;
     const std::string owner = path.size() == 1 ? "" : path[0];
     const key* const what = find_key(owner, path.back());
     if (!what) {
@@ -146,7 +166,20 @@ void configuration_reader::read_entry(const std::string& file, const toml_entry&
                                   suggestion(path.back(), names));
     }
     if (!entry.content) return problem(named, expectation(*what) + " expected, not " + entry.kind);
-    add(*what, in_channel ? path[1] : "", *entry.content, where, named);
+    add(*what, in_named ? path[1] : "", *entry.content, where, named);
+}
+
+void configuration_reader::read_named_section(const toml_entry& entry, const std::string& where,
+                                              const std::string& named) {
+    const std::string& owner = entry.path[0];
+    const std::string& name = entry.path[1];
+    if (entry.kind != "a section") return problem(named, "a section expected, [" + owner + "." + name + "]");
+    if (const std::string flaw = flaw_of_name(owner, name); !flaw.empty()) return problem(named, flaw);
+    sections_of(owner).emplace_back(name, where);
+}
+
+std::vector<configuration_reader::named_section>& configuration_reader::sections_of(std::string_view section_name) {
+    return section_name == "channels" ? channels_ : section_name == "issuers" ? issuers_ : admin_users_;
 }
 
 void configuration_reader::read_variables(std::span<const std::string_view> environment) {
@@ -157,7 +190,7 @@ void configuration_reader::read_variables(std::span<const std::string_view> envi
     std::vector<std::string> known{"FOZ_CONFIG"};
     // In the table's order, so that FOZ_LISTEN_PORT is stronger than FOZ_LISTEN.
     for (const key& one : keys()) {
-        if (one.of_channel()) continue;
+        if (one.of_named()) continue;
         for (const std::string& name : {one.alias, one.variable}) {
             if (name.empty()) continue;
             known.push_back(name);
@@ -170,31 +203,44 @@ void configuration_reader::read_variables(std::span<const std::string_view> envi
     }
     for (const auto& [name, text] : said) {
         if (name.starts_with("FOZ_CHANNELS_")) {
-            read_channel_variable(name, text);
+            read_named_variable("channels", name, text);
+        } else if (name.starts_with("FOZ_ISSUERS_")) {
+            read_named_variable("issuers", name, text);
+        } else if (name.starts_with("FOZ_ADMIN_USERS_")) {
+            read_named_variable("admin_users", name, text);
         } else if (const std::string near = nearest_first(name, known).front(); edit_distance(name, near) <= 2) {
             if (near != name) warnings_.push_back(std::string(name) + ": no such variable; did you mean " + near + "?");
         }
     }
 }
 
-// FOZ_CHANNELS_CHAT_ORDER, for a channel of the file or a default one.
-void configuration_reader::read_channel_variable(std::string_view name, std::string_view text) {
-    std::vector<std::string> channels;
-    for (const auto& [channel, where] : channels_) channels.push_back(channel);
-    if (!channels_said_)
-        for (const auto& one : contract::default_channels()) channels.push_back(one.name);
-    for (const std::string& channel : channels) {
-        const std::string prefix = "FOZ_CHANNELS_" + in_variable(channel) + "_";
-        if (!name.starts_with(prefix)) continue;
-        for (const key& one : keys())
-            if (one.of_channel() && in_variable(one.name) == name.substr(prefix.size()))
-                return add_text(one, channel, {std::string(text)}, std::string(name), std::string(name));
-    }
+// Those of the file; of channels the default ones when it has none.
+std::vector<std::string> configuration_reader::names_said(const std::string& section_name) {
+    std::vector<std::string> names;
+    for (const auto& [name, where] : sections_of(section_name)) names.push_back(name);
+    if (section_name == "channels" && !channels_said_)
+        for (const auto& one : contract::default_channels()) names.push_back(one.name);
+    return names;
+}
+
+void configuration_reader::read_named_variable(const std::string& section_name, std::string_view name,
+                                               std::string_view text) {
     std::vector<std::string> known;
-    for (const std::string& channel : channels)
-        for (const std::string& key_name : names_in("channels"))
-            known.push_back("FOZ_CHANNELS_" + in_variable(channel) + "_" + in_variable(key_name));
-    problem(std::string(name), "no such channel or key; did you mean " + nearest_first(name, known).front() + "?");
+    for (const std::string& owner : names_said(section_name)) {
+        const std::string prefix = "FOZ_" + in_variable(section_name) + "_" + in_variable(owner) + "_";
+        for (const key& one : keys()) {
+            if (one.section != section_name) continue;
+            known.push_back(prefix + in_variable(one.name));
+            if (known.back() != name) continue;
+            const bool list = one.type == value_type::list;
+            return add_text(one, owner, list ? split(text) : std::vector{std::string(text)}, std::string(name),
+                            std::string(name));
+        }
+    }
+    const std::string what = section_name == "channels" ? "channel" : section_name == "issuers" ? "issuer" : "user";
+    problem(std::string(name), "no such " + what + " or key; " +
+                                   (known.empty() ? "the configuration has no [" + section_name + ".NAME]"
+                                                  : "did you mean " + nearest_first(name, known).front() + "?"));
 }
 
 void configuration_reader::read_flag(const key& what, const std::vector<std::string>& texts, const std::string& name) {
@@ -204,35 +250,43 @@ void configuration_reader::read_flag(const key& what, const std::vector<std::str
     flag_is_wrong_ |= problems_.size() > before;
 }
 
-void configuration_reader::add_text(const key& what, const std::string& channel, const std::vector<std::string>& texts,
+void configuration_reader::add_text(const key& what, const std::string& owner, const std::vector<std::string>& texts,
                                     const std::string& where, const std::string& named) {
     auto content = parse_text(what, texts);
     if (!content) return problem(named, content.error());
-    add(what, channel, std::move(*content), where, named);
+    add(what, owner, std::move(*content), where, named);
 }
 
-void configuration_reader::add(const key& what, const std::string& channel, value content, const std::string& where,
+void configuration_reader::add(const key& what, const std::string& owner, value content, const std::string& where,
                                const std::string& named) {
     auto checked = check(what, std::move(content));
     if (!checked) return problem(named, checked.error());
-    settings_.push_back({&what, channel, std::move(*checked), where});
+    settings_.push_back({&what, owner, std::move(*checked), where});
     if (what.name.empty()) {  // FOZ_LISTEN and --listen are two keys at once
         origins_["listen.address"] = origins_["listen.port"] = where;
     } else {
-        origins_[what.path(channel)] = where;
+        origins_[what.path(owner)] = where;
     }
 }
 
 configuration configuration_reader::finish() {
     configuration all;
     make_channels(all);
+    for (const auto& [name, where] : issuers_) all.issuers.push_back({.name = name});
+    for (const auto& [name, where] : admin_users_) all.admin.users.push_back({.name = name});
     for (const setting& one : settings_) {
-        contract::channel_settings* channel = nullptr;
-        for (auto& candidate : all.server.channels)
-            if (candidate.name == one.channel) channel = &candidate;
-        one.what->set({all, channel}, one.content);
+        const auto owner = [&](auto& list) {
+            return std::ranges::find_if(list, [&](const auto& candidate) { return candidate.name == one.owner; });
+        };
+        target to{all};
+        if (one.what->of_channel()) to.channel = &*owner(all.server.channels);
+        if (one.what->of_issuer()) to.issuer = &*owner(all.issuers);
+        if (one.what->of_user()) to.user = &*owner(all.admin.users);
+        one.what->set(to, one.content);
     }
     for (const auto& channel : all.server.channels) check_channel(channel);
+    check_issuers(all);
+    check_admin(all);
     check_together(all);
     if (!problems_.empty()) return all;
     if (all.uses_embedded()) {
@@ -242,7 +296,12 @@ configuration configuration_reader::finish() {
         all.server.consume_urls = parse_urls(all.consume_urls.empty() ? all.urls : all.consume_urls);
         all.server.publish_urls = parse_urls(all.publish_urls.empty() ? all.urls : all.publish_urls);
     }
-    if (!all.tls_certificate.empty()) all.server.tls = net::tls_server_options{all.tls_certificate, all.tls_key};
+    const budget_terms terms{.memory = net::memory_for_us(), .loops = net::runtime::threads_of(all.threads)};
+    std::string warning =
+        divide_memory(all, terms, [this](const std::string& path) { return origins_.contains(path); });
+    if (!warning.empty()) warnings_.push_back(std::move(warning));
+    if (!all.tls_certificate.empty()) all.server.tls = tls_of(all);
+    if (all.tls_client_certificates != "off") all.server.client_name = all.tls_client_name;
     return all;
 }
 
@@ -270,6 +329,54 @@ void configuration_reader::check_channel(const contract::channel_settings& chann
         problem(about(path + "consumers"), "order = \"client\" needs \"single_active\"; leave it out");
 }
 
+void configuration_reader::check_issuers(const configuration& all) {
+    if (all.issuers.size() > identity::issuers_max)
+        problem("issuers", "at most " + std::to_string(identity::issuers_max) + " issuers expected");
+    std::set<std::string> known, prefixes;
+    for (const auto& [name, where] : issuers_) {
+        const auto issuer = std::ranges::find(all.issuers, name, &identity::issuer_settings::name);
+        const auto tell = [&](const std::string& key_name, const std::string& text) {
+            const std::string path = "issuers." + name + "." + key_name;
+            problem(origins_.contains(path) ? about(path) : where + ": " + path, text);
+        };
+        for (const identity::settings_flaw& flaw : identity::flaws_of(*issuer)) tell(flaw.key, flaw.text);
+        if (!issuer->issuer.empty() && !known.insert(issuer->issuer).second)
+            tell("issuer", "another issuer has the same; their keys can't be told apart");
+        if (!prefixes.insert(issuer->client_prefix).second)
+            tell("client_prefix", "another issuer has the same; their clients could not be told apart");
+    }
+}
+
+// Whoever reads what the port tells knows the topology and who is connected; whoever acts closes clients.
+void configuration_reader::check_admin(const configuration& all) {
+    const admin_settings& admin = all.admin;
+    for (const auto& [name, where] : admin_users_) {
+        const auto user = std::ranges::find(admin.users, name, &admin_user::name);
+        const bool file = !user->token_file.empty();
+        const bool variable = !user->token_variable.empty();
+        if (user->password_hash.empty() && !file && !variable)
+            problem(where + ": admin_users." + name, "password_hash, token_file or token_variable is missing");
+        if (file && variable) problem(where + ": admin_users." + name, "token_file or token_variable, not both");
+    }
+    if (admin.tls_certificate.empty() != admin.tls_key.empty()) {
+        const bool key_missing = admin.tls_key.empty();
+        problem(about(key_missing ? "admin.tls_certificate" : "admin.tls_key"),
+                std::string(key_missing ? "tls_key" : "tls_certificate") + " is missing; they go together");
+    }
+    if (admin.listen.empty()) return;
+    const std::string address = parse_endpoint(admin.listen)->address;
+    if (boost::asio::ip::make_address(address).is_loopback()) return;
+    if (admin.users.empty())
+        problem(about("admin.listen"),
+                "anyone who reaches " + address +
+                    " would be shown everything; make a user, [admin_users.NAME] with a password_hash (foz admin hash) "
+                    "or a token_file, or listen on 127.0.0.1");
+    else if (admin.tls_certificate.empty() && !admin.allow_plain)
+        problem(about("admin.listen"),
+                "passwords would cross the network in the clear; say admin.tls_certificate and admin.tls_key, or "
+                "admin.allow_plain when a proxy before it does TLS");
+}
+
 void configuration_reader::check_together(configuration& all) {
     if (all.urls.empty() && all.consume_urls.empty() != all.publish_urls.empty()) {
         const bool consume = all.publish_urls.empty();
@@ -285,16 +392,58 @@ void configuration_reader::check_together(configuration& all) {
                                          std::pair("tls_key", &inside.tls_key), std::pair("tls_ca", &inside.tls_ca)})
             if (!text->empty())
                 problem(about("embedded." + std::string(name)), "without embedded.tls_listen there is no amqps");
-    if (all.tls_certificate.empty() != all.tls_key.empty()) {
-        const bool key_missing = all.tls_key.empty();
-        problem(about(key_missing ? "listen.tls_certificate" : "listen.tls_key"),
-                std::string(key_missing ? "tls_key" : "tls_certificate") + " is missing; they go together");
-    }
-    const auto address = boost::asio::ip::make_address(all.server.listen_address);
-    if (!address.is_loopback() && !all.allow_anonymous)
+    check_tls(all);
+    check_web_folder(all);
+    check_who_comes_in(all);
+    check_connect_service(all);
+}
+
+void configuration_reader::check_who_comes_in(configuration& all) {
+    aggregator::settings& to = all.server;
+    to.issuers = all.issuers;
+    to.named_clients = !all.issuers.empty() || !to.client_header.empty() || all.tls_client_certificates != "off" ||
+                       !to.connect.channel.empty();
+    to.anonymous = all.allow_anonymous || !to.named_clients;
+    const auto address = boost::asio::ip::make_address(to.listen_address);
+    if (!address.is_loopback() && to.anonymous && !all.allow_anonymous)
         problem(about("listen.address"),
-                "anyone who reaches " + all.server.listen_address +
-                    " would be let in; say allow_anonymous (--allow-anonymous) if that is meant");
+                "anyone who reaches " + to.listen_address +
+                    " would be let in; name issuers of tokens ([issuers.NAME]), proxies that say who comes "
+                    "(listen.proxies, listen.client_header) or a service that decides it (connect_service.channel), or "
+                    "say allow_anonymous (--allow-anonymous) if that is "
+                    "meant");
+    for (const auto& [key, said] :
+         {std::pair("client_header", !to.client_header.empty()), std::pair("groups_header", !to.groups_header.empty()),
+          std::pair("meta_headers", !to.meta_headers.empty())})
+        if (said && to.proxies.empty())
+            problem(about("listen." + std::string(key)), "only a proxy of listen.proxies is believed; there is none");
+    if (to.client_header.empty() && (!to.groups_header.empty() || !to.meta_headers.empty()))
+        problem(about(to.groups_header.empty() ? "listen.meta_headers" : "listen.groups_header"),
+                "is of a client that listen.client_header names; say that, too");
+}
+
+// Whatever lies in the folder is given to anyone who asks.
+void configuration_reader::check_web_folder(const configuration& all) {
+    const std::string& folder = all.server.web_folder;
+    if (folder.empty()) return;
+    std::vector<std::pair<const char*, std::string>> secrets{{"the key of listen.tls_key", all.tls_key},
+                                                             {"the key of admin.tls_key", all.admin.tls_key},
+                                                             {"the log of admin.audit_log", all.admin.audit_log}};
+    for (const admin_user& one : all.admin.users) secrets.emplace_back("a token of admin_users", one.token_file);
+    for (const std::string& pair : all.tls_more)
+        secrets.emplace_back("the key of listen.tls_more", parse_pair(pair)->key_file);
+    for (const std::string& file : files_) secrets.emplace_back("the configuration", file);
+    if (all.uses_embedded()) {
+        const embedded_settings& inside = all.embedded;
+        secrets.insert(secrets.end(), {{"the data of embedded.data", inside.data},
+                                       {"the key of embedded.tls_key", inside.tls_key},
+                                       {"the users of embedded.definitions", inside.definitions}});
+    }
+    for (const auto& [what, path] : secrets)
+        if (!path.empty() && lies_in(path, folder))
+            return problem(about("web.folder"), std::string(what) + " (" + path +
+                                                    ") would be served to anyone; use a " +
+                                                    "folder that holds nothing but files for browsers");
 }
 
 std::string configuration_reader::embedded_in_vain(const configuration& all) const {

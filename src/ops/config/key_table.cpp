@@ -1,171 +1,19 @@
 #include "ops/config/key_table.hpp"
 
+#include "ops/config/key_flaws.hpp"
+#include "ops/config/key_makers.hpp"
+
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <type_traits>
 #include <utility>
 
 namespace foz::ops {
+namespace table {
 namespace {
 
 using aggregator::settings;
-using contract::channel_settings;
 
-constexpr std::int64_t day_ms = 86'400'000;
 constexpr std::int64_t mega = 1024 * 1024;
 constexpr std::int64_t giga = 1024 * mega;
-
-// Where a member lives: of the configuration, of its server, or of a channel.
-template <class M>
-auto& at(const target& t, M configuration::* member) {
-    return t.all.*member;
-}
-template <class M>
-auto& at(const target& t, M settings::* member) {
-    return t.all.server.*member;
-}
-template <class M>
-auto& at(const target& t, M aggregator::session_settings::* member) {
-    return t.all.server.*member;
-}
-template <class M>
-auto& at(const target& t, M embedded_settings::* member) {
-    return t.all.embedded.*member;
-}
-template <class M>
-auto& at(const target& t, M amqp::publisher_options::* member) {
-    return t.all.server.publishing.*member;
-}
-template <class M>
-auto& at(const target& t, M channel_settings::* member) {
-    return t.channel->*member;
-}
-
-template <class T>
-std::int64_t to_number(const T& x) {
-    if constexpr (std::is_integral_v<T>)
-        return static_cast<std::int64_t>(x);
-    else
-        return x.count();
-}
-
-struct range {
-    std::int64_t min;
-    std::int64_t max;
-};
-
-template <class Owner, class M>
-key number(const char* section, const char* name, M Owner::* member, range within, const char* unit, const char* help) {
-    key made{.section = section, .name = name, .type = value_type::integer, .unit = unit, .help = help};
-    made.min = within.min;
-    made.max = within.max;
-    made.get = [member](const target& t) { return value(to_number(at(t, member))); };
-    made.set = [member](const target& t, const value& v) { at(t, member) = M(std::get<std::int64_t>(v)); };
-    return made;
-}
-
-template <class Owner>
-key flag(const char* section, const char* name, bool Owner::* member, const char* help) {
-    key made{.section = section, .name = name, .type = value_type::boolean, .help = help};
-    made.get = [member](const target& t) { return value(at(t, member)); };
-    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<bool>(v); };
-    return made;
-}
-
-template <class Owner>
-key text(const char* section, const char* name, std::string Owner::* member, const char* unit, const char* help) {
-    key made{.section = section, .name = name, .unit = unit, .help = help};
-    made.get = [member](const target& t) { return value(at(t, member)); };
-    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<std::string>(v); };
-    return made;
-}
-
-template <class Owner>
-key list(const char* section, const char* name, std::vector<std::string> Owner::* member, const char* unit,
-         const char* help) {
-    key made{.section = section, .name = name, .type = value_type::list, .unit = unit, .help = help};
-    made.get = [member](const target& t) { return value(at(t, member)); };
-    made.set = [member](const target& t, const value& v) { at(t, member) = std::get<std::vector<std::string>>(v); };
-    return made;
-}
-
-// An enumeration whose values are 0, 1, 2 … in the order of the words.
-template <class E>
-key choice(const char* name, E channel_settings::* member, std::vector<std::string> words, const char* help) {
-    key made{.section = "channels", .name = name, .words = words, .help = help};
-    made.get = [member, words](const target& t) { return value(words[static_cast<std::size_t>(t.channel->*member)]); };
-    made.set = [member, words](const target& t, const value& v) {
-        const auto word = std::find(words.begin(), words.end(), std::get<std::string>(v));
-        t.channel->*member = static_cast<E>(word - words.begin());
-    };
-    return made;
-}
-
-key with_words(key made, std::vector<std::string> words) {
-    made.words = std::move(words);
-    return made;
-}
-
-key with_flaw(key made, std::function<std::string(const value&)> flaw) {
-    made.flaw = std::move(flaw);
-    return made;
-}
-
-// Also to be said as a flag, and as a variable that is known for longer than the table.
-key as_flag(key made, const char* flag_name, const char* alias = "") {
-    made.flag = flag_name;
-    made.alias = alias;
-    return made;
-}
-
-std::string no_file(const value& v) {
-    const auto& path = std::get<std::string>(v);
-    std::error_code error;
-    if (path.empty() || (std::filesystem::is_regular_file(path, error) && std::ifstream(path))) return {};
-    return "a file that can be read is expected, not " + path;
-}
-
-std::string no_folder(const value& v) {
-    const auto& path = std::get<std::string>(v);
-    std::error_code error;
-    if (path.empty() || std::filesystem::is_directory(path, error)) return {};
-    return "a folder is expected, not " + path;
-}
-
-std::string no_urls(const value& v) {
-    for (const std::string& text : std::get<std::vector<std::string>>(v))
-        if (const auto parsed = amqp::parse_url(text); !parsed) return parsed.error().text;
-    return {};
-}
-
-std::string no_endpoint(const value& v) {
-    const auto parsed = parse_endpoint(std::get<std::string>(v));
-    return parsed ? std::string() : parsed.error();
-}
-
-std::string no_endpoint_or_off(const value& v) {
-    return std::get<std::string>(v).empty() ? std::string() : no_endpoint(v);
-}
-
-std::string no_address(const value& v) {
-    return no_endpoint(value("[" + std::get<std::string>(v) + "]:0"));
-}
-
-std::string empty_exchange(const value& v) {
-    const auto& all = std::get<std::vector<std::string>>(v);
-    return std::find(all.begin(), all.end(), "") == all.end() ? "" : "the default exchange must not be among them";
-}
-
-std::string no_vhost(const value& v) {
-    constexpr std::size_t octets_max = 255;  // a short string, AMQP 0-9-1 §4.2.5.3
-    for (const std::string& name : std::get<std::vector<std::string>>(v)) {
-        if (name.empty()) return "a virtual host has a name; the usual one is /";
-        if (name.size() > octets_max) return "the name of a virtual host has at most 255 octets";
-    }
-    return {};
-}
 
 std::string host_and_port(const settings& server) {
     const bool v6 = server.listen_address.find(':') != std::string::npos;
@@ -184,6 +32,37 @@ key listen() {
     return with_flaw(std::move(made), no_endpoint);
 }
 
+key forwarding() {
+    const std::vector<std::string> words{"x-forwarded", "forwarded"};  // in the order of the enumeration
+    key made{.section = "listen",
+             .name = "forwarding",
+             .words = words,
+             .help = "where proxies say so: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239)"};
+    made.get = [words](const target& t) { return value(words[static_cast<std::size_t>(t.all.server.forwarding)]); };
+    made.set = [words](const target& t, const value& v) {
+        using aggregator::forwarding_header;
+        const bool rfc = std::get<std::string>(v) == words[1];
+        t.all.server.forwarding = rfc ? forwarding_header::rfc_7239 : forwarding_header::x_forwarded;
+    };
+    return made;
+}
+
+key client_name() {
+    const std::vector<std::string> words{"common_name", "dns", "email", "uri"};  // in the order of the enumeration
+    key made{.section = "listen",
+             .name = "tls_client_name",
+             .words = words,
+             .help =
+                 "which name of a client's certificate says who it is: the subject's common name, or the "
+                 "subjectAltName of this kind; with none or several of it there is no name"};
+    made.get = [words](const target& t) { return value(words[static_cast<std::size_t>(t.all.tls_client_name)]); };
+    made.set = [words](const target& t, const value& v) {
+        const auto at = std::ranges::find(words, std::get<std::string>(v));
+        t.all.tls_client_name = static_cast<net::peer_name>(at - words.begin());
+    };
+    return made;
+}
+
 key broker_ca() {
     key made{.section = "broker",
              .name = "ca",
@@ -192,48 +71,6 @@ key broker_ca() {
     made.get = [](const target& t) { return value(t.all.server.broker_tls.ca_file); };
     made.set = [](const target& t, const value& v) { t.all.server.broker_tls.ca_file = std::get<std::string>(v); };
     return with_flaw(std::move(made), no_file);
-}
-
-// delivery_limit: 0 and -1 have names of their own.
-key redeliver() {
-    key made{.section = "channels",
-             .name = "redeliver",
-             .type = value_type::integer,
-             .min = 1,
-             .max = 1'000'000,
-             .unit = "returns",
-             .words = {"never", "unlimited"},
-             .help =
-                 "how often a message that a service did not finish is delivered again before it is a dead letter; "
-                 "\"never\": an unfinished one is a dead letter at once"};
-    made.get = [](const target& t) {
-        const auto limit = t.channel->delivery_limit;
-        return limit == 0 ? value("never") : limit < 0 ? value("unlimited") : value(std::int64_t(limit));
-    };
-    made.set = [](const target& t, const value& v) {
-        const auto* limit = std::get_if<std::int64_t>(&v);
-        t.channel->delivery_limit = limit ? static_cast<std::int32_t>(*limit) : v == value("never") ? 0 : -1;
-    };
-    return made;
-}
-
-key retention_hours() {
-    key made{.section = "channels",
-             .name = "retention_hours",
-             .type = value_type::integer,
-             .min = 0,
-             .max = 876'000,
-             .unit = "h",
-             .help =
-                 "what the stream of a durable channel keeps, by age; 0: not limited. It becomes a "
-                 "policy (`foz topology export`)"};
-    made.get = [](const target& t) {
-        return value(std::int64_t(std::chrono::floor<std::chrono::hours>(t.channel->retention_age).count()));
-    };
-    made.set = [](const target& t, const value& v) {
-        t.channel->retention_age = std::chrono::hours(std::get<std::int64_t>(v));
-    };
-    return made;
 }
 
 std::vector<key> listen_keys() {
@@ -255,12 +92,66 @@ std::vector<key> listen_keys() {
                 "--tls-certificate"),
         as_flag(with_flaw(text("listen", "tls_key", &c::tls_key, "FILE", "PEM file of the certificate's key"), no_file),
                 "--tls-key"),
-        as_flag(
-            flag("listen", "allow_anonymous", &c::allow_anonymous, "let anyone in on an address that is not loopback"),
-            "--allow-anonymous"),
-        list("listen", "origins", &s::origins, "ORIGIN",
-             "origins of pages that may connect besides those of the same host; \"*\": all"),
+        with_flaw(list("listen", "tls_more", &c::tls_more, "CERTIFICATE:KEY",
+                       "further pairs of PEM files, for clients that ask for one of their names (SNI); others get "
+                       "tls_certificate"),
+                  no_pairs),
+        with_flaw(
+            text("listen", "tls_client_ca", &c::tls_client_ca, "FILE", "PEM file: who signs clients' certificates"),
+            no_file),
+        with_words(
+            text("listen", "tls_client_certificates", &c::tls_client_certificates, "",
+                 "whether clients are asked for a certificate of tls_client_ca; one of another signer is refused"),
+            {"off", "optional", "required"}),
+        client_name(),
+    };
+}
 
+std::vector<key> who_comes_in_keys() {
+    using c = configuration;
+    using s = settings;
+    return {
+        as_flag(flag("listen", "allow_anonymous", &c::allow_anonymous,
+                     "let clients in that have no name, on any address; without issuers, client_header and "
+                     "connect_service they are let in on a loopback address"),
+                "--allow-anonymous"),
+        text("listen", "token_cookie", &s::token_cookie, "NAME",
+             "the cookie in which a page of the same origin may have its token; empty: none"),
+        number("listen", "refresh_notice_ms", &s::refresh_notice, {1'000, day_ms}, "ms",
+               "before its token ends a client is told so; of what is left when it comes, a quarter at most"),
+        with_flaw(text("listen", "client_header", &s::client_header, "HEADER",
+                       "in which a proxy of `proxies` says who the client is (of Kong: X-Credential-Identifier or "
+                       "X-Consumer-Username); empty: proxies do not say it"),
+                  no_header),
+        with_flaw(text("listen", "groups_header", &s::groups_header, "HEADER",
+                       "in which it names the groups that the client may join, with commas"),
+                  no_header),
+        with_flaw(
+            list("listen", "meta_headers", &s::meta_headers, "HEADER", "whose values services are told as foz-meta"),
+            no_headers),
+        with_flaw(list("listen", "hosts", &s::hosts, "NAME",
+                       "names that foz answers to, also on the admin port, besides localhost and IP addresses; "
+                       "\"*.NAME\": all below it; \"*\": all"),
+                  no_hosts),
+        with_flaw(
+            list("listen", "proxies", &s::proxies, "ADDRESS[/BITS]",
+                 "proxies that are believed when they say who a client is, and by which scheme and name it came to "
+                 "them; they have to overwrite or extend what clients say of it"),
+            no_networks),
+        forwarding(),
+        with_flaw(list("listen", "proxy_protocol", &s::proxy_protocol, "ADDRESS[/BITS]",
+                       "proxies whose connections all begin with a PROXY protocol header (version 1 or 2, before TLS), "
+                       "which says who the client is; from other addresses such a header closes the connection"),
+                  no_networks),
+        list("listen", "origins", &s::origins, "ORIGIN",
+             "origins of pages that may connect besides those of the same origin; \"*\": all, but "
+             "without what a browser adds by itself: a client certificate, a proxy's login"),
+    };
+}
+
+std::vector<key> web_keys() {
+    using s = settings;
+    return {
         as_flag(with_flaw(text("web", "folder", &s::web_folder, "FOLDER", "files that are served at /"), no_folder),
                 "--web"),
         as_flag(with_flaw(text("web", "primus_js", &s::primus_js_file, "FILE",
@@ -293,6 +184,10 @@ std::vector<key> broker_keys() {
                           no_urls),
                 "--publish-broker"),
         as_flag(broker_ca(), "--broker-ca"),
+        list(
+            "broker", "revokers", &s::revokers, "USER",
+            "users of the broker that may revoke tokens besides urls' own; entries of others in the stream REVOKED are "
+            "passed over, counted and told"),
         number("broker", "stream_prefetch", &s::stream_prefetch, {1, 65'535}, "messages",
                "sent ahead of their acknowledgement by each stream"),
         number("broker", "content_bytes", &s::content_bytes_max, {64 * 1'024, 128 * mega}, "octets",
@@ -330,6 +225,9 @@ std::vector<key> embedded_keys() {
                                "(EXTERNAL)"),
                           no_file),
                 "--amqp-tls-ca"),
+        with_flaw(list("embedded", "proxy_protocol", &e::proxy_protocol, "ADDRESS[/BITS]",
+                       "as listen.proxy_protocol, of the AMQP ports"),
+                  no_networks),
         as_flag(with_flaw(list("embedded", "vhosts", &e::vhosts, "NAME",
                                "virtual hosts; foz itself uses the first one (as a flag: repeatable)"),
                           no_vhost),
@@ -374,9 +272,33 @@ std::vector<key> client_keys() {
         with_flaw(list("client", "publish_targets", &s::publish_targets, "EXCHANGE",
                        "exchanges that a client's publish_target may name"),
                   empty_exchange),
+    };
+}
 
+std::vector<key> limit_keys() {
+    using s = settings;
+    return {
+        with_flaw(
+            number("limits", "memory_bytes", &s::memory_bytes_max, {0, std::int64_t(1) << 50}, "octets",
+                   "of the process; shortly before it is used up new clients and messages are refused; 0: three fifths "
+                   "of what the machine and the control groups leave it"),
+            too_little_memory),
         number("limits", "connections", &s::connections_max, {1, 10'000'000}, "connections",
                "of the whole process; further clients are told 503"),
+        number("limits", "handshakes", &s::handshakes_max, {1, 10'000'000}, "handshakes",
+               "TLS handshakes of clients that are under way; a connection beyond takes the place of one that has been "
+               "under way for two seconds, or is closed"),
+        number(
+            "limits", "half_open", &s::half_open_max, {1, 10'000'000}, "connections",
+            "that have not made a whole request yet, after TLS; a further one takes the place of the oldest one that "
+            "has waited for a second"),
+        number("limits", "address_connections", &s::address_connections_max, {1, 10'000'000}, "connections",
+               "of one client's address (IPv4, or an IPv6 /64), unless that is this machine or one of listen.proxies; "
+               "a further one is told 429"),
+        number("limits", "address_handshakes", &s::address_arrivals_max, {0, 1'000'000}, "a second",
+               "connections that may come from one such address; 0: at any rate"),
+        number("limits", "answer_bytes", &s::unread_bytes_max, {mega, 64 * giga}, "octets",
+               "HTTP answers that wait for all clients of one event loop; a request beyond is told 503"),
         number("limits", "message_bytes", &s::message_bytes_max, {1'024, 16 * mega}, "octets", "of a client's frame"),
         number("limits", "queue_bytes", &s::queue_bytes_max, {1'024, giga}, "octets",
                "waiting for one socket that takes nothing; more, and it is slow"),
@@ -386,9 +308,30 @@ std::vector<key> client_keys() {
                "waiting for all sockets of one event loop; more, and slow ones are given no time"),
         number("limits", "receive_rate", &s::receive_rate_min, {0, giga}, "octets a second",
                "at which a client's message has to come once it has begun, or the client counts as silent; 0: at any"),
-        number("limits", "requests_per_client", &s::requests_per_client_max, {1, 1'000'000}, "",
+    };
+}
+
+std::vector<key> client_limit_keys() {
+    using s = settings;
+    using l = aggregator::client_limits;
+    return {
+        number("limits", "client_frames", &l::frames, {0, 1'000'000'000}, "frames a second",
+               "of one client, over all its sockets; beyond it they are read more slowly; 0: as many as come"),
+        number("limits", "client_octets", &l::octets, {0, 2'000'000'000}, "octets a second", "the same"),
+        number("limits", "client_publishes", &l::publishes, {0, 1'000'000'000}, "messages a second",
+               "of one client; a further one is told `rate_limited` and not published; 0: as many as come"),
+        number("limits", "client_burst_ms", &l::burst, {100, 600'000}, "ms",
+               "for which a client that sends nothing saves up what it may send at once"),
+        number("limits", "client_patience_ms", &l::patience, {0, day_ms}, "ms",
+               "that a client may go on beyond one of these rates before its sockets are closed; 0: for ever"),
+        number("limits", "client_connections", &l::connections, {0, 1'000'000}, "sockets",
+               "of one client at a time; a further one is refused for now; 0: as many as come"),
+        number("limits", "kept_answer_bytes", &s::kept_answer_bytes_max, {64 * 1'024, 64 * giga}, "octets",
+               "for each event loop, of answers that clients may not have heard; a quarter of it more for clients that "
+               "are away, and for outcomes"),
+        number("limits", "requests_per_client", &l::requests, {1, 1'000'000}, "",
                "of one client, over all its sockets, waiting for an answer"),
-        number("limits", "subscriptions_per_session", &s::subscriptions_per_session_max, {1, 1'000'000}, "",
+        number("limits", "subscriptions_per_session", &l::subscriptions, {1, 1'000'000}, "",
                "groups and topics of one socket, of all channels together"),
         number("limits", "deduplication_window", &s::deduplication_window, {0, 10'000'000}, "ids",
                "message ids that are remembered for each channel"),
@@ -406,6 +349,8 @@ std::vector<key> client_keys() {
                "of messages with an id that each event loop remembers for resends"),
         number("limits", "catch_up_readers", &s::catch_up_readers_max, {1, 1'000}, "",
                "of each durable channel that read older entries at a time, for all who come back after long"),
+        number("limits", "catch_up_bytes", &s::catch_up_bytes_max, {64 * 1'024, 64 * giga}, "octets",
+               "that these readers have read ahead, all together"),
     };
 }
 
@@ -418,7 +363,9 @@ std::vector<key> publishing_keys() {
         number("limits", "publish_in_flight_bytes", &p::in_flight_octets_limit, {1'024, giga}, "octets", "the same"),
         number("limits", "publish_waiting", &p::pending_limit, {1, 100'000'000}, "messages",
                "of each channel and event loop without an outcome; a further one is told `overloaded`"),
-        number("limits", "publish_waiting_bytes", &p::pending_octets_limit, {1'024, 64 * giga}, "octets", "the same"),
+        number("limits", "publish_waiting_bytes", &p::pending_octets_limit, {1'024, 64 * giga}, "octets",
+               "of all channels of an event loop together, with 1 KiB for each message; one client may have no more of "
+               "it waiting than is free"),
         number("limits", "publish_waiting_per_client", &p::key_waiting_limit, {1, 100'000'000}, "messages",
                "of one client that wait for their turn; a further one is told `overloaded`"),
         number("limits", "publish_waiting_bytes_per_client", &p::key_waiting_octets_limit, {1'024, 64 * giga}, "octets",
@@ -426,15 +373,9 @@ std::vector<key> publishing_keys() {
     };
 }
 
-std::vector<key> operator_keys() {
+std::vector<key> log_keys() {
     using c = configuration;
     return {
-        as_flag(
-            with_flaw(text("admin", "listen", &c::admin_listen, "ADDRESS:PORT",
-                           "plain HTTP for operators: /metrics, /healthz, /readyz, /api/overview and more; empty: off"),
-                      no_endpoint_or_off),
-            "--admin-listen"),
-
         as_flag(with_words(text("log", "format", &c::log_format, "", "of the lines on stderr"), {"text", "json"}),
                 "--log-format"),
         as_flag(with_words(text("log", "level", &c::log_level, "", "the least that is logged"),
@@ -443,33 +384,8 @@ std::vector<key> operator_keys() {
     };
 }
 
-std::vector<key> channel_keys() {
-    using s = channel_settings;
-    return {
-        choice("delivery", &s::delivery, {"durable", "volatile"},
-               "services → clients: through a stream that clients can resume, or through a queue of each foz that dies "
-               "with it"),
-        choice("consumers", &s::consumers, {"competing", "single_active"},
-               "services: each message to one of many, or one consumer at a time"),
-        choice("order", &s::order, {"none", "client"},
-               "\"client\": what one client sends is handled in its order (needs one active consumer)"),
-        choice("groups", &s::groups, {"open", "service", "token"},
-               "who may join a group: anyone, whom the channel's service lets in, whom the client's token names"),
-        redeliver(),
-        number("channels", "no_service_after_ms", &s::no_service_after, {0, day_ms}, "ms",
-               "a request to a channel that had no consumer for so long is refused instead of waiting"),
-        flag("channels", "presence", &s::presence, "the service is told when a client comes and goes"),
-        choice("not_json", &s::not_json, {"drop", "base64"}, "what to do with a service's body that is not valid JSON"),
-        number("channels", "volatile_max_length", &s::volatile_max_length, {1, 10'000'000}, "messages",
-               "of a volatile channel: in a foz's queue before the oldest is dropped"),
-        number(
-            "channels", "retention_bytes", &s::retention_bytes, {0, std::int64_t(1) << 60}, "octets",
-            "what the stream of a durable channel keeps; 0: not limited. It becomes a policy (`foz topology export`)"),
-        retention_hours(),
-    };
-}
-
 }  // namespace
+}  // namespace table
 
 const std::vector<section>& sections() {
     static const std::vector<section> all{
@@ -480,7 +396,17 @@ const std::vector<section>& sections() {
         {"embedded", "The broker inside the process, for when `broker` names none"},
         {"client", "Clients' sessions"},
         {"limits", "What one client, or all, may use"},
-        {"admin", "For operators"},
+        {"issuers",
+         "Who issues clients' tokens ([identity.md](identity.md)). A name is 1 to 32 of a-z, 0-9 and \"-\", and begins "
+         "with a letter. Exactly one of keys_url, keys_file, secret_file and secret_variable says where the keys are"},
+        {"connect_service",
+         "The service that decides about clients without a token "
+         "([identity.md](identity.md#a-service-that-decides))"},
+        {"admin",
+         "For operators ([admin.md](admin.md)). On an address that is not loopback, a login and TLS are needed"},
+        {"admin_users",
+         "Who may use the admin port. A name is 1 to 32 of a-z, 0-9 and \"-\", and begins with a letter. Without any "
+         "user, everyone who reaches the port may view, and nobody may act"},
         {"log", "Logs"},
         {"channels",
          "Channels. When the file has any [channels.NAME], exactly those exist; else voice, chat and tickets "
@@ -492,7 +418,9 @@ const std::vector<section>& sections() {
 std::vector<key> key_table() {
     std::vector<key> made;
     for (auto* part :
-         {listen_keys, broker_keys, embedded_keys, client_keys, publishing_keys, operator_keys, channel_keys})
+         {table::listen_keys, table::who_comes_in_keys, table::web_keys, table::broker_keys, table::embedded_keys,
+          table::client_keys, table::limit_keys, table::client_limit_keys, table::publishing_keys, table::issuer_keys,
+          table::connect_keys, table::admin_keys, table::log_keys, table::channel_keys})
         for (key& one : part()) made.push_back(std::move(one));
     return made;
 }

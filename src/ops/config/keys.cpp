@@ -33,9 +33,9 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::string key::path(std::string_view channel) const {
+std::string key::path(std::string_view owner) const {
     std::string all = section;
-    if (of_channel()) all.append(".").append(channel);
+    if (of_named()) all.append(".").append(owner);
     return all + (all.empty() || name.empty() ? "" : ".") + name;
 }
 
@@ -44,7 +44,7 @@ const std::vector<key>& keys() {
         std::vector<key> made = key_table();
         for (key& one : made) {
             one.variable = "FOZ";
-            for (const std::string& part : {one.section, std::string(one.of_channel() ? "name" : ""), one.name})
+            for (const std::string& part : {one.section, std::string(one.of_named() ? "name" : ""), one.name})
                 if (!part.empty()) one.variable += "_" + upper(part);
         }
         return made;

@@ -13,14 +13,17 @@ namespace foz::ops {
 
 enum class value_type { boolean, integer, text, list };  // in the order of the variant's alternatives
 
-// Whose setting it is; a channel's keys have a channel.
+// Whose setting it is; a channel's keys have a channel, an issuer's an issuer, those of a user of the admin port a
+// user.
 struct target {
     configuration& all;
     contract::channel_settings* channel = nullptr;
+    identity::issuer_settings* issuer = nullptr;
+    admin_user* user = nullptr;
 };
 
 struct key {
-    std::string section;  // "" | "listen" | … | "channels" for those of [channels.NAME]
+    std::string section;  // "" | "listen" | … | "channels" for those of [channels.NAME], "issuers", "admin_users"
     std::string name;     // empty: can be said only as a variable or a flag
     value_type type = value_type::text;
     std::int64_t min = 0;  // of an integer
@@ -29,7 +32,7 @@ struct key {
     std::vector<std::string> words;  // of a text: the only ones; of an integer: instead of a number
     std::string help;
     std::string flag;      // "--listen", or none
-    std::string variable;  // FOZ_SECTION_NAME; of a channel's key with NAME in it
+    std::string variable;  // FOZ_SECTION_NAME; of a named section's key with NAME in it
     std::string alias;     // a second variable, or none
     std::function<value(const target&)> get;
     std::function<void(const target&, const value&)> set;
@@ -37,7 +40,11 @@ struct key {
     std::function<std::string(const value&)> flaw;
 
     bool of_channel() const { return section == "channels"; }
-    std::string path(std::string_view channel = "NAME") const;
+    bool of_issuer() const { return section == "issuers"; }
+    bool of_user() const { return section == "admin_users"; }
+    // Its section has sections with names of the user's: [channels.NAME].
+    bool of_named() const { return of_channel() || of_issuer() || of_user(); }
+    std::string path(std::string_view owner = "NAME") const;
 };
 
 struct section {

@@ -67,7 +67,8 @@ INSTANTIATE_TEST_SUITE_P(
         row{"[broker]\nconusme_urls = []\n",
             "foz.toml:2: broker.conusme_urls: no such key; did you mean consume_urls?"},
         row{"[broker]\nxyzzyplugh = 1\n",
-            "foz.toml:2: broker.xyzzyplugh: no such key; one of urls, consume_urls, publish_urls, ca, stream_prefetch, "
+            "foz.toml:2: broker.xyzzyplugh: no such key; one of urls, consume_urls, publish_urls, ca, revokers, "
+            "stream_prefetch, "
             "content_bytes, confirm_timeout_ms, unready_after_ms is expected"},
         row{"[limts]\nqueue_bytes = 1\n", "foz.toml:1: limts: no such section; did you mean limits?"},
         row{"threds = 4\n", "foz.toml:1: threds: no such key; did you mean threads?"},
@@ -82,12 +83,28 @@ INSTANTIATE_TEST_SUITE_P(
             "integer"},
         row{"[listen]\naddress = \"localhost\"\n", "foz.toml:2: listen.address: localhost is not an IP address"},
         row{"[listen]\naddress = \"0.0.0.0\"\n",
-            "foz.toml:2: listen.address: anyone who reaches 0.0.0.0 would be let in; say allow_anonymous "
-            "(--allow-anonymous) if that is meant"},
+            "foz.toml:2: listen.address: anyone who reaches 0.0.0.0 would be let in; name issuers of tokens "
+            "([issuers.NAME]), proxies that say who comes (listen.proxies, listen.client_header) or a service that "
+            "decides it (connect_service.channel), or say allow_anonymous (--allow-anonymous) if that is meant"},
+        row{"[connect_service]\nchannel = \"door\"\n", "foz.toml:2: connect_service.channel: there is no channel door"},
+        row{"[listen]\nallow_anonymous = true\n[connect_service]\nchannel = \"chat\"\n",
+            "foz.toml:4: connect_service.channel: with allow_anonymous everybody comes in, and nobody has to be asked; "
+            "leave one of them out"},
+        row{"[connect_service]\ncookies = [\"sid\"]\n",
+            "foz.toml:2: connect_service.cookies: without effect; say connect_service.channel, too"},
+        row{"[connect_service]\nchannel = \"chat\"\nheaders = [\"X-Plan\", \"cookie\"]\n",
+            "foz.toml:3: connect_service.headers: cookies are named one by one, in connect_service.cookies"},
+        row{"[connect_service]\nchannel = \"chat\"\nheaders = [\"Sec-WebSocket-Protocol\"]\n",
+            "foz.toml:3: connect_service.headers: it may hold a token; the service is told the other protocols"},
+        row{"[connect_service]\nchannel = \"chat\"\ncookies = [\"a b\"]\n",
+            "foz.toml:3: connect_service.cookies: the name of a header is expected, not a b"},
         row{"[listen]\norigins = [1, 2]\n", "foz.toml:2: listen.origins: a list of strings expected, not a list"},
         row{"[listen]\ntls_key = \"foz.toml\"\n",
             "foz.toml:2: listen.tls_key: tls_certificate is missing; they go together"},
         row{"[web]\nfolder = \"/nowhere\"\n", "foz.toml:2: web.folder: a folder is expected, not /nowhere"},
+        row{"[web]\nfolder = \".\"\n",
+            "foz.toml:2: web.folder: the configuration (foz.toml) would be served to anyone; use a folder that holds "
+            "nothing but files for browsers"},
         row{"[web]\nprimus_js = \"/nowhere\"\n",
             "foz.toml:2: web.primus_js: a file that can be read is expected, not /nowhere"},
         row{"[broker]\nconsume_urls = [\"amqp://h\"]\n",
@@ -283,4 +300,28 @@ TEST(nearest, counts_edits_and_swaps) {
 }
 
 }  // namespace
+TEST(configuration, nothing_secret_lies_in_the_web_folder) {
+    namespace fs = std::filesystem;
+    const auto problems = [](const std::string& rest) {
+        file_of("");
+        fs::create_directories("site/sub");
+        fs::create_directories("site-data");
+        fs::remove("link");
+        fs::create_directory_symlink("site", "link");
+        std::ofstream("site/key.pem") << "key";
+        std::ofstream("cert.pem") << "certificate";
+        return read("[web]\nfolder = \"site\"\n" + rest).problems;
+    };
+    EXPECT_THAT(problems(""), IsEmpty());
+    EXPECT_THAT(problems("[embedded]\ndata = \"site-data\"\n"), IsEmpty());
+    for (const char* data : {"site", "site/", "site/sub/new", "./site/../site/x", "link/data"})
+        EXPECT_THAT(problems("[embedded]\ndata = \"" + std::string(data) + "\"\n"),
+                    ElementsAre(HasSubstr("web.folder: the data of embedded.data")))
+            << data;
+    // Another broker's data are nobody's here.
+    EXPECT_THAT(problems("[broker]\nurls = [\"amqp://h\"]\n[embedded]\ndata = \"site\"\n"), IsEmpty());
+    EXPECT_THAT(problems("[listen]\ntls_certificate = \"cert.pem\"\ntls_key = \"site/key.pem\"\n"),
+                ElementsAre(HasSubstr("the key of listen.tls_key")));
+}
+
 }  // namespace foz::ops

@@ -153,6 +153,35 @@ TEST(conversation, what_the_aggregator_tells_is_for_those_who_know_it) {
     EXPECT_EQ(w.counters().handled, 6u);
 }
 
+TEST(conversation, a_worker_decides_who_comes_in) {
+    const channels names;
+    worker w(options(names));
+    EXPECT_THROW(w.on_connect("nowhere", {}), std::invalid_argument);
+    std::atomic<int> notices = 0;
+    w.on_notice([&](const std::string& text) { notices += text.find("no database") != std::string::npos; });
+    w.on_connect(names.a(), [](const connect_question& asked) {
+        const auto ticket = asked.query.find("ticket");
+        if (ticket == asked.query.end()) throw std::runtime_error("no database");
+        if (ticket->second == "1") return connect_decision::allow(R"({"sub":"ann"})");
+        return connect_decision::deny("no seat", "full");
+    });
+    peer p(names);
+    const running r(w);
+    p.send(names.a(), "foz.connect", R"({"query":{"ticket":"1"}})", "q1");
+    EXPECT_EQ(p.hear(1)[0].body, R"({"allow":true,"claims":{"sub":"ann"}})");
+    p.send(names.a(), "foz.connect", R"({"query":{"ticket":"2"}})", "q2");
+    const heard denied = p.hear(2)[1];
+    EXPECT_EQ(denied.body, R"({"allow":false,"code":"full","text":"no seat"})");
+    EXPECT_EQ(denied.properties.correlation_id, "c-q2");
+    p.send(names.a(), "foz.connect", R"({"query":{}})", "q3");
+    p.send(names.a(), "foz.connect", "null", "q4");
+    const auto all = p.hear(4);
+    EXPECT_EQ(amqp::as_string(all[2].properties.headers->find(contract::header_error)), "not_decided")
+        << "it is told at once, and not tried again";
+    EXPECT_EQ(amqp::as_string(all[3].properties.headers->find(contract::header_error)), "bad_message");
+    EXPECT_EQ(notices, 1);
+}
+
 // A second run's parts have a higher attempt, and ids of their own; those of a run that can be repeated have the same.
 TEST(conversation, an_answer_comes_in_parts_and_again_when_the_handler_runs_again) {
     for (const bool repeat : {false, true}) {

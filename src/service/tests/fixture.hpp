@@ -1,6 +1,8 @@
 // A worker between clients and a real broker, for the tests of this folder: FOZ_TEST_BROKER is the broker's URL.
 #pragma once
 
+#include "amqp/codec/frame_parser.hpp"
+#include "amqp/codec/methods.hpp"
 #include "amqp/codec/url.hpp"
 #include "amqp/conn/channel.hpp"
 #include "amqp/conn/client.hpp"
@@ -200,7 +202,7 @@ void wait_until(Condition condition) {
     EXPECT_TRUE(condition());
 }
 
-// Between a worker and the broker: cuts their connections.
+// Between a worker and the broker: cuts their connections, and sees which consumers are begun.
 class relay {
 public:
     relay() : to_(*amqp::parse_url(broker())), acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
@@ -226,6 +228,12 @@ public:
         });
     }
 
+    // In order, those of all AMQP channels together.
+    std::vector<std::string> consumer_tags() {
+        const std::lock_guard lock(mutex_);
+        return consumer_tags_;
+    }
+
 private:
     using tcp = boost::asio::ip::tcp;
     using socket_ptr = std::shared_ptr<tcp::socket>;
@@ -240,15 +248,26 @@ private:
                 one->set_option(tcp::no_delay(true));
                 sockets_.push_back(one);
             }
-            boost::asio::co_spawn(context_, pump(near, far), boost::asio::detached);
-            boost::asio::co_spawn(context_, pump(far, near), boost::asio::detached);
+            const auto heard = std::make_shared<amqp::frame_parser>(amqp::role::server, 1U << 20);
+            boost::asio::co_spawn(context_, pump(near, far, heard), boost::asio::detached);
+            boost::asio::co_spawn(context_, pump(far, near, nullptr), boost::asio::detached);
         }
     }
-    static boost::asio::awaitable<void> pump(socket_ptr from, socket_ptr to) {
+    void look(amqp::frame_parser& in, std::string_view octets) {
+        for (auto next = in.next(octets); next && *next; next = in.next(octets)) {
+            amqp::method what;
+            if ((*next)->type != amqp::frame_type::method || !amqp::decode_method((*next)->payload, what)) continue;
+            const std::lock_guard lock(mutex_);
+            if (const auto* const begun = std::get_if<amqp::basic_consume>(&what))
+                consumer_tags_.push_back(begun->queue + " " + begun->consumer_tag);
+        }
+    }
+    boost::asio::awaitable<void> pump(socket_ptr from, socket_ptr to, std::shared_ptr<amqp::frame_parser> heard) {
         std::vector<char> octets(65'536);
         try {
             for (;;) {
                 auto size = co_await from->async_read_some(boost::asio::buffer(octets), boost::asio::use_awaitable);
+                if (heard) look(*heard, {octets.data(), size});
                 auto part = boost::asio::buffer(octets.data(), size);
                 co_await boost::asio::async_write(*to, part, boost::asio::use_awaitable);
             }
@@ -262,6 +281,8 @@ private:
     boost::asio::io_context context_;
     tcp::acceptor acceptor_;
     std::vector<std::weak_ptr<tcp::socket>> sockets_;
+    std::mutex mutex_;
+    std::vector<std::string> consumer_tags_;
     std::thread thread_;
 };
 

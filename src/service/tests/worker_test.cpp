@@ -200,6 +200,38 @@ TEST(worker, a_dependency_that_is_away_makes_no_dead_letters_and_holds_nobody_up
     wait_until([&] { return w.counters().held == 0; });
 }
 
+// Consumers come and go here, while what they have delivered is still held. RabbitMQ before 3.12.5 may keep to itself
+// what it gives to a consumer whose tag it has seen before (rabbitmq-server #9158): each has a tag of its own.
+TEST(worker, what_failed_comes_again_and_no_consumer_tag_is_used_twice) {
+    channels names;
+    names.all[0].delivery_limit = contract::channel_settings{}.delivery_limit;
+    constexpr int messages = 100;
+    relay between;
+    worker_options often = options(names);
+    often.broker_urls = {between.url()};
+    often.concurrency = 2;
+    often.retry_pause_min = 10ms;
+    often.retry_pause_max = 160ms;
+    worker w(often);
+    std::atomic<int> handled = 0;
+    w.on(names.a(), "", [&](request& r) {
+        if (r.attempt() <= std::stoul(std::string(r.message())) % 6) throw std::runtime_error("not yet");
+        ++handled;
+        r.reply("1");
+    });
+    peer p(names);
+    const running one(w);
+    for (int i = 0; i < messages; ++i) {
+        p.send(names.a(), "", std::to_string(i), "m" + std::to_string(i));
+        std::this_thread::sleep_for(i % 25 == 0 ? 250ms : 5ms);
+    }
+    wait_until([&] { return handled == messages; });
+    std::vector<std::string> tags = between.consumer_tags();
+    EXPECT_GT(tags.size(), 10U) << "too few to show anything";
+    std::ranges::sort(tags);
+    EXPECT_EQ(std::ranges::adjacent_find(tags), tags.end());
+}
+
 TEST(worker, stop_finishes_what_is_in_hand_and_leaves_the_rest_in_the_queue) {
     const channels names;
     peer p(names);

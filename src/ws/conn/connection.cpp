@@ -1,40 +1,13 @@
 #include "ws/conn/connection.hpp"
 
-#include "ws/codec/handshake.hpp"
 #include "ws/codec/writer.hpp"
 
 #include <algorithm>
-#include <expected>
 #include <optional>
 #include <utility>
 
 namespace foz::ws {
 namespace {
-
-std::expected<std::string, handshake_failure> judge(const http_request& request) {
-    // Upgrade and Connection may come in several lines. The other two must not (RFC 6455 §11.3.1, §11.3.5): joined
-    // they are no good values any more.
-    const std::string upgrade = request.all("Upgrade");
-    const std::string connection = request.all("Connection");
-    const std::string version = request.all("Sec-WebSocket-Version");
-    const std::string key = request.all("Sec-WebSocket-Key");
-    return judge_upgrade({.method = request.method,
-                          .http_version = request.version,
-                          .upgrade = upgrade,
-                          .connection = connection,
-                          .version = version,
-                          .key = key});
-}
-
-http_response refusal_response(const handshake_failure& failure) {
-    http_response response{.status = failure.status, .body = std::string(failure.text) + "\n"};
-    if (failure.status == 426) {
-        // RFC 9110 §15.5.22 and RFC 6455 §4.4 want to be told what is expected instead.
-        response.headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}};
-    }
-    if (failure.status == 405) response.headers = {{"Allow", "GET"}};  // RFC 9110 §15.5.6
-    return response;
-}
 
 // Each connection has one for as long as it lives, and is idle most of the time.
 static_assert(sizeof(connection) <= 200);
@@ -49,13 +22,14 @@ connection::~connection() {
     if (stream_->open()) stream_->abort();  // otherwise it is writing its last words
 }
 
-void connection::start(std::string received) {
+void connection::start(std::string received, std::shared_ptr<const request_note> note) {
     const auto keep = shared_from_this();
     timer_.start(home().wheel(), options_.head_timeout);
     stream_->move_to(net::lane::arriving);
     stream_->start(*this);
     if (received.empty()) return;
     held_.get() = std::move(received);
+    if (note) exchange_.get() = brought{std::move(note)};
     take_requests(true);
 }
 
@@ -70,85 +44,9 @@ void connection::forsake() {
 void connection::on_octets(std::span<char> octets) {
     const auto keep = shared_from_this();
     if (state_ != state::http) return feed(octets);
-    const bool begins = !held_.there();
+    const bool begins = !held_.there() && !stage<incoming>();
     held_.get().append(octets.data(), octets.size());
     take_requests(begins);
-}
-
-// `begins`: the head that is not complete yet has only just begun to arrive.
-void connection::take_requests(bool begins) {
-    while (state_ == state::http) {
-        // Who asks without reading the answers is not asked for more: on_drained() goes on.
-        if (stream_->above_high_watermark()) {
-            stream_->pause_reading();
-            return start_timer(options_.idle_timeout);
-        }
-        if (last_answer_) return end_http(options_.idle_timeout);
-        std::string& arrived = held_.get();
-        const std::size_t end = arrived.find("\r\n\r\n");
-        const std::size_t size = end == std::string::npos ? arrived.size() : end + 4;
-        if (size > http_head_bytes_max) {
-            refuse({.status = 431, .body = "the request's head is too large\n"});
-        } else if (end == std::string::npos) {
-            if (begins) start_timer(arrived.empty() ? options_.idle_timeout : options_.head_timeout);
-            if (arrived.empty()) held_.drop();
-            return;
-        } else {
-            const std::string request = arrived.substr(0, size);
-            arrived.erase(0, size);
-            if (arrived.empty()) held_.drop();
-            take_request(request);
-            begins = true;
-        }
-    }
-    // What came right behind the upgrade is WebSocket already; after a close() too, the parser must not lose its place.
-    std::string rest = held_.take();
-    if (!rest.empty() && handler_) feed(rest);
-}
-
-void connection::take_request(std::string_view head) {
-    const auto request = parse_http_request(head);
-    if (!request) return refuse(request.error());
-    const auto judged = judge(*request);
-    decision decided = app_.on_request(*request, remote(), judged.has_value());
-    if (state_ == state::closed) return;
-    if (auto* const response = std::get_if<http_response>(&decided)) return answer(*request, *response);
-    if (const auto* const other = std::get_if<elsewhere>(&decided)) return move_to(other->shard, head);
-    if (!judged) return answer(*request, refusal_response(judged.error()));
-    auto& taken = std::get<upgrade>(decided);
-    stream_->write(upgrade_response(*judged, taken.headers));
-    timer_.cancel();
-    state_ = state::open;
-    stream_->move_to(net::lane::settled);
-    handler_ = std::move(taken.handler);
-    handler_->on_open(*this);
-}
-
-void connection::move_to(unsigned shard, std::string_view head) {
-    auto moved = stream_->detach();
-    if (!moved) return refuse({.status = 503, .body = "busy: please try again\n", .headers = {{"Retry-After", "1"}}});
-    state_ = state::closed;
-    timer_.cancel();
-    moved->unread = std::string(head) + held_.take() + moved->unread;
-    list_.on_moved(*this, shard, std::move(*moved));
-}
-
-void connection::answer(const http_request& request, const http_response& response) {
-    stream_->write(to_octets(response, request.keep_alive, request.method != "HEAD"));
-    last_answer_ = !request.keep_alive;
-}
-
-// After which nothing tells where a next request would begin.
-void connection::refuse(const http_response& response) {
-    stream_->write(to_octets(response, false));
-    last_answer_ = true;
-}
-
-void connection::end_http(std::chrono::milliseconds within) {
-    if (std::exchange(state_, state::closed) == state::closed) return;
-    timer_.cancel();
-    stream_->close(within);
-    list_.on_gone(*this);
 }
 
 void connection::feed(std::span<char> octets) {
@@ -212,6 +110,11 @@ void connection::pause_reading() {
 
 void connection::resume_reading() {
     if (!std::exchange(paused_, false) || state_ == state::closed) return;
+    go_on_reading();
+}
+
+void connection::go_on_reading() {
+    if (paused_) return;
     if (!held_.there()) return stream_->resume_reading();
     go_on_next_turn();
 }
@@ -287,6 +190,7 @@ void connection::on_closed(net::error_code why) {
 void connection::on_drained() {
     const auto keep = shared_from_this();
     if (state_ == state::http) {
+        if (stage<outgoing>()) return read_on();
         stream_->resume_reading();
         return take_requests(true);
     }
@@ -308,7 +212,7 @@ bool connection::dribbles(std::chrono::milliseconds span) const {
 }
 
 void connection::start_timer(std::chrono::milliseconds limit) {
-    untaken_ = stream_->queued_bytes();
+    untaken_ = static_cast<std::uint32_t>(unread_octets());
     timer_.start(home().wheel(), limit);
 }
 
@@ -318,12 +222,13 @@ void connection::on_timeout() {
         return end(close_code::abnormal_closure, "the client did not answer the close frame", false);
     // A large answer to a slow client takes the time that it takes, at the minimum rate.
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.idle_timeout).count();
-    const std::size_t least = std::max<std::size_t>(1, options_.rate_min * static_cast<std::size_t>(seconds));
-    if (stream_->queued_bytes() > 0 && stream_->queued_bytes() + least <= untaken_)
-        return start_timer(options_.idle_timeout);
-    if (held_.there() || stream_->queued_bytes() > 0) list_.on_dribbled();
-    if (held_.there() && !last_answer_ && !stream_->above_high_watermark())
-        stream_->write(to_octets({.status = 408, .body = "the request did not arrive in time\n"}, false));
+    const std::uint64_t least = std::max<std::uint64_t>(1, options_.rate_min * static_cast<std::uint64_t>(seconds));
+    const std::uint64_t unread = unread_octets();
+    if (unread > 0 && untaken_ - static_cast<std::uint32_t>(unread) >= least) return start_timer(options_.idle_timeout);
+    const bool arriving = held_.there() || stage<incoming>();
+    if (arriving || unread > 0) list_.on_dribbled();
+    if (arriving && !last_answer_ && !stream_->above_high_watermark() && !stage<outgoing>())
+        refuse({.status = 408, .body = "the request did not arrive in time\n"});
     end_http(options_.close_timeout);
 }
 

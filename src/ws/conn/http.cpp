@@ -1,6 +1,9 @@
 // The one translation unit that knows Boost.Beast, and the place of its non-template code.
 #include "ws/conn/http.hpp"
 
+#include "ws/conn/http_date.hpp"
+#include "ws/conn/request_target.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -18,52 +21,61 @@ bool same_name(std::string_view a, std::string_view b) {
     return boost::beast::iequals(a, b);
 }
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-// RFC 3986 §2.1. A stray '%' stands for itself.
-std::string percent_decoded(std::string_view text, bool plus_is_space) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-            out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-            i += 2;
-        } else {
-            out += plus_is_space && text[i] == '+' ? ' ' : text[i];
-        }
-    }
-    return out;
-}
-
-void parse_target(http_request& request) {
-    std::string_view target = request.target;
-    target = target.substr(0, target.find('#'));
-    // RFC 9112 §3.2.2: the absolute form has to be understood; the Host header tells the host, for us it is of no use.
-    if (const std::size_t scheme = target.find("://"); scheme != std::string_view::npos && target.front() != '/') {
-        target.remove_prefix(scheme + 3);
-        target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
-    }
-    const std::size_t question = std::min(target.find('?'), target.size());
-    request.path = question == 0 ? "/" : percent_decoded(target.substr(0, question), false);
-    std::string_view query = target.substr(std::min(question + 1, target.size()));
-    while (!query.empty()) {
-        const std::size_t end = std::min(query.find('&'), query.size());
-        const std::string_view pair = query.substr(0, end);
-        const std::size_t equals = std::min(pair.find('='), pair.size());
-        if (!pair.empty())
-            request.query.emplace_back(percent_decoded(pair.substr(0, equals), true),
-                                       percent_decoded(pair.substr(std::min(equals + 1, pair.size())), true));
-        query.remove_prefix(std::min(end + 1, query.size()));
-    }
-}
-
 std::string status_line(unsigned status) {
     return "HTTP/1.1 " + std::to_string(status) + " " +
            std::string(http::obsolete_reason(http::int_to_status(status))) + "\r\n";
+}
+
+http_response bad_request(const std::string& why) {
+    return {.status = 400, .body = "bad request: " + why + "\n"};
+}
+
+std::string_view request_line(std::string_view head) {
+    return head.substr(0, head.find("\r\n"));
+}
+
+// Of a request line that ends with "HTTP/D.D" (RFC 9112 §2.3).
+std::optional<int> major_version(std::string_view head) {
+    const std::string_view line = request_line(head);
+    const std::string_view version = line.substr(std::min(line.rfind(' '), line.size() - 1) + 1);
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(version[5]) || version[6] != '.' ||
+        !digit(version[7]))
+        return std::nullopt;
+    return version[5] - '0';
+}
+
+// A minor version that we don't know is treated as the highest that we do, which is 1 (RFC 9110 §2.5).
+std::string with_known_version(std::string_view head) {
+    std::string out(head);
+    const std::size_t end = request_line(head).size();
+    if (major_version(head) == 1 && out[end - 1] > '1') out[end - 1] = '1';
+    return out;
+}
+
+// The framing of the content (RFC 9112 §6.3), stricter than it has to be: what can be read in two ways is read in none.
+std::expected<std::size_t, http_response> length_of_content(const http::fields& all, unsigned version,
+                                                            std::size_t content_bytes_max) {
+    const std::size_t lengths = all.count(http::field::content_length);
+    if (all.count(http::field::transfer_encoding) > 0) {
+        if (lengths > 0 || version < 11) return std::unexpected(bad_request("Transfer-Encoding can't be believed"));
+        // Where such a request ends, nobody could tell (RFC 9112 §6.1).
+        if (content_bytes_max > 0)
+            return std::unexpected(http_response{.status = 411, .body = "a Content-Length is expected\n"});
+        return std::unexpected(http_response{.status = 413, .body = "requests with a body are not taken here\n"});
+    }
+    if (lengths == 0) return 0;
+    const std::string_view text = all[http::field::content_length];
+    if (lengths > 1 || text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos)
+        return std::unexpected(bad_request("one Content-Length is expected"));
+    const std::size_t digits = text.size() - std::min(text.find_first_not_of('0'), text.size());
+    constexpr std::size_t digits_max = 18;
+    const std::size_t length = digits > digits_max ? std::size_t(-1) : std::stoull(std::string(text));
+    if (length <= content_bytes_max) return length;
+    const std::string limit = content_bytes_max == 0
+                                  ? "requests with a body are not taken here"
+                                  : "a body may have " + std::to_string(content_bytes_max) + " octets";
+    return std::unexpected(http_response{.status = 413, .body = limit + "\n"});
 }
 
 void append_headers(std::string& out, const std::vector<std::pair<std::string, std::string>>& headers) {
@@ -108,48 +120,71 @@ std::string_view http_request::cookie(std::string_view name) const {
     return {};
 }
 
-std::expected<http_request, http_response> parse_http_request(std::string_view head) {
+std::expected<http_request, http_response> parse_http_request(std::string_view head_as_it_came,
+                                                              std::size_t content_bytes_max) {
+    const auto version = major_version(head_as_it_came);
+    if (version.value_or(1) != 1)
+        return std::unexpected(http_response{.status = 505, .body = "HTTP/1.1 is spoken here\n"});
+    const std::string head = with_known_version(head_as_it_came);
     http::request_parser<http::empty_body> parser;
     parser.header_limit(http_head_bytes_max);
     parser.eager(false);
+    parser.body_limit(boost::none);  // length_of_content() has one
     boost::beast::error_code error;
     parser.put(boost::asio::buffer(head.data(), head.size()), error);
-    if (error && error != http::error::need_more)
-        return std::unexpected(http_response{.status = 400, .body = "bad request: " + error.message() + "\n"});
-    if (!parser.is_header_done())
-        return std::unexpected(http_response{.status = 400, .body = "bad request: the head is not complete\n"});
+    if (error && error != http::error::need_more) return std::unexpected(bad_request(error.message()));
+    if (!parser.is_header_done()) return std::unexpected(bad_request("the head is not complete"));
     const auto& message = parser.get();
     if (message.version() >= 11 && message.count(http::field::host) != 1)
-        return std::unexpected(http_response{.status = 400, .body = "bad request: one Host header is expected\n"});
-    // Any transfer coding: where such a request ends, nobody could tell (RFC 9112 §6.1).
-    if (message.count(http::field::transfer_encoding) > 0 || parser.content_length().value_or(0) > 0)
-        return std::unexpected(http_response{.status = 413, .body = "requests with a body are not taken here\n"});
+        return std::unexpected(bad_request("one Host header is expected"));
+    const auto content_length = length_of_content(message.base(), message.version(), content_bytes_max);
+    if (!content_length) return std::unexpected(content_length.error());
 
     http_request request;
+    request.content_length = *content_length;
     request.method = message.method_string();
     request.target = message.target();
     request.version = message.version();
     request.keep_alive = message.keep_alive();
     for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
-    parse_target(request);
+    auto target = parse_request_target(request.method, request.target);
+    if (!target) return std::unexpected(bad_request(target.error()));
+    request.path = std::move(target->path);
+    request.query = std::move(target->query);
+    // RFC 9112 §3.2.2: an absolute target's host counts, whatever Host says.
+    request.host = target->authority.empty() ? std::string(request.header("Host")) : std::move(target->authority);
+    if (!request.host.empty() && !is_authority(request.host)) return std::unexpected(bad_request("the host"));
+    if (const std::string expected = request.all("Expect"); !expected.empty() && !same_name(expected, "100-continue"))
+        return std::unexpected(http_response{.status = 417, .body = "this can't be expected: 100-continue can\n"});
     return request;
 }
 
-std::string to_octets(const http_response& response, bool keep_alive, bool with_body) {
-    std::string out = status_line(response.status);
+bool expects_continue(const http_request& request) {
+    return request.version >= 11 && request.content_length > 0 && same_name(request.all("Expect"), "100-continue");
+}
+
+std::string head_octets(const http_response& response, bool keep_alive, wall_time now) {
+    std::string out = status_line(response.status) + "Date: " + http_date(now) + "\r\n";
     append_headers(out, response.headers);
-    const bool bodyless = response.status == 204 || response.status == 304;
-    if (!bodyless) {
+    if (may_have_body(response.status)) {
         if (!response.content_type.empty()) out += "Content-Type: " + response.content_type + "\r\n";
-        out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+        out += "Content-Length: " + std::to_string(response.body_bytes()) + "\r\n";
     }
     // RFC 9110 §7.8: who sends Upgrade says so in Connection.
     const bool offers_upgrade = std::any_of(response.headers.begin(), response.headers.end(),
                                             [](const auto& header) { return same_name(header.first, "Upgrade"); });
     out += offers_upgrade ? "Connection: Upgrade, " : "Connection: ";
-    out += keep_alive ? "keep-alive\r\n\r\n" : "close\r\n\r\n";
-    if (with_body && !bodyless) out += response.body;
+    return out + (keep_alive ? "keep-alive\r\n\r\n" : "close\r\n\r\n");
+}
+
+std::string to_octets(const http_response& response, bool keep_alive, wall_time now, bool with_body) {
+    std::string out = head_octets(response, keep_alive, now);
+    if (with_body && may_have_body(response.status)) out += response.shared ? *response.shared : response.body;
     return out;
+}
+
+std::uint64_t http_response::body_bytes() const noexcept {
+    return source ? source->size() : shared ? shared->size() : body.size();
 }
 
 std::string upgrade_response(std::string_view accept, const std::vector<std::pair<std::string, std::string>>& headers) {

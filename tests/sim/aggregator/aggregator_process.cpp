@@ -25,7 +25,7 @@ aggregator::session_settings make_settings(const parameters& with) {
     made.publish_timeout = duration_cast<milliseconds>(with.publish_timeout);
     made.message_bytes_max = with.message_bytes_max;
     made.queue_bytes_max = with.queue_bytes_max;
-    made.requests_per_client_max = with.requests_per_client_max;
+    made.client.requests = with.requests_per_client_max;
     made.recent_bytes_max = with.recent_bytes_max;
     made.resume_entries_max = with.resume_entries_max;
     made.position_interval = duration_cast<milliseconds>(with.position_interval);
@@ -209,7 +209,7 @@ void aggregator_process::check_bounds() {
     }
     const std::size_t waiting = run_->hub.requests_waiting();
     const std::size_t clients = around_.with.clients;
-    if (waiting > 2 * clients * settings_.requests_per_client_max)
+    if (waiting > 2 * clients * settings_.client.requests)
         found_.add(invariant::bounded, "{} has {} requests waiting", name(), waiting);
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <expected>
 #include <map>
 #include <memory>
 #include <span>
@@ -105,6 +106,11 @@ struct recorded_output final : hub_output {
     void tell_cancelled(std::size_t channel, std::string_view, std::string message_id) override {
         cancelled.emplace_back(channel, std::move(message_id));
     }
+    std::expected<known_client, client_error> check_token(std::string_view token) override {
+        const auto at = tokens.find(std::string(token));
+        if (at == tokens.end()) return std::unexpected(client_error{error_code::bad_token, "no", "token"});
+        return at->second;
+    }
     void want_work() override { wants_work = true; }
 
     const clock& time;
@@ -122,6 +128,7 @@ struct recorded_output final : hub_output {
     std::vector<std::pair<std::string, bool>> present;
     std::vector<std::pair<client_id, told_answer>> elsewhere;
     std::vector<std::pair<std::size_t, std::string>> cancelled;
+    std::map<std::string, known_client> tokens;
     bool wants_work = false;
 };
 
@@ -145,6 +152,15 @@ struct hub_fixture {
                                        .consume_at_open = std::move(consume)});
         all.begin(who);
         return who;
+    }
+    // Somebody who has shown who it is.
+    member come(known_client who, std::string device = {}) {
+        const member self = all.opened({.client = std::move(who.client),
+                                        .id = session_id("s" + std::to_string(++sessions)),
+                                        .rights = std::move(who.rights),
+                                        .device = std::move(device)});
+        all.begin(self);
+        return self;
     }
     std::vector<std::string> take(member of) { return std::exchange(out.sent[of], {}); }
     // Text frames that contain this.

@@ -285,12 +285,12 @@ TEST(hub, what_is_kept_for_those_who_are_away_is_bounded) {
     left_behind kept;
     const steady_time now{seconds(1)};
     for (std::size_t i = 0; i < 3 * left_behind::clients_max; ++i)
-        kept.add(client_id("c" + std::to_string(i)), told_answer::of("1", "{}"), now);
+        kept.add(client_id("c" + std::to_string(i)), told_answer::of({.request_id = "1"}, "{}"), now);
     EXPECT_EQ(kept.clients(), left_behind::clients_max);
     EXPECT_EQ(kept.find(client_id("c0")), nullptr) << "who was added first";
     EXPECT_NE(kept.find(client_id("c" + std::to_string(3 * left_behind::clients_max - 1))), nullptr);
     for (int i = 0; i < 1'000; ++i)
-        kept.add(client_id("much"), told_answer::of(std::to_string(i), std::string(1'000, 'x')), now);
+        kept.add(client_id("much"), told_answer::of({.request_id = std::to_string(i)}, std::string(1'000, 'x')), now);
     const unheard_answers* const last = kept.find(client_id("much"));
     ASSERT_NE(last, nullptr);
     EXPECT_LE(last->all().size(), unheard_answers::answers_max);
@@ -348,7 +348,7 @@ TEST(hub, own_name_is_nothing_that_others_could_join) {
 
 TEST(hub, requests_are_counted_by_client_and_not_by_socket) {
     session_settings config = two_channels();
-    config.requests_per_client_max = 2;
+    config.client.requests = 2;
     hub_fixture f(config);
     member a = f.come("a");
     f.all.on_text(a, request_1);

@@ -16,11 +16,4 @@ TEST(identity, a_client_is_derived_from_its_secret_and_nothing_else) {
         EXPECT_FALSE(is_resume_secret(bad));
 }
 
-TEST(identity, a_cookie_is_believed_from_pages_of_the_same_host) {
-    EXPECT_TRUE(same_origin("http://h:80", "h:80"));
-    EXPECT_FALSE(same_origin("http://evil", "h"));
-    EXPECT_FALSE(same_origin("", "h"));
-    EXPECT_FALSE(same_origin("null", "null"));
-}
-
 }  // namespace foz::aggregator

@@ -46,7 +46,7 @@ TEST(url, tls_has_its_own_port_and_the_scheme_ignores_case) {
 TEST(url, query_parameters) {
     const url u = parsed(
         "amqps://h/v?heartbeat=10&connection_timeout=2500&channel_max=100&frame_max=131072&cacertfile=%2Fetc%2Fca.pem"
-        "&verify=verify_peer&server_name_indication=broker.example&auth_mechanism=EXTERNAL");
+        "&certfile=/c&keyfile=/k&verify=verify_peer&server_name_indication=broker.example&auth_mechanism=external");
     EXPECT_EQ(u.heartbeat, std::chrono::seconds(10));
     EXPECT_EQ(u.connection_timeout, std::chrono::milliseconds(2500));
     EXPECT_EQ(u.channel_max, 100);
@@ -57,7 +57,8 @@ TEST(url, query_parameters) {
     EXPECT_EQ(u.auth_mechanism, "EXTERNAL");
     EXPECT_EQ(u.vhost, "v");
     EXPECT_EQ(parsed("amqp://h?heartbeat=0").heartbeat, std::chrono::seconds(0));
-    EXPECT_EQ(parsed("amqp://h?verify=verify_none").verify, false);
+    EXPECT_EQ(parsed("amqps://h?verify=verify_none").verify, false);
+    EXPECT_EQ(parsed("amqp://h?auth_mechanism=plain").auth_mechanism, "PLAIN");
 }
 
 TEST(url, errors_name_the_part_that_is_wrong) {
@@ -82,6 +83,13 @@ TEST(url, errors_name_the_part_that_is_wrong) {
     expect_error("amqp://host?heartbeat=65536", url_errc::parameter);
     expect_error("amqp://host?verify=yes", url_errc::parameter);
     expect_error("amqp://host?heartbeet=1", url_errc::parameter);
+    for (const char* useless :
+         {"amqp://host?cacertfile=/ca", "amqp://host?certfile=/c&keyfile=/k", "amqp://host?verify=verify_peer",
+          "amqp://host?server_name_indication=h", "amqps://host?certfile=/c", "amqps://host?keyfile=/k",
+          "amqps://host?auth_mechanism=external", "amqp://host?auth_mechanism=external",
+          "amqps://host?auth_mechanism=amqplain", "amqp://host?frame_max=100", "amqp://host?channel_max=65536",
+          "amqps://host?verify=verify_peer&verify=verify_none", "amqp://host?heartbeat=1&heartbeat=1"})
+        expect_error(useless, url_errc::parameter);
     EXPECT_NE(parse_url("amqp://host?heartbeet=1").error().text.find("heartbeet"), std::string::npos);
 }
 

@@ -115,7 +115,7 @@ private:
 struct stage : client_events {
     explicit stage(const net::tls_server_options* tls = nullptr) {
         wish.published = &published;
-        if (tls) secure.emplace(*net::make_tls_context(*tls));
+        if (tls) secure = std::make_shared<asio::ssl::context>(*net::make_tls_context(*tls));
         auto opened = net::listener::open(home, {}, [this](net::tcp::socket s) {
             if (secure) return shake_hands(std::move(s));
             play(net::stream::plain(home, std::move(s)));
@@ -128,7 +128,7 @@ struct stage : client_events {
 
     void play(std::shared_ptr<net::stream> s) { peers.push_back(std::make_unique<played_connection>(s, wish)); }
     void shake_hands(net::tcp::socket socket) {
-        net::shake_hands(home, std::move(socket), *secure, std::chrono::seconds(10),
+        net::shake_hands(home, std::move(socket), secure, std::chrono::seconds(10),
                          [this](net::error_code error, net::tls_socket shaken) {
                              if (!error) play(net::stream::tls(home, std::move(shaken)));
                          });
@@ -137,7 +137,7 @@ struct stage : client_events {
         url where;
         where.host = "127.0.0.1";
         where.port = listening->port();
-        where.tls = secure.has_value();
+        where.tls = secure != nullptr;
         return where;
     }
     void run() {
@@ -161,7 +161,7 @@ struct stage : client_events {
 
     net::runtime cores{1};
     net::shard& home = cores.at(0);
-    std::optional<asio::ssl::context> secure;
+    std::shared_ptr<asio::ssl::context> secure;
     played_connection::wishes wish;
     std::vector<std::string> published, told;
     std::string problem;

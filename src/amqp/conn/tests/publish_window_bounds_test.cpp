@@ -48,6 +48,46 @@ TEST(publish_window, a_publisher_that_is_not_held_up_keeps_its_window) {
     EXPECT_EQ(t.window.window(), 10u);
 }
 
+// Each message costs what pool_message_octets says, message_octets, and 1,000 for its body and its key.
+constexpr std::size_t cost = publish_window::pool_message_octets + publish_window::message_octets + 1'000;
+
+TEST(publish_window, publishers_that_share_a_pool_have_all_of_it_once) {
+    octet_pool pool{.max = 10 * cost};
+    {
+        table_top one({.pool = &pool}), two({.pool = &pool});
+        for (int i = 0; i < 3; ++i) one.submit("a", std::string(999, 'x'));
+        for (int i = 0; i < 3; ++i) two.submit("b", std::string(999, 'x'));
+        EXPECT_EQ(pool.used, 6 * cost);
+        one.open();
+        one.send();
+        one.confirm(3, true);
+        EXPECT_EQ(pool.used, 3 * cost);
+    }
+    EXPECT_EQ(pool.used, 0u) << "what publishers leave behind is free";
+}
+
+TEST(publish_window, a_key_has_no_more_of_a_pool_waiting_than_is_free) {
+    octet_pool pool{.max = 12 * cost};
+    table_top t({.pool = &pool});
+    for (int i = 0; i < 20; ++i) t.submit("flooder", std::string(993, 'x'));
+    EXPECT_EQ(t.window.waiting_messages("flooder"), 6u) << "half of it";
+    for (int i = 0; i < 20; ++i) t.submit("another", std::string(993, 'x'));
+    EXPECT_EQ(t.window.waiting_messages("another"), 3u) << "half of what was left";
+    t.submit("bystander", std::string(991, 'x'));
+    EXPECT_EQ(t.window.waiting_messages("bystander"), 1u);
+    EXPECT_EQ(t.window.counters().overloaded, 14u + 17u);
+}
+
+TEST(publish_window, a_pool_is_never_exceeded) {
+    octet_pool pool{.max = 10 * cost};
+    table_top t({.pool = &pool});
+    for (int i = 0; i < 100; ++i) t.submit(std::to_string(1'000 + i), std::string(996, 'x'));
+    EXPECT_EQ(pool.used, 10 * cost);
+    EXPECT_EQ(t.window.pending(), 10u);
+    t.submit("", std::string(10, 'x'));
+    EXPECT_EQ(t.window.pending(), 10u) << "what is nobody's counts, too";
+}
+
 TEST(publish_window, a_key_is_full_at_its_high_mark_and_told_at_half_of_it) {
     table_top t({.in_flight_limit = 1, .key_high_mark = 4});
     t.open();

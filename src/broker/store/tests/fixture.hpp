@@ -77,6 +77,7 @@ private:
 struct events_seen final : store_events {
     void on_committed() override { ++commits; }
     void on_trouble(const std::string& why) override { troubles.push_back(why); }
+    void on_staging_trouble(const std::string& why) override { staging_troubles.push_back(why); }
     void on_pressure(bool high) override { pressures.push_back(high); }
     void on_damage(queue_number, position first, std::uint64_t count) override {
         damaged_first.push_back(first);
@@ -86,6 +87,7 @@ struct events_seen final : store_events {
 
     int commits = 0;
     std::vector<std::string> troubles;
+    std::vector<std::string> staging_troubles;
     std::vector<bool> pressures;
     std::vector<position> damaged_first;
     std::uint64_t damaged = 0;
@@ -96,7 +98,7 @@ struct events_seen final : store_events {
 class life {
 public:
     explicit life(const std::string& folder, const store_limits& limits = {})
-        : life(std::make_unique<log_engine>(open_sqlite(folder)), limits) {}
+        : life(std::make_unique<log_engine>(open_sqlite(folder), body_files(folder)), limits) {}
     explicit life(std::unique_ptr<engine> inner, const store_limits& limits = {})
         : disk(std::make_unique<store>(
               std::move(inner), [this](std::function<void()> work) { shard.post(std::move(work)); }, seen, limits)) {}

@@ -52,16 +52,22 @@ struct subject final : ws::application, ws::connection::owner {
         note(upgradable ? "upgradable" : "request", request.method + request.target + request.path);
         for (const auto& [name, value] : request.query) note(name, value);
         for (const auto& [name, value] : request.headers) note(name, value);
+        note("content", request.content);
         if (request.path.starts_with("/w")) return ws::upgrade{std::make_unique<handler>(*this), {}};
         return ws::http_response{.status = request.path == "/n" ? 204u : 200u};
     }
-    void on_moved(ws::connection&, unsigned, net::detached_stream) override {}
+    std::size_t content_bytes_max() const override { return 100; }
+    void on_moved(ws::connection&, unsigned, ws::moved_connection) override {}
     void on_gone(ws::connection&) override {
         log += "gone\n";
         listed.reset();
     }
 
-    foz::clock time;
+    // Both subjects answer at the same time of day.
+    struct fixed_day final : foz::clock {
+        wall_time wall_now() const override { return {}; }
+    };
+    fixed_day time;
     net::shard home{0, time, system_random()};
     ws::connection_options options{.limits = {.message_bytes_max = 1024, .fragments_max = 8}};
     std::shared_ptr<net::memory_stream> wire;

@@ -5,8 +5,8 @@
 #include "net/runtime.hpp"
 #include "net/tests/certificate.hpp"
 #include "net/tls.hpp"
-#include "ws/codec/writer.hpp"
 #include "ws/conn/server.hpp"
+#include "ws/conn/tests/loopback.hpp"
 
 #include <algorithm>
 
@@ -20,94 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-
-constexpr mask_key key{'\x01', '\x02', '\x03', '\x04'};
-
-std::string upgrade_octets(const std::string& target = "/ws") {
-    return "GET " + target +
-           " HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-}
-
-std::string frame(opcode op, std::string_view payload) {
-    std::string out;
-    append_masked_frame(out, op, payload, key);
-    return out;
-}
-
-std::string close_frame(close_code code) {
-    return frame(opcode::close, close_payload(code, ""));
-}
-
-// The server's application: echoes text, obeys a few words, and writes down what happens.
-struct echo_application final : application {
-    struct socket final : socket_handler {
-        explicit socket(echo_application& a) : app(a) {}
-        void on_open(connection& c) override {
-            self = &c;
-            app.log.push_back("open");
-        }
-        void on_text(std::string_view text) override {
-            app.log.push_back("text " + std::string(text));
-            if (text == "close") return self->close(static_cast<close_code>(4001), "as you wish");
-            if (text == "send me away")
-                return self->close(static_cast<close_code>(4001), "as you wish", connection::late_messages::taken);
-            if (text == "abort") return self->abort();
-            if (text == "flood") {
-                const frame_ref big = frame_ref::copy(server_frame(std::string(100'000, 'x')));
-                for (int i = 0; i < 100; ++i) self->send(big);
-                app.queued_max = self->queued_bytes();
-                return;
-            }
-            self->send_text(text);
-        }
-        void on_binary(std::string_view octets) override {
-            app.log.push_back("binary " + std::to_string(octets.size()));
-        }
-        void on_closed(close_code code, std::string_view, bool clean) override {
-            app.log.push_back("closed " + std::to_string(static_cast<int>(code)) + (clean ? " clean" : " unclean"));
-            if (app.on_end) app.on_end();
-        }
-        void on_drained() override { app.log.push_back("drained"); }
-        static std::string server_frame(const std::string& text) {
-            std::string out;
-            append_frame(out, opcode::text, text);
-            return out;
-        }
-        echo_application& app;
-        connection* self = nullptr;
-    };
-
-    decision on_request(const http_request& request, const net::tcp::endpoint&, bool upgradable) override {
-        log.push_back(request.method + " " + request.target + (upgradable ? " upgradable" : ""));
-        if (request.path == "/ws") return upgrade{std::make_unique<socket>(*this), {{"Set-Cookie", "a=b"}}};
-        return http_response{.body = "hello"};
-    }
-
-    std::vector<std::string> log;
-    std::size_t queued_max = 0;
-    std::function<void()> on_end;
-};
-
-// A client that writes given octets and collects everything until `until` is in it or the server closes.
-struct raw_client final : net::stream_handler {
-    ~raw_client() {
-        if (stream) stream->abort();
-    }
-    void on_octets(std::span<char> octets) override {
-        received.append(octets.data(), octets.size());
-        const auto at = until.empty() ? std::string::npos : received.find(until);
-        if (at != std::string::npos && next) std::exchange(next, nullptr)();
-    }
-    void on_closed(net::error_code) override {
-        closed = true;
-        if (on_end) on_end();
-    }
-    std::shared_ptr<net::stream> stream;
-    std::string received, until;
-    std::function<void()> next, on_end;
-    bool closed = false;
-};
+using namespace loopback;
 
 struct fixture {
     explicit fixture(connection_options options = {}) {
@@ -152,11 +65,6 @@ struct fixture {
                                self.cores.stop();
                            }};
 };
-
-std::string expected_upgrade() {
-    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSet-Cookie: a=b\r\n\r\n";
-}
 
 }  // namespace
 
@@ -312,10 +220,11 @@ TEST(ws_server, may_be_destroyed_inside_a_callback) {
 TEST(ws_server, tls_handshakes_count_as_connections) {
     fixture f;
     f.listening.reset();
-    boost::asio::ssl::context tls(boost::asio::ssl::context::tls_server);
+    const auto tls =
+        std::make_shared<net::tls_holder>(boost::asio::ssl::context(boost::asio::ssl::context::tls_server));
     server_options one;
     one.connections_max = 1;
-    f.listening = *server::open(f.home, f.app, one, &tls);
+    f.listening = *server::open(f.home, f.app, one, tls);
     boost::asio::io_context elsewhere;
     net::tcp::socket silent(elsewhere);
     silent.connect({boost::asio::ip::make_address("127.0.0.1"), f.listening->port()});
@@ -350,9 +259,9 @@ TEST(ws_server, connections_over_the_limit_are_told_503) {
     server_options none;
     none.connections_max = 0;
     std::vector<std::uint64_t> notices;
-    none.on_refused = [&](refusal why, std::uint64_t count) {
-        EXPECT_EQ(why, refusal::connections);
-        notices.push_back(count);
+    none.on_refused = [&](const refusal_notice& what) {
+        EXPECT_EQ(what.why, refusal::connections);
+        notices.push_back(what.count);
     };
     f.listening = *server::open(f.home, f.app, none);
     f.client.on_end = f.stop();
@@ -386,82 +295,6 @@ TEST(ws_server, a_connection_that_takes_from_the_reserve_is_told_503) {
     f.client.on_end = f.stop();
     f.talk({upgrade_octets()});
     EXPECT_TRUE(f.client.received.starts_with("HTTP/1.1 503 ")) << f.client.received;
-}
-
-namespace {
-
-// Sends every WebSocket to shard 1.
-struct sorting_application final : application {
-    decision on_request(const http_request& request, const net::tcp::endpoint&, bool) override {
-        if (request.path == "/ws") return elsewhere{1};
-        return http_response{.body = "hello"};
-    }
-};
-
-boost::asio::awaitable<void> connect_and_write(net::shard& home, net::connect_options to, std::string octets,
-                                               raw_client& who) {
-    auto connected = co_await net::connect(home, to);
-    EXPECT_TRUE(connected) << connected.error();
-    if (!connected) co_return;
-    who.stream = *connected;
-    who.stream->start(who);
-    who.stream->write(octets);
-}
-
-// What a client hears whose connection moves from shard 0 to shard 1.
-std::string talk_to_another_shard(boost::asio::ssl::context* tls, std::optional<net::tls_client_options> client_tls,
-                                  const std::string& octets, const std::string& until) {
-    net::runtime cores{2};
-    net::wheel_timer limit{&cores, [](net::runtime& all) { all.stop(); }};
-    limit.start(cores.at(0).wheel(), 10s);
-    sorting_application sorting;
-    echo_application echo;
-    std::unique_ptr<server> target = *server::open(cores.at(1), echo, {}, tls);
-    server_options options;
-    options.move = [&](unsigned shard, net::detached_stream moved) {
-        cores.at(shard).post([&, moved = std::move(moved)]() mutable { target->adopt(std::move(moved)); });
-    };
-    std::unique_ptr<server> first = *server::open(cores.at(0), sorting, options, tls);
-    raw_client client;
-    client.until = until;
-    client.next = client.on_end = [&] { cores.stop(); };
-    net::connect_options to{.host = "127.0.0.1", .port = first->port(), .tls = client_tls};
-    boost::asio::co_spawn(cores.at(0).context(), connect_and_write(cores.at(0), to, octets, client),
-                          boost::asio::detached);
-    cores.run();
-    EXPECT_FALSE(client.closed);
-    EXPECT_EQ(first->connections(), 0u);
-    EXPECT_EQ(target->connections(), 1u);
-    EXPECT_EQ(target->counters().accepted, 0u);
-    return client.received;
-}
-
-std::string echoed(const std::string& text) {
-    std::string out;
-    append_frame(out, opcode::text, text);
-    return out;
-}
-
-}  // namespace
-
-TEST(ws_server, a_connection_moves_to_another_shard_with_all_that_was_said) {
-    // An answer that is not written yet, and a frame right behind the upgrade.
-    const std::string octets = "GET / HTTP/1.1\r\nHost: h\r\n\r\n" + upgrade_octets() + frame(opcode::text, "early");
-    const std::string heard = talk_to_another_shard(nullptr, std::nullopt, octets, echoed("early"));
-    EXPECT_TRUE(heard.starts_with("HTTP/1.1 200 OK")) << heard;
-    EXPECT_TRUE(heard.ends_with("hello" + expected_upgrade() + echoed("early"))) << heard;
-}
-
-TEST(ws_server, a_connection_moves_to_another_shard_under_tls) {
-    const net::certificate files;
-    auto context = net::make_tls_context(net::tls_server_options{files.cert_file, files.key_file});
-    ASSERT_TRUE(context) << context.error();
-    const net::tls_client_options client{.ca_file = files.cert_file, .server_name = "localhost"};
-    // More than a TLS record: the last one waits undecrypted when the upgrade is taken.
-    const std::string text(20'000, 'x');
-    const std::string octets = "GET / HTTP/1.1\r\nHost: h\r\n\r\n" + upgrade_octets() + frame(opcode::text, text);
-    const std::string heard = talk_to_another_shard(&*context, client, octets, echoed(text));
-    EXPECT_TRUE(heard.ends_with("hello" + expected_upgrade() + echoed(text)));
 }
 
 }  // namespace foz::ws

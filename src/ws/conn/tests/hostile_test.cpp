@@ -34,6 +34,28 @@ TEST(hostile_http, requests_without_reading_the_answers_are_bounded) {
     EXPECT_TRUE(r.wire->reads());
 }
 
+TEST(hostile_http, empty_lines_before_a_request_are_skipped_and_are_no_sign_of_life) {
+    rig r;
+    r.wire->receive("\r\n\r\n" + get("/1") + "\r\n" + get("/2"));
+    EXPECT_EQ(r.log, (std::vector{"GET /1"s, "GET /2"s}));
+    for (int i = 0; i < 40; ++i) {
+        r.pass(1s);
+        r.wire->receive("\r\n");
+    }
+    EXPECT_EQ(r.gone, 1);
+}
+
+TEST(hostile_http, an_answer_that_may_not_be_queued_is_a_503_and_the_last_one) {
+    rig r;
+    r.unread_max = 3'000;
+    r.wire->receive(get("/1") + get("/2") + get("/3") + get("/4"));
+    EXPECT_EQ(r.log, (std::vector{"GET /1"s, "GET /2"s, "GET /3"s}));
+    const std::string answers = r.wire->take();
+    EXPECT_EQ(count(answers, "HTTP/1.1 200"), 2u);
+    EXPECT_EQ(count(answers, "HTTP/1.1 503"), 1u);
+    EXPECT_EQ(r.gone, 1);
+}
+
 TEST(hostile_http, an_upgrade_behind_pipelined_requests_works_after_the_answers_were_read) {
     rig r;
     r.wire->receive(get("/big") + get("/1") + upgrade_octets() + frame(opcode::text, "hello"));

@@ -45,7 +45,7 @@ struct manual_clock final : clock {
 };
 
 // The application and the owner of one connection. `act` runs inside each callback, after it was written down.
-struct rig final : application, connection::owner {
+struct rig : application, connection::owner {
     struct recorder final : socket_handler {
         explicit recorder(rig& r) : all(r) { ++all.handlers; }
         ~recorder() override { --all.handlers; }
@@ -80,11 +80,18 @@ struct rig final : application, connection::owner {
     }
     decision on_request(const http_request& request, const net::tcp::endpoint&, bool) override {
         note(request.method + " " + request.target);
+        if (decide) return decide(request);
         if (request.path == "/ws") return upgrade{std::make_unique<recorder>(*this), {}};
+        if (answer) return answer();
         return http_response{.body = std::string(request.path == "/big" ? 1'000'000 : 1'000, 'x')};
     }
-    void on_moved(connection&, unsigned, net::detached_stream) override {}
+    std::size_t content_bytes_max() const override { return content_max; }
+    void on_moved(connection&, unsigned, moved_connection) override {}
+    bool may_answer(connection& asking, std::size_t octets) override {
+        return asking.unread_bytes() + octets <= unread_max;
+    }
     void on_dribbled() noexcept override { ++dribbled; }
+    void on_proxy_head(connection&) override { ++proxy_heads; }
     void on_gone(connection&) override {
         ++gone;
         listed.reset();
@@ -106,9 +113,14 @@ struct rig final : application, connection::owner {
     connection* socket = nullptr;
     std::vector<std::string> log;
     std::function<void()> act;
+    std::function<http_response()> answer;                // instead of the usual one
+    std::function<decision(const http_request&)> decide;  // instead of everything
+    std::size_t content_max = 0;
+    std::size_t unread_max = std::size_t(-1);
     int handlers = 0;
     int gone = 0;
     int dribbled = 0;
+    int proxy_heads = 0;
 };
 
 }  // namespace foz::ws::test
