@@ -98,23 +98,30 @@ class Server:
 
 
 class Foz(Server):
-    """`foz serve` with its embedded broker, one event loop; the channels that exist without configuration."""
+    """`foz serve` with its embedded broker, one event loop; the channels that exist without configuration, but for the
+    presence of voice: no service is there, and what it is told would wait in the broker, whose memory is in this process."""
     kind = "foz"
 
-    def __init__(self, folder, core, program, certificate=None, broker=None, wrapper=()):
+    def __init__(self, folder, core, program, certificate=None, broker=None, wrapper=(), position_entries=None):
         super().__init__(folder, core)
         self.program = program
         self.certificate = certificate  # PEM file with certificate and key
         self.broker = broker            # a RabbitMQ instead of the embedded broker
         self.wrapper = list(wrapper)
+        self.position_entries = position_entries  # messages after which a session is told its position; the usual number
 
     def command(self):
         with open(os.path.join(self.folder, "foz.toml"), "w") as out:
-            out.write("threads = 1\n[client]\nping_interval_ms = 600000\n")  # no pings inside a measurement
+            out.write("threads = 1\n[client]\nping_interval_ms = 600000\n"  # no pings inside a measurement
+                      + (f"position_entries = {self.position_entries}\n" if self.position_entries else "") +
+                      "[channels.chat]\n[channels.tickets]\n"
+                      "[channels.voice]\ndelivery = \"volatile\"\nconsumers = \"single_active\"\n")
         tls = ["--tls-certificate", self.certificate, "--tls-key", self.certificate] if self.certificate else []
         where = (["--broker", f"amqp://127.0.0.1:{self.broker.amqp_port}"] if self.broker else
                  ["--data", "data", "--amqp-listen", "127.0.0.1:0"])
-        return [*self.wrapper, self.program, "serve", "--config", "foz.toml", "--listen", "127.0.0.1:0", *where, *tls]
+        # A few clients stand for thousands: none of them is limited. (Earlier programs don't know these variables.)
+        unlimited = ["env", *(f"FOZ_LIMITS_CLIENT_{what}=0" for what in ("FRAMES", "OCTETS", "PUBLISHES", "CONNECTIONS"))]
+        return [*unlimited, *self.wrapper, self.program, "serve", "--config", "foz.toml", "--listen", "127.0.0.1:0", *where, *tls]
 
     def is_ready(self, said):
         ready = re.search(r"ready: https?://127\.0\.0\.1:(\d+)/", said)

@@ -56,9 +56,9 @@ private:
 
 std::unique_ptr<engine> open_engine(const std::string& name, const std::string& folder, const chunk_limits& limits) {
     if (name == "append") return std::make_unique<append_engine>(folder, limits);
-    if (name == "lmdb") return std::make_unique<log_engine>(open_lmdb(folder), limits);
-    if (name == "rocksdb") return std::make_unique<log_engine>(open_rocksdb(folder), limits);
-    return std::make_unique<log_engine>(open_sqlite(folder), limits);
+    if (name == "lmdb") return std::make_unique<log_engine>(open_lmdb(folder), std::nullopt, limits);
+    if (name == "rocksdb") return std::make_unique<log_engine>(open_rocksdb(folder), std::nullopt, limits);
+    return std::make_unique<log_engine>(open_sqlite(folder), std::nullopt, limits);
 }
 
 }  // namespace foz::broker

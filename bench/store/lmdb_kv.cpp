@@ -11,7 +11,7 @@ namespace {
 // Address space, not disk: the file grows as it needs.
 constexpr std::size_t map_size = std::size_t{1} << 40;
 constexpr int mode = 0600;
-constexpr std::array<const char*, tables> names{"definitions", "logs", "places", "chunks"};
+constexpr std::array<const char*, tables> names{"definitions", "logs", "places", "chunks", "bodies"};
 
 MDB_val value_of(std::string_view octets) {
     return {octets.size(), const_cast<char*>(octets.data())};

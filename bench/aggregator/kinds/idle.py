@@ -10,7 +10,9 @@ TITLE = "Idle connections: user-space memory of each, and what has not returned 
 COLUMNS = {"foz": "Foz", "before": "before", "bun": "Bun"}
 COMPARE = [("foz", "bun"), ("foz", "before")]
 CHANNELS = {"plain": "", "one": "chat", "three": "chat,voice,tickets"}
-TITLES = {"plain": "plain", "one": "one channel", "three": "three channels", "tls": "TLS, before its first octet"}
+TITLES = {"plain": "plain", "one": "one channel", "three": "three channels", "tls": "TLS, one channel",
+          "silent": "TLS, before its first octet"}
+OVER_TLS = {"tls": {"tls": 1, "channels": "chat"}, "silent": {"silent": 1}}
 SETTLED_KB = 64
 SETTLE_SECONDS = 10
 RETURNED = 0.05  # of what the connections took may stay
@@ -45,9 +47,9 @@ def make_certificate(context):
 
 
 def one_server(context, held, kept, series, name, certificate):
-    server = context.foz(series, certificate=certificate) if name == "tls" else context.server_of(series)
-    clients = context.choose(5_000 if name == "tls" else 10_000, 100)
-    keys = {"silent": 1} if name == "tls" else {"channels": CHANNELS[name]}
+    server = context.foz(series, certificate=certificate) if name in OVER_TLS else context.server_of(series)
+    clients = context.choose(4_000 if name in OVER_TLS else 10_000, 100)  # below limits.handshakes
+    keys = OVER_TLS.get(name) or {"channels": CHANNELS[name]}
     with context.running(server):
         come_and_go(context, server, [context.choose(200, 20)], keys, lambda: None)  # what is made once for all is there
         before = settled(server)

@@ -55,7 +55,7 @@ def counted(context, series, kind, count):
 
 def control(server, what):
     done = subprocess.run(["callgrind_control", what, str(server.process.pid)], capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
+    if done.returncode != 0 or "Error" in done.stdout:
         raise Failed(f"callgrind_control {what}: {(done.stderr or done.stdout).strip()}")
 
 

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 namespace foz::load {
 namespace {
 
@@ -35,13 +37,26 @@ void make_asynchronous(int socket) {
     if (fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK) != 0) fail("fcntl");
 }
 
+SSL* client_tls(int socket) {
+    static SSL_CTX* const context = [] {
+        SSL_CTX* const made = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(
+            made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        return made;
+    }();
+    SSL* const made = SSL_new(context);
+    SSL_set_fd(made, socket);
+    SSL_set_connect_state(made);
+    return made;
+}
+
 }  // namespace
 
 connection::connection(int accepted) : socket_(accepted) {
     make_asynchronous(socket_);
 }
 
-connection::connection(const server_address& to, const std::string& source) {
+connection::connection(const server_address& to, const std::string& source, bool tls) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (socket_ < 0) fail("socket");
     try {
@@ -53,6 +68,7 @@ connection::connection(const server_address& to, const std::string& source) {
         const sockaddr_in address = address_of(to.host, to.port);
         if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) fail("connect");
         make_asynchronous(socket_);
+        if (tls) tls_.reset(client_tls(socket_));
     } catch (...) {
         close();
         throw;
@@ -63,6 +79,7 @@ connection& connection::operator=(connection&& other) noexcept {
     if (this != &other) {
         close();
         socket_ = std::exchange(other.socket_, -1);
+        tls_ = std::move(other.tls_);
         out_ = std::move(other.out_);
         partial_ = std::move(other.partial_);
     }
@@ -70,6 +87,7 @@ connection& connection::operator=(connection&& other) noexcept {
 }
 
 void connection::close() noexcept {
+    tls_.reset();
     if (socket_ >= 0) ::close(std::exchange(socket_, -1));
     out_ = {};
     partial_ = {};
@@ -81,11 +99,32 @@ void connection::send(std::string_view octets) {
         return;
     }
     while (!octets.empty()) {
-        const ssize_t size = ::send(socket_, octets.data(), octets.size(), MSG_NOSIGNAL);
+        const ssize_t size = give(octets);
         if (size <= 0) break;  // it would block, or the peer has gone, which receive() tells
         octets.remove_prefix(static_cast<std::size_t>(size));
     }
     out_ = octets;
+}
+
+ssize_t connection::take(char* to, std::size_t size) {
+    if (!tls_) return ::recv(socket_, to, size, 0);
+    const int got = SSL_read(tls_.get(), to, static_cast<int>(size));
+    if (got > 0) return got;
+    const int why = SSL_get_error(tls_.get(), got);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+        if (SSL_is_init_finished(tls_.get())) flush();  // what has waited for the handshake
+        errno = EAGAIN;
+        return -1;
+    }
+    ERR_clear_error();
+    return 0;
+}
+
+ssize_t connection::give(std::string_view octets) {
+    if (!tls_) return ::send(socket_, octets.data(), octets.size(), MSG_NOSIGNAL);
+    const int gone = SSL_write(tls_.get(), octets.data(), static_cast<int>(octets.size()));
+    if (gone <= 0) ERR_clear_error();
+    return gone;
 }
 
 void connection::flush() {
@@ -95,7 +134,7 @@ void connection::flush() {
 }
 
 std::optional<std::string> connection::receive_head(std::span<char> buffer) {
-    const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
+    const ssize_t got = take(buffer.data(), buffer.size());
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
     if (got <= 0) return "";
     partial_.append(buffer.data(), static_cast<std::size_t>(got));

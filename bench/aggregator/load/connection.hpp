@@ -1,4 +1,4 @@
-// One TCP socket, not blocking, with what it has not taken yet.
+// One TCP socket, not blocking, with what it has not taken yet; with TLS if that is wanted.
 #pragma once
 
 #include "websocket.hpp"
@@ -7,12 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <utility>
+
+#include <openssl/ssl.h>
 
 namespace foz::load {
 
@@ -25,10 +28,14 @@ class connection {
 public:
     connection() = default;
     explicit connection(int accepted);
-    // From this source address; throws std::runtime_error.
-    connection(const server_address& to, const std::string& source);
+    // From this source address; throws std::runtime_error. With TLS the handshake follows with what is sent and read;
+    // no certificate is verified.
+    connection(const server_address& to, const std::string& source, bool tls = false);
     connection(connection&& other) noexcept
-        : socket_(std::exchange(other.socket_, -1)), out_(std::move(other.out_)), partial_(std::move(other.partial_)) {}
+        : socket_(std::exchange(other.socket_, -1)),
+          tls_(std::move(other.tls_)),
+          out_(std::move(other.out_)),
+          partial_(std::move(other.partial_)) {}
     connection& operator=(connection&& other) noexcept;
     ~connection() { close(); }
 
@@ -68,7 +75,16 @@ private:
         return octets;
     }
 
+    // As recv() and send() do, errno included.
+    ssize_t take(char* to, std::size_t size);
+    ssize_t give(std::string_view octets);
+
+    struct free_tls {
+        void operator()(SSL* what) const noexcept { SSL_free(what); }
+    };
+
     int socket_ = -1;
+    std::unique_ptr<SSL, free_tls> tls_;
     std::string out_;
     std::string partial_;  // the beginning of a frame
 };
@@ -78,12 +94,12 @@ bool connection::receive(std::span<char> buffer, const Visit& visit) {
     for (;;) {
         const std::size_t kept = partial_.size();
         std::memcpy(buffer.data(), partial_.data(), kept);
-        const ssize_t got = ::recv(socket_, buffer.data() + kept, buffer.size() - kept, 0);
+        const ssize_t got = take(buffer.data() + kept, buffer.size() - kept);
         if (got == 0) return false;
         if (got < 0) return errno == EAGAIN || errno == EINTR;
         const std::size_t size = kept + static_cast<std::size_t>(got);
         partial_ = walk({buffer.data(), size}, visit);
-        if (size < buffer.size()) return true;
+        if (!tls_ && size < buffer.size()) return true;  // TLS comes a record at a time
     }
 }
 

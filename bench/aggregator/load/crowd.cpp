@@ -56,7 +56,7 @@ void crowd::begin_some() {
 void crowd::begin_one() {
     const std::size_t index = members_.size();
     const std::string source = source_of(options_.source, index % options_.sources);
-    members_.push_back({.link = connection(options_.server, source)});
+    members_.push_back({.link = connection(options_.server, source, options_.tls && !options_.silent)});
     member& one = members_.back();
     watch(one.link.socket(), index, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (options_.silent) {

@@ -30,6 +30,7 @@ struct crowd_options {
     std::size_t at_once = 128;  // clients that are on their way
     bool until_gone = false;    // a client is on its way until its connection has ended, not until it is upgraded
     bool silent = false;        // connect and say nothing
+    bool tls = false;
 };
 
 class crowd {

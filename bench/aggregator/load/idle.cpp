@@ -18,6 +18,7 @@ void idle(const arguments& all) {
     const std::string channels = all.text("channels", "");
     crowd_options how = crowd_in(all);
     how.silent = all.count("silent", 0) != 0;
+    how.tls = all.count("tls", 0) != 0;
     all.all_used();
     crowd clients(how);
     const bool asks = words.kind() != server_kind::foz && !channels.empty();

@@ -1,6 +1,7 @@
 // What might hold a loop up, and a client on the same loop that asks for one small thing after the other meanwhile: one
 // client that consumes its past again and again, one large message to many groups, a round of positions, and very many
 // sockets that end at once.
+#include "base/thread.hpp"
 #include "bystander.hpp"
 #include "dialect.hpp"
 #include "publisher.hpp"
@@ -34,6 +35,7 @@ public:
 
 private:
     void run(const std::stop_token& stop) {
+        introduce_thread("watcher", true);  // the noise's thread may read for milliseconds on the same core
         while (!stop.stop_requested()) {
             if (name_ != wanted_.load()) note();
             near_.tick(now_seconds());
