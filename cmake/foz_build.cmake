@@ -29,9 +29,9 @@ endif()
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
                     -Wno-missing-field-initializers -Werror -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports these falsely from inside the standard library when it inlines at -O2.
+  # g++ 12 reports these falsely from inside the standard library and of Asio's coroutines, when it inlines.
   add_compile_options(-Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
-                      -Wno-maybe-uninitialized -Wno-dangling-pointer)
+                      -Wno-maybe-uninitialized -Wno-dangling-pointer -Wno-mismatched-new-delete)
 endif()
 
 if(FOZ_SANITIZE)
@@ -42,9 +42,6 @@ if(FOZ_SANITIZE MATCHES thread)
   # TSan does not understand fences. What crosses threads here goes through a mutex or an atomic, never through one.
   add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
   add_compile_options(-Wno-tsan)
-endif()
-if(FOZ_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wno-mismatched-new-delete)  # reported falsely of Asio's coroutines when they are instrumented
 endif()
 if(FOZ_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -151,6 +151,8 @@ std::unique_ptr<broker_thread> start_broker(ops::configuration& all, net::runtim
                                  ", from where foz serve itself comes to the embedded broker, without such a header; "
                                  "run foz broker on its own, or let the proxy come from another address");
     options.definitions.policies = policies_of(all);
+    // The command line comes as the user of the configuration, and may revoke.
+    all.server.revokers.push_back(to.user);
     options.inside_user = "foz-serve";
     options.inside_password = system_random().token();
     to.user = options.inside_user;

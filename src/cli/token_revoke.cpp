@@ -107,7 +107,8 @@ void add_token_revoke(CLI::App& token, run_command& chosen) {
         ->type_name("TIME");
     const auto from = std::make_shared<configured>(*command, std::vector<std::string>{"broker"});
     command->footer(
-        "It becomes an entry of the stream REVOKED, which every foz serve reads before it is ready. For example:\n"
+        "It becomes an entry of the stream REVOKED, which every foz serve reads before it is ready. It counts when the "
+        "URL's user is the one that foz serve logs in as, or one of broker.revokers. For example:\n"
         "  foz token revoke --config foz.toml --client alice --issued-before now   (she has to log in again)\n"
         "  foz token revoke --config foz.toml --client mallory --for 30d");
     command->callback([&chosen, options, from] { chosen = [options, from] { return revoke(*from, *options); }; });

@@ -13,6 +13,9 @@ namespace {
 
 using simdjson::dom::object;
 
+// More than that an aggregator does not take.
+constexpr std::size_t text_octets_max = 1'024, code_octets_max = 64;
+
 std::string text_of(object from, const char* name) {
     std::string_view text;
     return from.at_key(name).get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
@@ -54,11 +57,16 @@ std::optional<connect_question> parse_connect_question(std::string_view json) {
 }
 
 connect_decision connect_decision::allow(std::string_view claims) {
-    if (!is_json(claims)) throw std::invalid_argument("the claims of a client are not JSON");
+    simdjson::dom::parser parser;
+    object all;
+    if (claims.empty() || parser.parse(claims.data(), claims.size()).get(all) != simdjson::SUCCESS)
+        throw std::invalid_argument("the claims of a client are not a JSON object");
     return connect_decision("{\"allow\":true,\"claims\":" + std::string(claims) + "}");
 }
 
 connect_decision connect_decision::deny(std::string_view text, std::string_view code) {
+    if (text.size() > text_octets_max) throw std::invalid_argument("a denial's text has more than 1,024 octets");
+    if (code.size() > code_octets_max) throw std::invalid_argument("a denial's code has more than 64 octets");
     std::string json = "{\"allow\":false";
     if (!code.empty()) json += ",\"code\":" + json_of(code);
     json += ",\"text\":" + json_of(text) + "}";

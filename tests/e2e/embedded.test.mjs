@@ -3,7 +3,7 @@ import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { amqplib, chat, closeAll, connect, plugged, run, start, until, worker } from './lib.mjs';
+import { amqplib, chat, closeAll, configFile, connect, handshake, plugged, run, start, until, worker } from './lib.mjs';
 
 const folder = mkdtempSync(tmpdir() + '/foz-embedded-');
 after(async () => {
@@ -12,8 +12,9 @@ after(async () => {
 });
 
 // Ports that the kernel chooses once and that stay the same over a restart.
-async function serve(data, { listen = '127.0.0.1:0', amqp = '127.0.0.1:0' } = {}) {
-  const self = await start(process.env.FOZ, ['serve', '--data', data, '--listen', listen, '--amqp-listen', amqp, '--threads', '2']);
+async function serve(data, { listen = '127.0.0.1:0', amqp = '127.0.0.1:0', args = [] } = {}) {
+  const self = await start(process.env.FOZ,
+    ['serve', '--data', data, '--listen', listen, '--amqp-listen', amqp, '--threads', '2', ...args]);
   await self.until('ready: ');
   self.url = self.output.match(/ready: (https?:\/\/[^/]+)\//)[1];
   self.broker = 'amqp://' + self.output.match(/broker: amqp:\/\/([^,]+),/)[1];
@@ -64,6 +65,38 @@ test('it is killed with messages in flight and started again: each is heard once
   a.close();
   b.close();
   await service.stop();
+  await foz.stop();
+});
+
+test('the command line revokes at the broker inside, and a worker with a user of its own does not', async () => {
+  const definitions = folder + '/definitions.json';
+  writeFileSync(definitions, JSON.stringify({
+    users: ['guest', 'worker'].map((name) => ({ name, password: name, tags: name === 'guest' ? 'administrator' : '' })),
+    permissions: ['guest', 'worker'].map((user) => ({ user, vhost: '/', configure: '.*', write: '.*', read: '.*' })),
+  }));
+  const secret = folder + '/secret';
+  writeFileSync(secret, 'x'.repeat(32));
+  const config = configFile(`[issuers.test]\nissuer = "test"\nalgorithms = ["HS256"]\nsecret_file = "${secret}"\n`);
+  const foz = await serve(folder + '/revoking', { args: ['--config', config, '--definitions', definitions] });
+  const enter = async (client) => {
+    const made = await run(process.env.FOZ, ['token', 'make', '--config', config, '--as', 'test', '--sub', client]);
+    assert.equal(made.code, 0, made.output);
+    return handshake(foz.url, 'hello=1&token=' + made.output.trim());
+  };
+  const [ann, bob] = [await enter('ann'), await enter('bob')];
+  const connection = await amqplib.connect(foz.broker.replace('://', '://worker:worker@'));
+  const channel = await connection.createConfirmChannel();
+  channel.publish('', 'REVOKED', Buffer.from(JSON.stringify({ client: 'bob', until_ms: Date.now() + 600_000 })),
+    { persistent: true, userId: 'worker' });
+  await channel.waitForConfirms();
+  await connection.close();
+  await foz.until("it is from the user 'worker'");
+  const revoked = await run(process.env.FOZ, ['token', 'revoke', '--config', config, '--broker', foz.broker, '--client', 'ann']);
+  assert.equal(revoked.code, 0, revoked.output);
+  await ann.closed();
+  assert.equal(ann.events('error')[0].error.code, 'revoked');
+  assert.equal(bob.code, undefined);
+  bob.close();
   await foz.stop();
 });
 

@@ -18,6 +18,12 @@ const std::string& stream_name() {
     return name;
 }
 
+// Without a user of our own we could not revoke ourselves, and the configuration names nobody then.
+std::vector<std::string> revokers_of(std::vector<std::string> named, const std::string& own) {
+    if (!own.empty()) named.push_back(own);
+    return named;
+}
+
 contract::stream_cursor_options revoked_options(random_source& random) {
     return {.begin = {.what = contract::attach_at::kind::first}, .marker_prefix = "marker." + random.token()};
 }
@@ -30,6 +36,7 @@ revoked_reader::revoked_reader(amqp::client& streams, amqp::client& publish, con
       settings_(all),
       listener_(listener),
       user_(contract::revoking_user(all.publish_urls)),
+      revokers_(revokers_of(all.revokers, user_)),
       publisher_(publish),
       cursor_(revoked_options(streams.home().random())) {
     publisher_.set_recipe([this](amqp::channel& on) { return settings_.topology->ensure(on); });
@@ -89,12 +96,10 @@ void revoked_reader::on_too_large(amqp::channel& self, const amqp::delivery& mes
     self.ack(message.id);
 }
 
-// The broker has checked user_id. Without one of our own nobody could be told from anybody else.
+// The broker has checked user_id.
 bool revoked_reader::trusted(const amqp::delivery& message) const {
     const auto& by = message.properties.user_id;
-    if (user_.empty() && settings_.revokers.empty()) return true;
-    return by &&
-           ((!user_.empty() && *by == user_) || std::ranges::find(settings_.revokers, *by) != settings_.revokers.end());
+    return revokers_.empty() || (by && std::ranges::find(revokers_, *by) != revokers_.end());
 }
 
 void revoked_reader::take(const amqp::delivery& message) {

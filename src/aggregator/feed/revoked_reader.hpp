@@ -66,7 +66,8 @@ private:
     net::shard& home_;
     const settings& settings_;
     revocation_listener& listener_;
-    const std::string user_;  // of the broker, ours; empty: unknown
+    const std::string user_;                   // of the broker, ours; empty: unknown
+    const std::vector<std::string> revokers_;  // whose entries count; empty: everybody's
     amqp::publisher publisher_;
     contract::stream_cursor cursor_;
     std::vector<contract::cursor_event> events_;

@@ -1,6 +1,7 @@
 #include "ops/config/configuration.hpp"
 
 #include "contract/names.hpp"
+#include "contract/revocation.hpp"
 #include "net/machine_memory.hpp"
 #include "net/runtime.hpp"
 #include "ops/config/keys.hpp"
@@ -295,6 +296,8 @@ configuration configuration_reader::finish() {
     } else {
         all.server.consume_urls = parse_urls(all.consume_urls.empty() ? all.urls : all.consume_urls);
         all.server.publish_urls = parse_urls(all.publish_urls.empty() ? all.urls : all.publish_urls);
+        check_revokers(all.server);
+        if (!problems_.empty()) return all;
     }
     const budget_terms terms{.memory = net::memory_for_us(), .loops = net::runtime::threads_of(all.threads)};
     std::string warning =
@@ -375,6 +378,14 @@ void configuration_reader::check_admin(const configuration& all) {
         problem(about("admin.listen"),
                 "passwords would cross the network in the clear; say admin.tls_certificate and admin.tls_key, or "
                 "admin.allow_plain when a proxy before it does TLS");
+}
+
+// What we revoke ourselves would not count either.
+void configuration_reader::check_revokers(const aggregator::settings& all) {
+    if (!all.revokers.empty() && contract::revoking_user(all.publish_urls).empty())
+        problem(about("broker.revokers"),
+                "foz serve must have one name of its own at the broker, too: one user in all publish_urls (or urls), and no "
+                "auth_mechanism=EXTERNAL");
 }
 
 void configuration_reader::check_together(configuration& all) {

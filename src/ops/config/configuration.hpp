@@ -121,6 +121,7 @@ private:
     void check_issuers(const configuration& all);
     void check_admin(const configuration& all);
     void check_together(configuration& all);
+    void check_revokers(const aggregator::settings& all);
     void check_tls(const configuration& all);
     void check_web_folder(const configuration& all);
     void check_who_comes_in(configuration& all);

@@ -109,6 +109,9 @@ INSTANTIATE_TEST_SUITE_P(
             "foz.toml:2: web.primus_js: a file that can be read is expected, not /nowhere"},
         row{"[broker]\nconsume_urls = [\"amqp://h\"]\n",
             "foz.toml:2: broker.consume_urls: publish_urls is missing; or say urls for both"},
+        row{"[broker]\nurls = [\"amqp://a:x@h\", \"amqp://b:x@i\"]\nrevokers = [\"c\"]\n",
+            "foz.toml:3: broker.revokers: foz serve must have one name of its own at the broker, too: one user in all "
+            "publish_urls (or urls), and no auth_mechanism=EXTERNAL"},
         row{"[embedded]\nlisten = \"5672\"\n", "foz.toml:2: embedded.listen: ADDRESS:PORT is expected, not 5672"},
         row{"[embedded]\nvhosts = []\n", "foz.toml:2: embedded.vhosts: at least one virtual host expected"},
         row{"[embedded]\nvhosts = [\"/\", \"\"]\n",

@@ -49,8 +49,12 @@ TEST(connect_decision, is_json) {
     EXPECT_EQ(connect_decision::allow(R"({"sub":"a"})").json(), R"({"allow":true,"claims":{"sub":"a"}})");
     EXPECT_EQ(connect_decision::deny("no \"seat\"").json(), R"({"allow":false,"text":"no \"seat\""})");
     EXPECT_EQ(connect_decision::deny("no", "full").json(), R"({"allow":false,"code":"full","text":"no"})");
-    EXPECT_THROW(connect_decision::allow("{"), std::invalid_argument);
+    for (const char* const none : {"", "{", "7", "null", "[]", "\"sub\"", "{} {}"})
+        EXPECT_THROW(connect_decision::allow(none), std::invalid_argument) << none;
     EXPECT_THROW(connect_decision::deny("\xff"), std::invalid_argument);
+    EXPECT_NO_THROW(connect_decision::deny(std::string(1'024, 'x'), std::string(64, 'x')));
+    EXPECT_THROW(connect_decision::deny(std::string(1'025, 'x')), std::invalid_argument);
+    EXPECT_THROW(connect_decision::deny("no", std::string(65, 'x')), std::invalid_argument);
 }
 
 }  // namespace
