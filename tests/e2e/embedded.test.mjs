@@ -96,7 +96,6 @@ test('the command line revokes at the broker inside, and a worker with a user of
   await ann.closed();
   assert.equal(ann.events('error')[0].error.code, 'revoked');
   assert.equal(bob.code, undefined);
-  bob.close();
   await foz.stop();
 });
 
