@@ -48,7 +48,7 @@ function(foz_module)
     foz_test_program(${target}_test ${pch} ${M_TESTS})
     target_link_libraries(${target}_test PRIVATE ${target})
     add_test(NAME ${M_NAME} COMMAND ${target}_test)
-    set_tests_properties(${M_NAME} PROPERTIES TIMEOUT 120 LABELS unit)
+    set_tests_properties(${M_NAME} PROPERTIES TIMEOUT 120 LABELS unit ENVIRONMENT GTEST_BRIEF=1)
   endif()
 
   if(M_BROKER_TESTS)

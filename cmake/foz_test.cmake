@@ -27,7 +27,7 @@ function(foz_broker_test)
     add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/support/with_broker
              ${CMAKE_BINARY_DIR}/${fixture} ${T_NAME} ${T_COMMAND})
     set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED ${fixture} TIMEOUT ${T_TIMEOUT} LABELS "broker;${T_LABELS}"
-                         ENVIRONMENT "FOZ_TEST_BROKER_KIND=${broker};FOZ_OUT=${CMAKE_BINARY_DIR}/out/${name};${T_ENVIRONMENT}")
+                         ENVIRONMENT "GTEST_BRIEF=1;FOZ_TEST_BROKER_KIND=${broker};FOZ_OUT=${CMAKE_BINARY_DIR}/out/${name};${T_ENVIRONMENT}")
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/out/${name})
   endforeach()
 endfunction()

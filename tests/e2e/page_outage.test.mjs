@@ -181,7 +181,7 @@ test('who leaves while nobody can tell is gone soon, and nobody who is there is'
 });
 
 test('a tab that was duplicated is somebody else, and has nothing of what the other one writes', async () => {
-  const [ann, bob] = await tabs({ patience_ms: 700 });
+  const [ann, bob] = await tabs();
   await services[0].kill();
   await say(ann, 'not for my copy');
   await fate(ann, 'not for my copy', 'failed');
@@ -198,7 +198,7 @@ test('a tab that was duplicated is somebody else, and has nothing of what the ot
   await until(async () => {
     await ann.getByRole('button', { name: 'Retry' }).click({ timeout: 500 }).catch(() => {});
     return await ann.locator('.mine[data-state=sent]').count();
-  }, 'it is sent', 20);
+  }, 'it is sent', 40);
   await everybodyHas([ann, bob, copy], ['not for my copy']);
   await close(ann, bob);
 });

