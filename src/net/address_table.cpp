@@ -1,5 +1,7 @@
 #include "net/address_table.hpp"
 
+#include "net/loopback.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <string_view>
@@ -39,7 +41,7 @@ double address_table::credit_at(const entry& of, steady_time now) const noexcept
 std::expected<std::shared_ptr<slot_pool>, address_refusal> address_table::arrive(const ip::address& from,
                                                                                  steady_time now) {
     const key address = key_of(from);
-    const bool limited = !from.is_loopback();
+    const bool limited = !is_loopback(from);
     part& own = parts_[key_hash()(address) % parts];
     const std::scoped_lock lock(own.mutex);
     if (own.entries.size() >= own.sweep_at) sweep(own, now);
@@ -60,7 +62,7 @@ std::expected<std::shared_ptr<slot_pool>, address_refusal> address_table::arrive
 }
 
 bool address_table::comes_too_fast(const ip::address& from, steady_time now) const {
-    if (from.is_loopback() || limits_.arrivals_per_second == 0) return false;
+    if (is_loopback(from) || limits_.arrivals_per_second == 0) return false;
     const key address = key_of(from);
     const part& own = parts_[key_hash()(address) % parts];
     const std::scoped_lock lock(own.mutex);

@@ -2,6 +2,7 @@
 
 #include "contract/names.hpp"
 #include "contract/revocation.hpp"
+#include "net/loopback.hpp"
 #include "net/machine_memory.hpp"
 #include "net/runtime.hpp"
 #include "ops/config/keys.hpp"
@@ -368,7 +369,7 @@ void configuration_reader::check_admin(const configuration& all) {
     }
     if (admin.listen.empty()) return;
     const std::string address = parse_endpoint(admin.listen)->address;
-    if (boost::asio::ip::make_address(address).is_loopback()) return;
+    if (net::is_loopback(boost::asio::ip::make_address(address))) return;
     if (admin.users.empty())
         problem(about("admin.listen"),
                 "anyone who reaches " + address +
@@ -384,7 +385,8 @@ void configuration_reader::check_admin(const configuration& all) {
 void configuration_reader::check_revokers(const aggregator::settings& all) {
     if (!all.revokers.empty() && contract::revoking_user(all.publish_urls).empty())
         problem(about("broker.revokers"),
-                "foz serve must have one name of its own at the broker, too: one user in all publish_urls (or urls), and no "
+                "foz serve must have one name of its own at the broker, too: one user in all publish_urls (or urls), "
+                "and no "
                 "auth_mechanism=EXTERNAL");
 }
 
@@ -416,7 +418,7 @@ void configuration_reader::check_who_comes_in(configuration& all) {
                        !to.connect.channel.empty();
     to.anonymous = all.allow_anonymous || !to.named_clients;
     const auto address = boost::asio::ip::make_address(to.listen_address);
-    if (!address.is_loopback() && to.anonymous && !all.allow_anonymous)
+    if (!net::is_loopback(address) && to.anonymous && !all.allow_anonymous)
         problem(about("listen.address"),
                 "anyone who reaches " + to.listen_address +
                     " would be let in; name issuers of tokens ([issuers.NAME]), proxies that say who comes "
