@@ -84,8 +84,7 @@ public:
     std::optional<std::chrono::milliseconds> time(std::string_view name, bool positive = false) {
         const auto held = number(name, positive);
         if (!held) return std::nullopt;
-        constexpr std::uint64_t time_max = 0xffff'ffff;  // RabbitMQ's: what an Erlang timer can wait
-        if (*held > time_max) {
+        if (*held > static_cast<std::uint64_t>(time_max.count())) {
             fail(name, "{value_too_large," + std::to_string(*held) + "}");
             return std::nullopt;
         }
@@ -258,9 +257,9 @@ result<queue_settings> read_arguments(const amqp::table& arguments, queue_flags 
     out.single_active = in.flag("x-single-active-consumer");
     in.number("x-quorum-initial-group-size", true);
     if (out.kind == queue_kind::stream) read_stream(in, out);
-    // RabbitMQ takes negative ones too: then nothing may come back.
-    if (const auto limit = in.integer("x-delivery-limit"))
-        out.delivery_limit = static_cast<std::uint64_t>(std::max<std::int64_t>(*limit, 0));
+    // A negative one is none, as in RabbitMQ 4.
+    if (const auto limit = in.integer("x-delivery-limit"); limit && *limit >= 0)
+        out.delivery_limit = static_cast<std::uint64_t>(*limit);
     // RabbitMQ falls back to at-most-once unless the queue rejects what is too much.
     out.dead_letter_at_least_once =
         out.dead_letter_at_least_once && out.dead_letter_exchange && out.when_full == overflow::reject_publish;

@@ -12,6 +12,9 @@
 
 namespace foz::broker {
 
+// Of TTLs and expiries, in arguments and policies: ten years, as RabbitMQ 4 has it.
+inline constexpr std::chrono::milliseconds time_max{315'360'000'000};
+
 enum class queue_kind : std::uint8_t { classic, quorum, stream };
 enum class overflow : std::uint8_t { drop_head, reject_publish, reject_publish_dlx };
 

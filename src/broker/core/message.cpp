@@ -85,13 +85,13 @@ void message::remember(const amqp::property_view& seen, std::string_view of) noe
 }
 
 std::optional<std::chrono::milliseconds> parse_expiration(std::string_view text) {
-    constexpr std::int64_t time_max = std::int64_t{1'000'000} * 365 * 24 * 3600;  // a thousand years
+    constexpr std::int64_t longest = std::int64_t{1'000'000} * 365 * 24 * 3600;  // a thousand years
     std::int64_t value = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (end != text.data() + text.size() || value < 0 || text.empty()) return std::nullopt;
-    if (failure == std::errc::result_out_of_range) return std::chrono::milliseconds(time_max);
+    if (failure == std::errc::result_out_of_range) return std::chrono::milliseconds(longest);
     if (failure != std::errc()) return std::nullopt;
-    return std::chrono::milliseconds(std::min(value, time_max));
+    return std::chrono::milliseconds(std::min(value, longest));
 }
 
 }  // namespace foz::broker

@@ -29,10 +29,15 @@ public:
                                                   std::int64_t least = 0) {
         const auto held = number(key, value, least);
         if (!held) return std::nullopt;
-        constexpr std::uint64_t time_max = 0xffff'ffff;  // RabbitMQ's: what an Erlang timer can wait
-        if (*held <= time_max) return std::chrono::milliseconds(*held);
-        fail(key, "must be at most 4294967295 (milliseconds)");
+        if (*held <= static_cast<std::uint64_t>(time_max.count())) return std::chrono::milliseconds(*held);
+        fail(key, "must be at most " + std::to_string(time_max.count()) + " (milliseconds)");
         return std::nullopt;
+    }
+
+    // A negative one is none, as in RabbitMQ 4.
+    std::optional<std::uint64_t> limit(std::string_view key, const amqp::field_value& value) {
+        const auto held = amqp::as_int64(value);
+        return held && *held < 0 ? std::nullopt : number(key, value);
     }
 
     std::optional<std::string> text(std::string_view key, const amqp::field_value& value) {
@@ -91,7 +96,7 @@ void read_key(definition_reader& in, policy_settings& out, const std::string& ke
     else if (key == "dead-letter-strategy")
         out.dead_letter_at_least_once = in.choice<bool>(key, value, {{"at-most-once", false}, {"at-least-once", true}});
     else if (key == "delivery-limit")
-        out.delivery_limit = in.number(key, value);
+        out.delivery_limit = in.limit(key, value);
     else if (key == "max-age")
         out.age_max = in.interval(key, value);
     else if (key == "stream-max-segment-size-bytes")

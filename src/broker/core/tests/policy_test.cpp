@@ -111,8 +111,9 @@ TEST(policy, what_can_not_be_is_said_with_its_key) {
     };
     EXPECT_EQ(problem({{"max-length", -1}}), "definition.max-length: must be a whole number, not negative");
     EXPECT_EQ(problem({{"expires", 0}}), "definition.expires: must be a whole number above 0");
-    EXPECT_EQ(problem({{"message-ttl", std::int64_t{5'000'000'000}}}),
-              "definition.message-ttl: must be at most 4294967295 (milliseconds)");
+    EXPECT_EQ(problem({{"message-ttl", std::int64_t{315'360'000'001}}}),
+              "definition.message-ttl: must be at most 315360000000 (milliseconds)");
+    EXPECT_EQ(problem({{"message-ttl", std::int64_t{5'184'000'000}}, {"delivery-limit", -1}}), "none");  // 60 days
     EXPECT_EQ(problem({{"overflow", "drop"}}),
               "definition.overflow: must be one of drop-head, reject-publish, reject-publish-dlx");
     EXPECT_EQ(problem({{"max-age", "7"}}),
