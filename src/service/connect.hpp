@@ -34,7 +34,8 @@ class connect_decision {
 public:
     // It may come in. `claims`: a JSON object, as a token's payload has it: sub, exp, iat, jti, iss and foz with
     // channels, groups, limits, meta. Without `sub` it is a client without a name; without `exp` it may stay. Without
-    // foz.channels and foz.groups it may what the channels' settings say. std::invalid_argument when it is no JSON object.
+    // foz.channels and foz.groups it may what the channels' settings say. std::invalid_argument when it is no JSON
+    // object.
     static connect_decision allow(std::string_view claims = "{}");
     // It may not, and stays away. `text`: for people, at most 1,024 octets; `code`: for programs, at most 64 octets, or
     // empty; std::invalid_argument when it is more, or not UTF-8.

@@ -56,6 +56,15 @@ test('AMQPLAIN, with its table', async () => {
   await wire.method(defs.ConnectionTune);
 });
 
+test('headers of 0-9 and 0-8 are answered', async () => {
+  for (const [version, major, minor] of [['\x01\x01\0\x09', 0, 9], ['\x01\x01\x08\0', 8, 0], ['\x01\x01\x09\x01', 8, 0]]) {
+    const wire = await dialWire();
+    wire.send(Buffer.from('AMQP' + version, 'latin1'));
+    const { versionMajor, versionMinor } = await wire.method(defs.ConnectionStart);
+    assert.deepEqual([versionMajor, versionMinor], [major, minor]);
+  }
+});
+
 test('a wrong password: with authentication_failure_close a close, without it the end', async () => {
   const first = await dialWire();
   first.send(header);

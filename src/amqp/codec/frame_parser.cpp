@@ -29,6 +29,14 @@ frame_error not_this_protocol(std::string text) {
     return {.code = reply_code::frame_error, .text = std::move(text), .wrong_protocol = true};
 }
 
+// 0-9-1 (§4.2.2), and what clients of 0-9 and 0-8 begin with, two of the latter: for all that they use RabbitMQ takes
+// them for 0-9-1, and so do we.
+bool is_spoken(std::string_view header) {
+    using namespace std::string_view_literals;
+    return header == protocol_header_octets || header == "AMQP\1\1\0\x09"sv || header == "AMQP\1\1\x08\0"sv ||
+           header == "AMQP\1\1\x09\1"sv;
+}
+
 }  // namespace
 
 frame_parser::frame_parser(role side, std::uint32_t frame_max)
@@ -114,8 +122,7 @@ std::expected<frame, frame_error> frame_parser::open(std::string_view octets) {
     const bool header = at_start_ && octets.front() == 'A';
     at_start_ = false;
     if (header) {
-        if (role_ == role::server && octets == protocol_header_octets)
-            return frame{frame_type::protocol_header, 0, octets};
+        if (role_ == role::server && is_spoken(octets)) return frame{frame_type::protocol_header, 0, octets};
         std::string version;
         for (const char octet : octets.substr(4)) {
             if (!version.empty()) version += '-';

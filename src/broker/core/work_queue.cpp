@@ -219,7 +219,9 @@ void work_queue::give_back(entry returned) {
     ready_bytes_ += returned.what->body().size();
     if (quorum()) {
         if (returned.stored) log_->returned(returned.at, returned.returns);
-        returned_.push_back(std::move(returned));
+        const auto place = settings().single_active ? std::ranges::upper_bound(returned_, returned.at, {}, &entry::at)
+                                                    : returned_.end();
+        returned_.insert(place, std::move(returned));
     } else {
         ready_.insert(std::ranges::upper_bound(ready_, returned.at, {}, &entry::at), std::move(returned));
     }

@@ -60,18 +60,24 @@ void channel::fail(const refusal& why, std::uint16_t class_id, std::uint16_t met
 }
 
 void channel::release() {
+    touched_queues touched;
+    give_back(touched);
+    leave(touched);
+}
+
+void channel::give_back(touched_queues& touched) {
     // What comes back from here goes to others, not to another consumer of this channel that is about to leave.
     released_ = true;
     end_replies();
     flush_confirms();
     unconfirmed_.clear();
     transaction_.reset();
-    // What we have goes back before our consumers leave: when one was the single active consumer, its successor takes
-    // at once, and would take what comes behind it. Nothing comes back to us, since we are released.
-    std::vector<std::shared_ptr<queue>> touched;
     for (unacked_entry& one : unacked_) settle(one, outcome::give_back, touched);
     unacked_.clear();
     unacked_count_ = 0;
+}
+
+void channel::leave(const touched_queues& touched) {
     auto leaving = std::move(subscriptions_);
     subscriptions_.clear();
     by_number_.clear();

@@ -60,8 +60,14 @@ public:
     bool closed() const noexcept { return closed_; }
     void fail(const refusal& why, std::uint16_t class_id, std::uint16_t method_id);
 
-    // Consumers leave, what is not acknowledged goes back.
+    using touched_queues = std::vector<std::shared_ptr<queue>>;
+
+    // The end of a channel: first what is not acknowledged goes back, and then its consumers leave. When one was the
+    // single active consumer of its queue, its successor takes at once, and would otherwise take what comes behind
+    // that. Of a connection that ends, all channels give back before the consumers of any leave.
     void release();
+    void give_back(touched_queues& touched);
+    void leave(const touched_queues& touched);
     // Its body is on disk: routed and confirmed as any other one.
     void publish_staged(const message_ref& what, bool mandatory);
     // The socket takes more.
@@ -161,8 +167,8 @@ private:
     void settle_now(range which, outcome how);
     // Its place in unacked_.
     std::size_t end_postponement(std::uint64_t tag);
-    void settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched);
-    void deliver_again(const std::vector<std::shared_ptr<queue>>& touched);
+    void settle(unacked_entry& one, outcome how, touched_queues& touched);
+    void deliver_again(const touched_queues& touched);
     result<void> recover(bool requeue);
     std::uint64_t keep(const std::shared_ptr<queue>& from, const subscription* who, entry taken);
     void write_content(std::string_view properties, const entry& what);

@@ -385,7 +385,7 @@ result<void> channel::on(const amqp::basic_reject& m) {
     return settle(m.delivery_tag, false, m.requeue ? outcome::requeue : outcome::reject);
 }
 
-void channel::settle(unacked_entry& one, outcome how, std::vector<std::shared_ptr<queue>>& touched) {
+void channel::settle(unacked_entry& one, outcome how, touched_queues& touched) {
     if (std::exchange(one.settled, true)) return;
     --unacked_count_;
     if (subscription* const who = find(one.subscription)) --who->unacked;
@@ -446,7 +446,7 @@ std::size_t channel::end_postponement(std::uint64_t tag) {
 }
 
 void channel::settle_now(range which, outcome how) {
-    std::vector<std::shared_ptr<queue>> touched;
+    touched_queues touched;
     std::vector<std::uint64_t> freed;
     // By number: a dead letter may be delivered on this very channel, which makes the list longer.
     for (std::size_t i = which.begin; i < which.end; ++i) {
@@ -462,7 +462,7 @@ void channel::settle_now(range which, outcome how) {
         if (subscription* const who = find(number); who && who->prefetch != 0) who->from->wake(*who);
 }
 
-void channel::deliver_again(const std::vector<std::shared_ptr<queue>>& touched) {
+void channel::deliver_again(const touched_queues& touched) {
     for (const auto& one : touched) one->deliver();
 }
 

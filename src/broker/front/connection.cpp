@@ -192,7 +192,7 @@ bool connection::on_frame(const amqp::frame& received) {
     if (state_ == state::closed) return false;
     if (received.type == amqp::frame_type::heartbeat) return true;
     if (received.type == amqp::frame_type::protocol_header) {
-        start_handshake();
+        start_handshake(received.payload);
         return true;
     }
     if (received.channel != 0) return on_channel_frame(received);
@@ -346,7 +346,10 @@ void connection::shut_down() {
 
 void connection::close_channels() {
     choked_ = true;  // what one channel gives back is not delivered on the next one
-    for (const auto& [number, one] : channels_) one->release();
+    channel::touched_queues touched;
+    for (const auto& [number, one] : channels_) one->give_back(touched);
+    for (const auto& [number, one] : channels_) one->leave({});
+    for (const auto& one : touched) one->deliver();
     if (!channels_.empty()) closed_channels_ = std::move(channels_);
     channels_.clear();
     if (vhost_) vhost_->leave(owner_);

@@ -50,6 +50,8 @@ public:
     virtual void on_gone(connection& gone) = 0;
     // It began with a PROXY protocol header, which was not asked for, and ends.
     virtual void on_proxy_head(const net::tcp::endpoint&) {}
+    // `why`: a few words for a log, with nothing secret in them.
+    virtual void on_refused(const net::tcp::endpoint& from, std::string_view user, std::string_view why) = 0;
 
 protected:
     ~connection_owner() = default;
@@ -128,11 +130,13 @@ private:
     void on_method(amqp::method& received);
     void on_start_ok(const amqp::connection_start_ok& said);
     // Fails the connection when there is no such user.
+    // Sets user_, or refuses.
     void log_in(const amqp::connection_start_ok& said);
     void on_tune_ok(const amqp::connection_tune_ok& said);
     void on_open(const amqp::connection_open& said);
-    void refuse_login(const std::string& mechanism);
-    void start_handshake();
+    void refuse_login(const std::string& mechanism, const std::string& user, std::string_view why);
+    // `header`: what the client has begun with.
+    void start_handshake(std::string_view header);
     void wrong_protocol();
     void close_channels();
     void end();

@@ -3,6 +3,7 @@
 #include "amqp/codec/wire.hpp"
 #include "broker/front/channel.hpp"
 #include "broker/front/connection.hpp"
+#include "net/loopback.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -68,11 +69,13 @@ std::optional<login> read_login(const amqp::connection_start_ok& said) {
 
 }  // namespace
 
-void connection::start_handshake() {
+void connection::start_handshake(std::string_view header) {
     state_ = state::start_ok_due;
     amqp::connection_start offer;
-    offer.version_major = 0;
-    offer.version_minor = 9;
+    // RabbitMQ says 0-9 to those that asked for it, 8-0 to older ones.
+    const bool ninth = header == amqp::protocol_header_octets || header.ends_with('\x09');
+    offer.version_major = ninth ? 0 : 8;
+    offer.version_minor = ninth ? 9 : 0;
     offer.server_properties = server_properties(shared_.version);
     offer.mechanisms = certified_ ? "PLAIN AMQPLAIN EXTERNAL" : "PLAIN AMQPLAIN";
     offer.locales = "en_US";
@@ -99,8 +102,7 @@ void connection::on_start_ok(const amqp::connection_start_ok& said) {
     client_ = text("product");
     if (const std::string version = text("version"); !version.empty()) client_ += " " + version;
     log_in(said);
-    if (state_ != state::start_ok_due) return;
-    if (!user_) return refuse_login(said.mechanism);
+    if (!user_) return;
     state_ = state::tune_ok_due;
     amqp::connection_tune wish;
     wish.channel_max = channel_max_;
@@ -110,10 +112,11 @@ void connection::on_start_ok(const amqp::connection_start_ok& said) {
 }
 
 void connection::log_in(const amqp::connection_start_ok& said) {
-    const bool loopback = stream_->remote().address().is_loopback();
+    const bool loopback = net::is_loopback(stream_->remote().address());
     // The certificate says who it is; RFC 4422 §A lets the client ask for another identity, which RabbitMQ ignores too.
     if (said.mechanism == "EXTERNAL" && certified_) {
         user_ = shared_.known.find(*certified_, loopback);
+        if (!user_) refuse_login(said.mechanism, *certified_, "the certificate's name is no user's");
         return;
     }
     if (said.mechanism != "PLAIN" && said.mechanism != "AMQPLAIN")
@@ -124,9 +127,15 @@ void connection::log_in(const amqp::connection_start_ok& said) {
         return fail({amqp::reply_code::syntax_error, "the response of " + said.mechanism + " can't be read"},
                     amqp::connection_start_ok::class_id, amqp::connection_start_ok::method_id);
     user_ = shared_.known.authenticate(who->user, who->password, loopback);
+    if (user_) return;
+    const bool local_alone = !loopback && !shared_.known.find(who->user, false) && shared_.known.find(who->user, true);
+    refuse_login(
+        said.mechanism, who->user,
+        local_alone ? "this user gets in from the broker's machine alone" : "no such user, or a wrong password");
 }
 
-void connection::refuse_login(const std::string& mechanism) {
+void connection::refuse_login(const std::string& mechanism, const std::string& user, std::string_view why) {
+    list_.on_refused(stream_->remote(), user, why);
     if (!closes_on_refusal_) return end();
     fail({amqp::reply_code::access_refused,
           "Login was refused using authentication mechanism " + mechanism + ". For details see the broker logfile."},
@@ -147,6 +156,7 @@ void connection::on_tune_ok(const amqp::connection_tune_ok& said) {
 
 void connection::on_open(const amqp::connection_open& said) {
     const auto refused = [&](const std::string& text) {
+        list_.on_refused(stream_->remote(), user_->name, text);
         fail({amqp::reply_code::not_allowed, text}, amqp::connection_open::class_id, amqp::connection_open::method_id);
     };
     vhost_ = shared_.model.find_vhost(said.virtual_host);

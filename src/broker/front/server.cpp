@@ -1,5 +1,8 @@
 #include "broker/front/server.hpp"
 
+#include "base/json.hpp"
+#include "base/utf8.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -102,6 +105,19 @@ void server::on_proxy_head(const net::tcp::endpoint& from) {
         options_.notice("closed for a PROXY header that is not expected, " + std::to_string(*more + 1) +
                         " connections, the last one from " + from.address().to_string() +
                         ": is it a proxy that embedded.proxy_protocol should name?");
+}
+
+void server::on_refused(const net::tcp::endpoint& from, std::string_view user, std::string_view why) {
+    const auto more = refusals_.count(home_.time().now());
+    if (!more || !options_.notice) return;
+    // Names are the client's words.
+    constexpr std::size_t shown_max = 128;
+    const bool showable = user.size() <= shown_max && is_utf8(user);
+    std::string line = "login refused: " + (showable ? json_string(user) : "a name that can't be shown") + " from " +
+                       from.address().to_string() + ":" + std::to_string(from.port()) + ": ";
+    line += is_utf8(why) ? why : "a name that can't be shown";
+    if (*more > 0) line += " (and " + std::to_string(*more) + " others before)";
+    options_.notice(line);
 }
 
 void server::add(std::shared_ptr<net::stream> stream, std::optional<std::string> certified) {

@@ -68,6 +68,7 @@ public:
 private:
     void on_gone(connection& gone) override;
     void on_proxy_head(const net::tcp::endpoint& from) override;
+    void on_refused(const net::tcp::endpoint& from, std::string_view user, std::string_view why) override;
     // `arrived` takes it from there, with the address that it comes from.
     using arrival = void (server::*)(net::tcp::socket, const net::tcp::endpoint&);
     void on_accepted(net::tcp::socket socket, arrival arrived);
@@ -89,6 +90,7 @@ private:
     std::size_t handshakes_ = 0;  // TLS and PROXY headers
     notice_limiter bad_heads_;
     notice_limiter stray_heads_;
+    notice_limiter refusals_{std::chrono::seconds(1)};
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     bool blocked_ = false;
     bool store_behind_ = false;

@@ -143,12 +143,16 @@ TEST(frame_parser, a_heartbeat_has_neither_channel_nor_payload) {
 }
 
 TEST(frame_parser, a_server_wants_this_protocol_header_first) {
-    const outcome right = parsed(role::server, protocol_header_octets);
-    ASSERT_EQ(right.frames.size(), 1u);
-    EXPECT_TRUE(right.frames[0].starts_with("65/0/AMQP"));
+    // 0-9-1, and what clients of 0-9 and 0-8 send.
+    for (const std::string& header : {std::string(protocol_header_octets), octets("'AMQP' 01 01 00 09"),
+                                      octets("'AMQP' 01 01 08 00"), octets("'AMQP' 01 01 09 01")}) {
+        const outcome right = parsed(role::server, header);
+        ASSERT_EQ(right.frames.size(), 1u);
+        EXPECT_TRUE(right.frames[0].starts_with("65/0/AMQP"));
+    }
 
     for (const std::string& other :
-         {octets("'AMQP' 03 01 00 00"), octets("'AMQP' 01 01 08 00"), octets("'AMQP' 00 01 00 00"),
+         {octets("'AMQP' 03 01 00 00"), octets("'AMQP' 01 01 00 0a"), octets("'AMQP' 00 01 00 00"),
           std::string("GET / HTTP/1.1"), octets("16 03 01"), octets("08 0000 00000000 ce")}) {
         const outcome out = parsed(role::server, other);
         ASSERT_TRUE(out.error) << other;

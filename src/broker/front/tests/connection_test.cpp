@@ -45,7 +45,8 @@ TEST(connection, another_protocol_is_told_ours) {
 TEST(connection, refused_logins) {
     struct row {
         amqp::connection_start_ok said;
-        int reply_code;  // 0: the socket is closed without a word
+        int reply_code;   // 0: the socket is closed without a word
+        std::string log;  // empty: it is no login
     };
     amqp::connection_start_ok other = client::login();
     other.mechanism = "SCRAM-SHA-256";
@@ -53,13 +54,14 @@ TEST(connection, refused_logins) {
     short_response.response = "guest";
     amqp::connection_start_ok table = client::login();
     table.mechanism = "AMQPLAIN";
-    const row rows[] = {{client::login("guest", "wrong"), 403},
-                        {client::login("nobody", "guest"), 403},
-                        {client::login("", ""), 403},
-                        {client::login("guest", "wrong", {}), 0},
-                        {other, 530},
-                        {short_response, 502},
-                        {table, 502}};
+    const std::string wrong = ": no such user, or a wrong password";
+    const row rows[] = {{client::login("guest", "wrong"), 403, "guest" + wrong},
+                        {client::login("nobody", "guest"), 403, "nobody" + wrong},
+                        {client::login("", ""), 403, wrong},
+                        {client::login("guest", "wrong", {}), 0, "guest" + wrong},
+                        {other, 530, ""},
+                        {short_response, 502, ""},
+                        {table, 502, ""}};
     for (const row& one : rows) {
         front_rig r;
         client c(r);
@@ -67,8 +69,28 @@ TEST(connection, refused_logins) {
         c.send(0, one.said);
         (void)c.read();
         EXPECT_EQ(code(c), one.reply_code);
+        EXPECT_EQ(r.refused, one.log.empty() ? std::vector<std::string>() : std::vector{one.log});
         c.send(0, amqp::connection_close_ok{});
         EXPECT_TRUE(r.listed.empty());
+    }
+}
+
+TEST(connection, clients_of_older_versions_are_taken_for_what_they_mean) {
+    struct row {
+        std::string_view header;
+        int major, minor;
+    };
+    for (const row& one :
+         {row{{"AMQP\1\1\0\x09", 8}, 0, 9}, row{{"AMQP\1\1\x08\0", 8}, 8, 0}, row{{"AMQP\1\1\x09\1", 8}, 8, 0}}) {
+        front_rig r;
+        client c(r);
+        c.send(one.header);
+        const auto said = c.read();
+        ASSERT_EQ(said.size(), 1u);
+        const auto* const start = said[0].as<amqp::connection_start>();
+        ASSERT_TRUE(start);
+        EXPECT_EQ(start->version_major, one.major);
+        EXPECT_EQ(start->version_minor, one.minor);
     }
 }
 
@@ -286,30 +308,6 @@ TEST(connection, nothing_is_lost_on_a_channel_that_goes) {
             EXPECT_THAT(bodies(said), ElementsAre("0", "1", "2", "3"));
             for (const received& one : said) EXPECT_TRUE(!one.as<amqp::basic_deliver>() || one.number == 2);
         }
-    }
-}
-
-// A service that dies with work in hand: whoever takes over goes on with that work, not with what comes behind it.
-TEST(connection, the_next_single_active_consumer_begins_with_what_comes_back) {
-    for (const bool quorum : {true, false}) {
-        front_rig r;
-        client setup(r);
-        setup.open();
-        const amqp::table kind = quorum ? amqp::table{{"x-queue-type", "quorum"}, {"x-single-active-consumer", true}}
-                                        : amqp::table{{"x-single-active-consumer", true}};
-        setup.declare("q", kind, quorum);
-        client first(r);
-        first.open();
-        first.prefetch(2);
-        first.consume("q");
-        client second(r);
-        second.open();
-        second.prefetch(10);
-        second.consume("q");
-        for (int i = 0; i < 5; ++i) setup.publish(1, "q", std::to_string(i));
-        EXPECT_THAT(bodies(first.read()), ElementsAre("0", "1"));
-        first.send(0, amqp::connection_close{});
-        EXPECT_THAT(bodies(second.read()), ElementsAre("0", "1", "2", "3", "4"));
     }
 }
 

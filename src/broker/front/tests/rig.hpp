@@ -51,6 +51,10 @@ struct front_rig final : connection_owner {
         listed.erase(&which);
     }
 
+    void on_refused(const net::tcp::endpoint&, std::string_view user, std::string_view why) override {
+        refused.push_back(std::string(user) + ": " + std::string(why));
+    }
+
     // What is pending is durable.
     void commit() {
         disk.commit();
@@ -87,6 +91,7 @@ struct front_rig final : connection_owner {
     front_context shared{model, known, limits, "0"};
     std::unordered_map<connection*, std::shared_ptr<connection>> listed;
     int gone = 0;
+    std::vector<std::string> refused;  // "user: why"
 };
 
 // What a client has received.

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 // A broker on a thread of its own.
 class door {
 public:
-    door() {
+    explicit door(std::string address = "127.0.0.1") : address_(std::move(address)) {
         std::promise<std::uint16_t> ready;
         thread_ = std::thread([this, &ready] {
             model_.emplace(disk_, time_, system_random());
@@ -49,13 +49,14 @@ public:
     }
     void open() {
         server_.emplace(home_, *model_,
-                        server_options{.listen = {.address = "127.0.0.1", .port = 0, .reuse_port = false},
+                        server_options{.listen = {.address = address_, .port = 0, .reuse_port = false},
                                        .limits = {},
                                        .users = {{.name = "guest",
                                                   .password_hash = hash_password("guest", 1),
                                                   .loopback_only = true,
                                                   .vhosts = {{"*", {}}}}},
-                                       .version = "0"});
+                                       .version = "0",
+                                       .notice = [this](const std::string& line) { notices.push_back(line); }});
         if (!server_->listen()) throw std::runtime_error("the broker can't listen");
     }
     void close() { server_.reset(); }
@@ -85,8 +86,10 @@ public:
     }
 
     std::uint16_t port = 0;
+    std::vector<std::string> notices;  // of the broker's thread
 
 private:
+    const std::string address_;
     clock time_;
     memory_storage disk_;
     net::shard home_{0, time_, system_random()};
@@ -101,11 +104,11 @@ public:
         socket_.connect({boost::asio::ip::make_address("127.0.0.1"), port});
         socket_.set_option(tcp::no_delay(true));
     }
-    peer& open() {
+    peer& open(std::string_view user = "guest", std::string_view password = "guest") {
         send(amqp::protocol_header_octets);
         amqp::connection_start_ok login;
         login.mechanism = "PLAIN";
-        login.response = std::string("\0guest\0guest", 12);
+        login.response.append(1, '\0').append(user).append(1, '\0').append(password);
         amqp::connection_tune_ok tune;
         tune.channel_max = 2'047;
         tune.frame_max = 131'072;
@@ -232,6 +235,28 @@ TEST(server, the_door_may_be_destroyed_with_everyone_inside_and_an_alarm_that_ha
     (void)a.read_to_end();
     (void)silent.read_to_end();
     EXPECT_EQ(d.ask([&] { return d.find("q")->consumer_count(); }), 0u);
+}
+
+// On a socket for both families this machine is ::ffff:127.0.0.1.
+TEST(server, guest_gets_in_from_this_machine_over_ipv6_too) {
+    door d("::");
+    peer p(d.port);
+    p.open().declare("q");
+    EXPECT_TRUE(d.eventually([&] { return d.find("q") != nullptr; }));
+}
+
+TEST(server, refused_logins_are_told_at_a_bounded_rate_and_without_tricks) {
+    door d;
+    for (int i = 0; i < 20; ++i) {
+        peer p(d.port);
+        p.open("ev\nil", "secret");
+        p.read_to_end();
+    }
+    const std::vector<std::string> told = d.ask([&] { return d.notices; });
+    ASSERT_FALSE(told.empty());
+    EXPECT_LT(told.size(), 10u);
+    EXPECT_TRUE(told[0].starts_with("login refused: \"ev\\nil\" from 127.0.0.1:")) << told[0];
+    EXPECT_TRUE(told[0].ends_with(": no such user, or a wrong password")) << told[0];
 }
 
 TEST(server, expirations_happen_by_themselves) {
