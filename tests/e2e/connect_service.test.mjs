@@ -219,6 +219,13 @@ test('an answer that is none is counted, and the client may come again', async (
   assert.match(server.output, /the connect service's answer can't be understood/);
 });
 
+test('a client may stay until the year 9999', async () => {
+  const ever = await enter('nemo', { exp: 253402300799 });
+  await sleep(200);
+  assert.equal((await ever.ask({ packet_action: 'publish', channel: 'chat', type: 'echo', message: 1 })).message, 1);
+  assert.deepEqual([ever.code, ever.events('error')], [undefined, []]);
+});
+
 test('a service that is slow or goes away: the client is told in time, and comes in with the next one', async () => {
   const before = await fresh('foz_connect_late_answers_total');
   decide = (question) => sleep(4500).then(() => byQuery(question));
