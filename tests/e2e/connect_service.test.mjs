@@ -226,6 +226,15 @@ test('a client may stay until the year 9999', async () => {
   assert.deepEqual([ever.code, ever.events('error')], [undefined, []]);
 });
 
+test('who is refused for now comes again on another connection, and is counted as such', async () => {
+  decide = () => 'no answer';
+  const head = 'GET /primus/?name=x HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+  const told = await rawHttp(server.url, head.repeat(20));
+  assert.deepEqual([told.status, told.headers.connection, asked.length], [503, 'close', 1]);
+  assert.equal(told.octets.toString('latin1').split('HTTP/1.1 ').length, 2);
+});
+
 test('a service that is slow or goes away: the client is told in time, and comes in with the next one', async () => {
   const before = await fresh('foz_connect_late_answers_total');
   decide = (question) => sleep(4500).then(() => byQuery(question));

@@ -23,6 +23,15 @@ constexpr std::chrono::milliseconds retry_after_overload{5'000};
 ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
 }
+// The connection ends with it: the next attempt comes on another one, and counts as it does
+// (limits.address_handshakes).
+ws::http_response refused_handshake(unsigned status, const std::string& why, std::chrono::seconds retry_in) {
+    ws::http_response later = text(status, why);
+    later.headers = {{"Retry-After", std::to_string(retry_in.count())}};
+    later.last = true;
+    return later;
+}
+
 
 // Why, in detail, is for operators: the admin port's /readyz.
 std::string said_of(readiness now) {
@@ -336,9 +345,7 @@ bool front::comes_too_fast(const question& asked) const {
 
 ws::http_response front::refuse_address() {
     ++gateway_.sessions().counters().refused_for_now;
-    ws::http_response later = text(429, "too many connections from this address: please try again");
-    later.headers = {{"Retry-After", std::to_string(retry_after.count())}};
-    return later;
+    return refused_handshake(429, "too many connections from this address: please try again", retry_after);
 }
 
 // A revoked client, or a channel that it may not have: said at once, as what else is wrong with a connection's URL.
@@ -405,9 +412,7 @@ ws::verdict front::refuse_for_now(const ws::http_request& request, client_error 
         why.retry_after_ms = pause;
         return ws::upgrade{make_refused_socket(why, ws::close_code(spec::close_try_later), come_back::later), {}};
     }
-    ws::http_response later = text(503, why.message);
-    later.headers = {{"Retry-After", std::to_string((pause + second - 1) / second)}};
-    return later;
+    return refused_handshake(503, why.message, std::chrono::seconds((pause + second - 1) / second));
 }
 
 }  // namespace foz::aggregator
