@@ -15,9 +15,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace foz::aggregator {
+
+// What an anonymous page of the same origin comes back with.
+inline constexpr std::string_view resume_cookie = "foz_resume";
 
 // Which header fields trusted proxies set (ws::forwarding).
 enum class forwarding_header : std::uint8_t { x_forwarded, rfc_7239 };

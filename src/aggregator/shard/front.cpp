@@ -14,7 +14,6 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::string_view primus_path = "/primus";
-constexpr std::string_view resume_cookie = "foz_resume";
 constexpr std::string_view protocol = "foz.v1";
 // Who comes when nobody is taken, or has too many sockets already.
 constexpr std::chrono::seconds retry_after{1};
