@@ -4,6 +4,7 @@
 #include "base/utf8.hpp"
 #include "service/connect_json.hpp"
 
+#include <cstddef>
 #include <stdexcept>
 
 #include <simdjson.h>
@@ -26,6 +27,10 @@ std::map<std::string, std::string> texts_of(object from, const char* name) {
         if (std::string_view text; value.get(text) == simdjson::SUCCESS) out.emplace(key, text);
     return out;
 }
+
+// Beyond these an aggregator takes the decision for none, and the client comes again and again.
+constexpr std::size_t text_octets_max = 1'024;
+constexpr std::size_t code_octets_max = 64;
 
 std::string json_of(std::string_view text) {
     if (!is_utf8(text)) throw std::invalid_argument("a decision's text is not UTF-8");
@@ -59,6 +64,8 @@ connect_decision connect_decision::allow(std::string_view claims) {
 }
 
 connect_decision connect_decision::deny(std::string_view text, std::string_view code) {
+    if (text.size() > text_octets_max) throw std::invalid_argument("a decision's text is longer than 1024 octets");
+    if (code.size() > code_octets_max) throw std::invalid_argument("a decision's code is longer than 64 octets");
     std::string json = "{\"allow\":false";
     if (!code.empty()) json += ",\"code\":" + json_of(code);
     json += ",\"text\":" + json_of(text) + "}";

@@ -37,7 +37,7 @@ public:
     // foz.channels and foz.groups it may what the channels' settings say. std::invalid_argument when it isn't JSON.
     static connect_decision allow(std::string_view claims = "{}");
     // It may not, and stays away. `text`: for people, at most 1,024 octets; `code`: for programs, at most 64 octets, or
-    // empty.
+    // empty. std::invalid_argument when one is longer, or not UTF-8.
     static connect_decision deny(std::string_view text, std::string_view code = {});
 
     // What the aggregator is answered.

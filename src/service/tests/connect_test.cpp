@@ -53,5 +53,11 @@ TEST(connect_decision, is_json) {
     EXPECT_THROW(connect_decision::deny("\xff"), std::invalid_argument);
 }
 
+TEST(connect_decision, that_an_aggregator_would_not_take_is_none) {
+    EXPECT_NO_THROW(connect_decision::deny(std::string(1024, 'x'), std::string(64, 'x')));
+    EXPECT_THROW(connect_decision::deny(std::string(1025, 'x')), std::invalid_argument);
+    EXPECT_THROW(connect_decision::deny("no", std::string(65, 'x')), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace foz::service
