@@ -31,7 +31,7 @@ struct connect_settings {
     std::string channel;  // whose queue it consumes; empty: there is none
     std::chrono::milliseconds timeout = std::chrono::seconds(5);
     std::vector<std::string> headers;         // of the client's request, that it is told
-    std::vector<std::string> cookies;         // the same, by name, of pages whose origin is trusted
+    std::vector<std::string> cookies;         // the same, by name, but of pages whose origin is not trusted
     std::string client_prefix;                // before every subject that it names
     std::chrono::seconds leeway{30};          // that its clock may differ
     std::size_t questions_max = 1'000;        // without an answer, of the whole process

@@ -16,8 +16,8 @@
 
 namespace foz::service {
 
-// What the client has brought: all of it is the client's word, but `address` and `host`, which the aggregator knows as
-// far as it believes its proxies.
+// What the client has brought: all of it is the client's word, but `address`, which the aggregator knows as far as it
+// believes its proxies; and `host` is a name that is served there, or an IP address.
 struct connect_question {
     std::string path;                            // of the URL: /primus, or /primus/CHANNEL
     std::map<std::string, std::string> query;    // its parameters, but `resume` and `token`

@@ -26,7 +26,7 @@ hosts = ["app.example"]
 origins = ["https://named.example", "*"]
 [connect_service]
 channel = "door"
-headers = ["X-Plan"]
+headers = ["X-Plan", "Authorization"]
 cookies = ["sid"]
 leeway_s = 0
 ${service || 'timeout_ms = 3000'}
@@ -137,7 +137,7 @@ test('the service is told what it may know, and nothing else', async () => {
   assert.equal(self.socket.protocol, 'foz.v1');
   const { properties, ...question } = asked[0];
   assert.deepEqual(question, { path: '/primus/', host: new URL(server.url).host, address: '127.0.0.1', origin: 'https://named.example',
-    language: 'pt-BR', query: { hello: '1', name: 'bob' }, protocols: ['foz.v1'], headers: { 'x-plan': 'pro' }, cookies: { sid: '17' } });
+    language: 'pt-BR', query: { hello: '1', name: 'bob' }, protocols: ['foz.v1'], headers: { 'x-plan': 'pro', authorization: 'Basic c2VjcmV0' }, cookies: { sid: '17' } });
   const { type, contentType, expiration, deliveryMode, replyTo, correlationId, messageId, timestamp } = properties;
   assert.deepEqual([type, contentType, expiration, deliveryMode], ['foz.connect', 'application/json', '3000', 1]);
   assert.match(replyTo, /^CONNECT\./);
@@ -233,6 +233,12 @@ test('who is refused for now comes again on another connection, and is counted a
   const told = await rawHttp(server.url, head.repeat(20));
   assert.deepEqual([told.status, told.headers.connection, asked.length], [503, 'close', 1]);
   assert.equal(told.octets.toString('latin1').split('HTTP/1.1 ').length, 2);
+});
+
+test('a program that is no browser shows what it likes', async () => {
+  const how = { headers: { Cookie: 'sid=17', Authorization: 'Basic YTpi' } };
+  assert.equal((await open('&name=app', how)).events('welcome')[0].client, 'app');
+  assert.deepEqual([asked[0].origin, asked[0].cookies, asked[0].headers], ['', { sid: '17' }, { authorization: 'Basic YTpi' }]);
 });
 
 test('a service that is slow or goes away: the client is told in time, and comes in with the next one', async () => {

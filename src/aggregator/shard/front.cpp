@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds retry_after_overload{5'000};
 ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
 }
+
 // The connection ends with it: the next attempt comes on another one, and counts as it does
 // (limits.address_handshakes).
 ws::http_response refused_handshake(unsigned status, const std::string& why, std::chrono::seconds retry_in) {
@@ -30,7 +31,6 @@ ws::http_response refused_handshake(unsigned status, const std::string& why, std
     later.last = true;
     return later;
 }
-
 
 // Why, in detail, is for operators: the admin port's /readyz.
 std::string said_of(readiness now) {
@@ -298,11 +298,10 @@ ws::decision front::let_in(const question& asked, std::string_view channel) {
 ws::decision front::ask(const question& asked) {
     connect_service& door = *state_.door;
     if (gateway_.sessions().no_service(door.channel())) return refuse(asked, door.no_service());
-    auto text = connect_question(asked.request,
-                                 {.address = asked.client.to_string(),
-                                  .host = asked.as.host,
-                                  .trusted_page = !asked.request.header("Origin").empty() && origin_named(asked)},
-                                 gateway_.config().connect);
+    auto text = connect_question(
+        asked.request,
+        {.address = asked.client.to_string(), .host = asked.as.host, .trusted_page = origin_named(asked)},
+        gateway_.config().connect);
     if (!text) return refuse(asked, text.error());
     // Who asks has come, whatever becomes of it.
     auto address = place_behind_proxy(asked);
