@@ -308,8 +308,15 @@ test('a socket that ends in time, is refreshed with a token, and is revoked', as
   assert.equal((await brief.ask({ packet_action: 'refresh', token: token('somebody') })).error.reason, 'other_client');
   const ending = await enter('hugo', { exp: now() + 3 });
   await ending.closed();
-  assert.deepEqual([ending.events('error')[0].error.code, ending.code, ending.stays_away], ['expired', 4001, true]);
+  const { code, reason, retryable } = ending.events('error')[0].error;
+  assert.deepEqual([code, reason, retryable, ending.code, ending.stays_away], ['unavailable', 'time_over', true, 4100, false]);
   assert.equal(brief.code, undefined);
+  // By itself, as soon as it is over, and it is asked about again; with the plugin and no page that has a token.
+  decide = () => allow({ sub: 'jon', exp: now() + (asked.length > 1 ? 600 : 2) });
+  asked = [];
+  const staying = plugged(server.url);
+  await until(() => asked.length === 2 && staying.foz.state.name === 'connected', 'it comes again', 15);
+  decide = byQuery;
 
   const revoke = async (...args) => {
     const { code, output } = await run(process.env.FOZ, ['token', 'revoke', '--config', configFile(settings()), '--broker', process.env.FOZ_TEST_BROKER, ...args]);

@@ -54,6 +54,7 @@ std::expected<known_client, identity::refusal> token_gate::describe(const identi
     // Its clock may be ahead of ours: a revocation of what was granted before now has to meet it all the same.
     rights->issued = std::min(rights->issued.value_or(now), now);
     rights->any_issuer = rights->issuer.empty();
+    rights->by_service = true;
     return known_client{client_id(claims.client), std::move(rights)};
 }
 
