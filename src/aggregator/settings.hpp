@@ -15,9 +15,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace foz::aggregator {
+
+// What an anonymous page of the same origin comes back with.
+inline constexpr std::string_view resume_cookie = "foz_resume";
 
 // Which header fields trusted proxies set (ws::forwarding).
 enum class forwarding_header : std::uint8_t { x_forwarded, rfc_7239 };
@@ -27,7 +31,7 @@ struct connect_settings {
     std::string channel;  // whose queue it consumes; empty: there is none
     std::chrono::milliseconds timeout = std::chrono::seconds(5);
     std::vector<std::string> headers;         // of the client's request, that it is told
-    std::vector<std::string> cookies;         // the same, by name, of pages whose origin is trusted
+    std::vector<std::string> cookies;         // the same, by name, but of pages whose origin is not trusted
     std::string client_prefix;                // before every subject that it names
     std::chrono::seconds leeway{30};          // that its clock may differ
     std::size_t questions_max = 1'000;        // without an answer, of the whole process

@@ -1,8 +1,8 @@
 #include "contract/revocation.hpp"
 
 #include "base/json.hpp"
+#include "base/wall_time.hpp"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -19,11 +19,9 @@ constexpr std::array<text_member, 4> text_members{{{"client", &revocation::clien
                                                    {"token_id", &revocation::token_id},
                                                    {"session", &revocation::session}}};
 
-// What the clock can't tell (the year 9999, say) is its last or first moment, not another time.
 wall_time of_ms(std::int64_t ms) {
     using std::chrono::milliseconds;
-    constexpr std::int64_t most = std::chrono::floor<milliseconds>(wall_time::max().time_since_epoch()).count();
-    return wall_time(milliseconds(std::clamp<std::int64_t>(ms, -most, most)));
+    return as_wall_time(std::chrono::sys_time<milliseconds>(milliseconds(ms)));
 }
 
 }  // namespace

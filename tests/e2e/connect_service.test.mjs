@@ -26,7 +26,7 @@ hosts = ["app.example"]
 origins = ["https://named.example", "*"]
 [connect_service]
 channel = "door"
-headers = ["X-Plan"]
+headers = ["X-Plan", "Authorization"]
 cookies = ["sid"]
 leeway_s = 0
 ${service || 'timeout_ms = 3000'}
@@ -137,7 +137,7 @@ test('the service is told what it may know, and nothing else', async () => {
   assert.equal(self.socket.protocol, 'foz.v1');
   const { properties, ...question } = asked[0];
   assert.deepEqual(question, { path: '/primus/', host: new URL(server.url).host, address: '127.0.0.1', origin: 'https://named.example',
-    language: 'pt-BR', query: { hello: '1', name: 'bob' }, protocols: ['foz.v1'], headers: { 'x-plan': 'pro' }, cookies: { sid: '17' } });
+    language: 'pt-BR', query: { hello: '1', name: 'bob' }, protocols: ['foz.v1'], headers: { 'x-plan': 'pro', authorization: 'Basic c2VjcmV0' }, cookies: { sid: '17' } });
   const { type, contentType, expiration, deliveryMode, replyTo, correlationId, messageId, timestamp } = properties;
   assert.deepEqual([type, contentType, expiration, deliveryMode], ['foz.connect', 'application/json', '3000', 1]);
   assert.match(replyTo, /^CONNECT\./);
@@ -219,6 +219,28 @@ test('an answer that is none is counted, and the client may come again', async (
   assert.match(server.output, /the connect service's answer can't be understood/);
 });
 
+test('a client may stay until the year 9999', async () => {
+  const ever = await enter('nemo', { exp: 253402300799 });
+  await sleep(200);
+  assert.equal((await ever.ask({ packet_action: 'publish', channel: 'chat', type: 'echo', message: 1 })).message, 1);
+  assert.deepEqual([ever.code, ever.events('error')], [undefined, []]);
+});
+
+test('who is refused for now comes again on another connection, and is counted as such', async () => {
+  decide = () => 'no answer';
+  const head = 'GET /primus/?name=x HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+  const told = await rawHttp(server.url, head.repeat(20));
+  assert.deepEqual([told.status, told.headers.connection, asked.length], [503, 'close', 1]);
+  assert.equal(told.octets.toString('latin1').split('HTTP/1.1 ').length, 2);
+});
+
+test('a program that is no browser shows what it likes', async () => {
+  const how = { headers: { Cookie: 'sid=17', Authorization: 'Basic YTpi' } };
+  assert.equal((await open('&name=app', how)).events('welcome')[0].client, 'app');
+  assert.deepEqual([asked[0].origin, asked[0].cookies, asked[0].headers], ['', { sid: '17' }, { authorization: 'Basic YTpi' }]);
+});
+
 test('a service that is slow or goes away: the client is told in time, and comes in with the next one', async () => {
   const before = await fresh('foz_connect_late_answers_total');
   decide = (question) => sleep(4500).then(() => byQuery(question));
@@ -286,8 +308,15 @@ test('a socket that ends in time, is refreshed with a token, and is revoked', as
   assert.equal((await brief.ask({ packet_action: 'refresh', token: token('somebody') })).error.reason, 'other_client');
   const ending = await enter('hugo', { exp: now() + 3 });
   await ending.closed();
-  assert.deepEqual([ending.events('error')[0].error.code, ending.code, ending.stays_away], ['expired', 4001, true]);
+  const { code, reason, retryable } = ending.events('error')[0].error;
+  assert.deepEqual([code, reason, retryable, ending.code, ending.stays_away], ['unavailable', 'time_over', true, 4100, false]);
   assert.equal(brief.code, undefined);
+  // By itself, as soon as it is over, and it is asked about again; with the plugin and no page that has a token.
+  decide = () => allow({ sub: 'jon', exp: now() + (asked.length > 1 ? 600 : 2) });
+  asked = [];
+  const staying = plugged(server.url);
+  await until(() => asked.length === 2 && staying.foz.state.name === 'connected', 'it comes again', 15);
+  decide = byQuery;
 
   const revoke = async (...args) => {
     const { code, output } = await run(process.env.FOZ, ['token', 'revoke', '--config', configFile(settings()), '--broker', process.env.FOZ_TEST_BROKER, ...args]);

@@ -65,6 +65,8 @@ struct client_rights {
     std::optional<wall_time> ends;  // when its sessions do, unless they are refreshed
     // A token of any issuer refreshes it that is the same client's: it came with none.
     bool any_issuer = false;
+    // A connect service has granted them, and is asked again about whoever comes again after their end.
+    bool by_service = false;
 
     bool may_join(std::string_view group) const noexcept;
     // They were granted before then, or may have been: those that don't say when. Never of who has them from the

@@ -156,6 +156,7 @@ private:
     enum class joining : std::uint8_t { allowed, ask, refused };
     void start_token_timer();
     void on_token_time();
+    void on_end_of_token();
     void shut_out(const client_error& why, std::uint16_t close_code);
     void refresh(const envelope::envelope& asked, const reply_context& context);
     void tell_rights(const reply_context& context);

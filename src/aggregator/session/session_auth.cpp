@@ -46,7 +46,7 @@ void session::start_token_timer() {
 void session::on_token_time() {
     if (closing_) return;
     const auto left = std::chrono::ceil<milliseconds>(*authority_->rights->ends - shared_.time.wall_now());
-    if (left <= milliseconds(0)) return shut_out({error_code::expired, "the token has expired"}, spec::close_expired);
+    if (left <= milliseconds(0)) return on_end_of_token();
     if (!authority_->was_told && left <= std::max(shared_.config.refresh_notice, milliseconds(1))) {
         authority_->was_told = true;
         std::string json;
@@ -54,6 +54,16 @@ void session::on_token_time() {
         send_control(json);
     }
     start_token_timer();
+}
+
+// With another token the client may come again, if it has one. Without a token a service says whether it may.
+void session::on_end_of_token() {
+    if (!rights().by_service) return shut_out({error_code::expired, "the token has expired"}, spec::close_expired);
+    client_error again{error_code::unavailable, "the time that this client was let in for is over"};
+    again.reason = "time_over";
+    send_error(again, {});
+    closing_ = true;
+    shared_.out.close(self_, ws::close_code(spec::close_try_later), to_string(again.code));
 }
 
 // The last words of a session that its client may not have any more.

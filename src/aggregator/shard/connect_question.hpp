@@ -14,7 +14,7 @@ struct connect_circumstances {
     std::string address;  // the client's, as far as proxies are believed
     std::string host;     // that it came to, likewise
     // The page that asks is the same origin's, or listen.origins names its origin: what a browser adds by itself is
-    // meant for us.
+    // meant for us. Or it is no page that asks: browsers tell their page's origin (RFC 6455 §4.1).
     bool trusted_page = false;
 };
 

@@ -80,7 +80,7 @@ std::expected<std::optional<std::string>, client_error> token_in(const ws::http_
     if (lines.size() > 1)
         return std::unexpected(bad("several_tokens", "there are several lines of Authorization", "Authorization"));
     for (const std::string_view line : lines) {
-        const std::size_t blank = std::min(line.find(' '), line.size());
+        const std::size_t blank = std::min(line.find_first_of(" \t"), line.size());
         if (same_name(line.substr(0, blank), "Bearer")) all.emplace_back(trimmed(line.substr(blank)));
     }
     if (where.own_page && where.taken && !where.cookie.empty())

@@ -14,7 +14,6 @@ namespace foz::aggregator {
 namespace {
 
 constexpr std::string_view primus_path = "/primus";
-constexpr std::string_view resume_cookie = "foz_resume";
 constexpr std::string_view protocol = "foz.v1";
 // Who comes when nobody is taken, or has too many sockets already.
 constexpr std::chrono::seconds retry_after{1};
@@ -22,6 +21,15 @@ constexpr std::chrono::milliseconds retry_after_overload{5'000};
 
 ws::http_response text(unsigned status, std::string body) {
     return {.status = status, .body = std::move(body) + "\n"};
+}
+
+// The connection ends with it: the next attempt comes on another one, and counts as it does
+// (limits.address_handshakes).
+ws::http_response refused_handshake(unsigned status, const std::string& why, std::chrono::seconds retry_in) {
+    ws::http_response later = text(status, why);
+    later.headers = {{"Retry-After", std::to_string(retry_in.count())}};
+    later.last = true;
+    return later;
 }
 
 // Why, in detail, is for operators: the admin port's /readyz.
@@ -290,11 +298,10 @@ ws::decision front::let_in(const question& asked, std::string_view channel) {
 ws::decision front::ask(const question& asked) {
     connect_service& door = *state_.door;
     if (gateway_.sessions().no_service(door.channel())) return refuse(asked, door.no_service());
-    auto text = connect_question(asked.request,
-                                 {.address = asked.client.to_string(),
-                                  .host = asked.as.host,
-                                  .trusted_page = !asked.request.header("Origin").empty() && origin_named(asked)},
-                                 gateway_.config().connect);
+    auto text = connect_question(
+        asked.request,
+        {.address = asked.client.to_string(), .host = asked.as.host, .trusted_page = origin_named(asked)},
+        gateway_.config().connect);
     if (!text) return refuse(asked, text.error());
     // Who asks has come, whatever becomes of it.
     auto address = place_behind_proxy(asked);
@@ -336,9 +343,7 @@ bool front::comes_too_fast(const question& asked) const {
 
 ws::http_response front::refuse_address() {
     ++gateway_.sessions().counters().refused_for_now;
-    ws::http_response later = text(429, "too many connections from this address: please try again");
-    later.headers = {{"Retry-After", std::to_string(retry_after.count())}};
-    return later;
+    return refused_handshake(429, "too many connections from this address: please try again", retry_after);
 }
 
 // A revoked client, or a channel that it may not have: said at once, as what else is wrong with a connection's URL.
@@ -405,9 +410,7 @@ ws::verdict front::refuse_for_now(const ws::http_request& request, client_error 
         why.retry_after_ms = pause;
         return ws::upgrade{make_refused_socket(why, ws::close_code(spec::close_try_later), come_back::later), {}};
     }
-    ws::http_response later = text(503, why.message);
-    later.headers = {{"Retry-After", std::to_string((pause + second - 1) / second)}};
-    return later;
+    return refused_handshake(503, why.message, std::chrono::seconds((pause + second - 1) / second));
 }
 
 }  // namespace foz::aggregator

@@ -1,6 +1,7 @@
 #include "aggregator/shard/token_gate.hpp"
 
 #include "aggregator/shard/identity.hpp"
+#include "base/wall_time.hpp"
 
 #include <algorithm>
 #include <string>
@@ -50,8 +51,10 @@ std::expected<known_client, identity::refusal> token_gate::describe(const identi
                                                                     wall_time now) const {
     if (const auto flaw = flaw_of(claims)) return std::unexpected(*flaw);
     auto rights = rights_of(claims);
-    if (!rights->issued) rights->issued = now;
+    // Its clock may be ahead of ours: a revocation of what was granted before now has to meet it all the same.
+    rights->issued = std::min(rights->issued.value_or(now), now);
     rights->any_issuer = rights->issuer.empty();
+    rights->by_service = true;
     return known_client{client_id(claims.client), std::move(rights)};
 }
 
@@ -108,7 +111,7 @@ std::shared_ptr<client_rights> token_gate::rights_of(const identity::verified_to
     made->issuer = token.issuer;
     made->token_id = token.token_id;
     if (token.issued) made->issued = *token.issued;
-    made->ends = token.ends;
+    if (token.ends) made->ends = as_wall_time(*token.ends);
     return made;
 }
 

@@ -126,6 +126,7 @@ private:
     void check_web_folder(const configuration& all);
     void check_who_comes_in(configuration& all);
     void check_connect_service(const configuration& all);
+    void check_what_is_told(const configuration& all);
     void problem(const std::string& about, const std::string& what) { problems_.push_back(about + ": " + what); }
     // "foz.toml:12: limits.queue_bytes": where a complaint about a key belongs.
     std::string about(const std::string& path) const;

@@ -13,16 +13,28 @@ namespace foz::ops {
 namespace table {
 namespace {
 
+std::string lower_case(std::string name) {
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return name;
+}
+
 // Cookies have a key of their own, and a cookie's name is what a header's is (RFC 6265 §4.1.1).
 std::string no_told_headers(const value& v) {
     if (std::string flaw = no_headers(v); !flaw.empty()) return flaw;
-    for (std::string name : std::get<std::vector<std::string>>(v)) {
-        std::ranges::transform(name, name.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    for (const std::string& header : std::get<std::vector<std::string>>(v)) {
+        const std::string name = lower_case(header);
         if (name == "cookie") return "cookies are named one by one, in connect_service.cookies";
         if (name == "sec-websocket-protocol") return "it may hold a token; the service is told the other protocols";
     }
     return {};
+}
+
+std::string no_told_cookies(const value& v) {
+    if (std::string flaw = no_headers(v); !flaw.empty()) return flaw;
+    const auto& names = std::get<std::vector<std::string>>(v);
+    if (std::ranges::find(names, aggregator::resume_cookie) == names.end()) return {};
+    return std::string(aggregator::resume_cookie) + " is a client's secret, which no service is told";
 }
 
 }  // namespace
@@ -36,11 +48,12 @@ std::vector<key> connect_keys() {
                "that its answer may take; then the client is told to come again. Primus' client waits for 10 s"),
         with_flaw(list("connect_service", "headers", &s::headers, "HEADER",
                        "of the client's request, that it is told besides path, query, host, address, origin, language "
-                       "and protocols; Authorization only of pages whose origin is trusted"),
+                       "and protocols; Authorization not of pages whose origin is not trusted"),
                   no_told_headers),
         with_flaw(list("connect_service", "cookies", &s::cookies, "NAME",
-                       "that it is told of pages of the same origin, and of those that listen.origins names"),
-                  no_headers),
+                       "that it is told of pages of the same origin, of those that listen.origins names, and of "
+                       "programs that are no browser"),
+                  no_told_cookies),
         text("connect_service", "client_prefix", &s::client_prefix, "", "before each subject that it names"),
         number("connect_service", "leeway_s", &s::leeway, {0, 600}, "s", "that its clock and ours may differ"),
         number("limits", "connect_questions", &s::questions_max, {1, 1'000'000}, "questions",
@@ -64,11 +77,33 @@ void configuration_reader::check_connect_service(const configuration& all) {
         return;
     }
     const auto& channels = all.server.channels;
-    if (std::ranges::find(channels, service.channel, &contract::channel_settings::name) == channels.end())
+    const auto at = std::ranges::find(channels, service.channel, &contract::channel_settings::name);
+    if (at == channels.end()) {
         problem(about("connect_service.channel"), "there is no channel " + service.channel);
+    } else if (!at->may_publish.empty() || !at->may_request.empty()) {
+        warnings_.push_back(about("connect_service.channel") + ": what clients send on channel " + service.channel +
+                            " delays the questions who may come in; give these a channel of their own, with "
+                            "may_publish = [] and may_request = []");
+    }
+    check_what_is_told(all);
     if (all.allow_anonymous)
         problem(about("connect_service.channel"),
                 "with allow_anonymous everybody comes in, and nobody has to be asked; leave one of them out");
+}
+
+// Tokens, and names that are believed of proxies alone: anybody may send a header.
+void configuration_reader::check_what_is_told(const configuration& all) {
+    const aggregator::settings& to = all.server;
+    if (!all.issuers.empty() && std::ranges::find(to.connect.cookies, to.token_cookie) != to.connect.cookies.end())
+        problem(about("connect_service.cookies"),
+                to.token_cookie + " may hold a token (listen.token_cookie), which no service is told");
+    const std::string believed = table::lower_case(to.client_header);
+    if (!believed.empty() &&
+        std::ranges::find(to.connect.headers, believed, table::lower_case) != to.connect.headers.end())
+        problem(about("connect_service.headers"),
+                to.client_header +
+                    " is believed of proxies alone (listen.client_header); of a client that one of "
+                    "them names nobody is asked, and others may send what they like");
 }
 
 }  // namespace foz::ops

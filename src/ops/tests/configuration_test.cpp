@@ -98,6 +98,16 @@ INSTANTIATE_TEST_SUITE_P(
             "foz.toml:3: connect_service.headers: it may hold a token; the service is told the other protocols"},
         row{"[connect_service]\nchannel = \"chat\"\ncookies = [\"a b\"]\n",
             "foz.toml:3: connect_service.cookies: the name of a header is expected, not a b"},
+        row{"[connect_service]\nchannel = \"chat\"\ncookies = [\"sid\", \"foz_resume\"]\n",
+            "foz.toml:3: connect_service.cookies: foz_resume is a client's secret, which no service is told"},
+        row{"[issuers.idp]\nissuer = \"idp\"\nkeys_url = \"https://idp.example/keys\"\n"
+            "[connect_service]\nchannel = \"chat\"\ncookies = [\"foz_token\"]\n",
+            "foz.toml:6: connect_service.cookies: foz_token may hold a token (listen.token_cookie), which no service "
+            "is told"},
+        row{"[listen]\nproxies = [\"127.0.0.1\"]\nclient_header = \"X-User\"\n"
+            "[connect_service]\nchannel = \"chat\"\nheaders = [\"x-user\"]\n",
+            "foz.toml:6: connect_service.headers: X-User is believed of proxies alone (listen.client_header); of a "
+            "client that one of them names nobody is asked, and others may send what they like"},
         row{"[listen]\norigins = [1, 2]\n", "foz.toml:2: listen.origins: a list of strings expected, not a list"},
         row{"[listen]\ntls_key = \"foz.toml\"\n",
             "foz.toml:2: listen.tls_key: tls_certificate is missing; they go together"},
@@ -252,6 +262,17 @@ TEST(configuration, variables_are_stronger_than_the_file_and_flags_than_variable
     EXPECT_EQ(reader.origin("listen.address"), "FOZ_LISTEN");
     EXPECT_EQ(reader.origin("listen.port"), "FOZ_LISTEN_PORT");
     EXPECT_EQ(reader.origin("client.ping_interval_ms"), "--ping-interval");
+}
+
+TEST(configuration, whoever_may_come_in_is_asked_on_a_channel_that_no_client_can_fill) {
+    const std::string open = "[connect_service]\nchannel = \"door\"\n[channels.chat]\n[channels.door]\n";
+    EXPECT_THAT(read(open).problems, IsEmpty());
+    EXPECT_THAT(read(open).warnings,
+                ElementsAre("foz.toml:2: connect_service.channel: what clients send on channel door delays the "
+                            "questions who may come in; give these a channel of their own, with may_publish = [] and "
+                            "may_request = []"));
+    EXPECT_THAT(read(open + "may_publish = []\n").warnings, testing::SizeIs(1));
+    EXPECT_THAT(read(open + "may_publish = []\nmay_request = []\n").warnings, IsEmpty());
 }
 
 TEST(configuration, wrong_variables_and_flags_are_named) {

@@ -214,14 +214,15 @@ void connection::move_to(elsewhere where, std::string_view octets) {
 }
 
 void connection::answer(const http_request& request, const http_response& response) {
-    const std::string head = head_octets(response, request.keep_alive, home().time().wall_now());
+    const bool keep_alive = request.keep_alive && !response.last;
+    const std::string head = head_octets(response, keep_alive, home().time().wall_now());
     const bool with_body = request.method != "HEAD" && may_have_body(response.status) && response.body_bytes() > 0;
     const std::uint64_t body = !with_body ? 0 : response.source ? source_bytes_max : response.body_bytes();
     if (!list_.may_answer(*this, head.size() + body))
         return refuse({.status = 503,
                        .body = "too much waits to be read by clients: please try again\n",
                        .headers = {{"Retry-After", "1"}}});
-    last_answer_ = !request.keep_alive;
+    last_answer_ = !keep_alive;
     stream_->write(head);
     if (!with_body) return;
     if (!response.source)

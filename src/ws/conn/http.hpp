@@ -58,6 +58,7 @@ struct http_response {
     // Instead of `body`: octets that many answers share, or a source that is read while the client takes it.
     shared_octets shared{};
     std::shared_ptr<body_source> source{};
+    bool last = false;  // the connection closes behind it
 
     std::uint64_t body_bytes() const noexcept;
 };

@@ -113,6 +113,21 @@ TEST(auth, a_token_that_ends_is_told_and_then_the_socket_closes) {
     EXPECT_EQ(f.out.closed[0].second, ws::close_code(spec::close_expired));
 }
 
+TEST(auth, a_client_that_a_service_let_in_comes_again_when_its_time_is_over) {
+    hub_fixture f;
+    auto made = std::make_shared<client_rights>(*holder("a", everything(), f.time.wall + 10min).rights);
+    made->by_service = true;
+    const member who = f.come(known_client{client_id("a"), made});
+    f.advance(9min + 1s);
+    EXPECT_EQ(f.count(who, R"("event":"auth")"), 1u);
+    f.advance(1min);
+    EXPECT_EQ(f.count(who, R"("code":"unavailable")"), 1u);
+    EXPECT_EQ(f.count(who, R"("retryable":true)"), 1u);
+    EXPECT_EQ(f.count(who, "primus::server::close"), 0u);
+    ASSERT_EQ(f.out.closed.size(), 1u);
+    EXPECT_EQ(f.out.closed[0].second, ws::close_code(spec::close_try_later));
+}
+
 TEST(auth, a_token_of_short_life_is_told_of_when_a_quarter_is_left) {
     hub_fixture f;
     const member who = f.come(holder("a", everything(), f.time.wall + 8s));

@@ -29,6 +29,8 @@ TEST(credentials, a_token_comes_in_one_of_four_places) {
               "a.b.c");
     EXPECT_EQ(token_in(request_with({{"authorization", "bearer  a.b.c "}}), {.own_page = false, .cookie = ""}),
               "a.b.c");
+    EXPECT_EQ(token_in(request_with({{"authorization", "Bearer\ta.b.c"}}), {.own_page = false, .cookie = ""}), "a.b.c")
+        << "not what else a service is told";
     const auto cookie = request_with({{"Cookie", "x=1; foz_token=a.b.c"}});
     EXPECT_EQ(token_in(cookie, {.own_page = true, .cookie = "foz_token"}), "a.b.c");
     EXPECT_EQ(token_in(cookie, {.own_page = false, .cookie = "foz_token"}),
