@@ -1,10 +1,10 @@
 #include "aggregator/shard/connect_question.hpp"
 
 #include "aggregator/shard/credentials.hpp"
+#include "base/ascii.hpp"
 #include "base/json.hpp"
 #include "base/utf8.hpp"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -44,13 +44,6 @@ bool is_secret(std::string_view parameter) {
     return parameter == "resume" || parameter == "token";
 }
 
-std::string lower_case(std::string_view name) {
-    std::string out(name);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
-}
-
 // The first parameter of each name: as Foz itself reads them.
 std::expected<std::string, client_error> query_of(const ws::http_request& request) {
     json_object out;
@@ -78,7 +71,7 @@ std::expected<std::string, client_error> headers_of(const ws::http_request& requ
                                                     const connect_settings& all) {
     json_object out;
     for (const std::string& header : all.headers) {
-        const std::string name = lower_case(header);
+        const std::string name = ascii_lower(header);
         const std::string text = request.all(header);
         if (text.empty() || (name == "authorization" && !how.trusted_page)) continue;
         if (!out.add(name, text)) return std::unexpected(not_utf8(header));

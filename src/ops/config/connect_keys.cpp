@@ -1,4 +1,5 @@
 // The service that decides about clients without a token.
+#include "base/ascii.hpp"
 #include "ops/config/configuration.hpp"
 #include "ops/config/key_flaws.hpp"
 #include "ops/config/key_makers.hpp"
@@ -16,11 +17,10 @@ namespace {
 // Cookies have a key of their own, and a cookie's name is what a header's is (RFC 6265 §4.1.1).
 std::string no_told_headers(const value& v) {
     if (std::string flaw = no_headers(v); !flaw.empty()) return flaw;
-    for (std::string name : std::get<std::vector<std::string>>(v)) {
-        std::ranges::transform(name, name.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-        if (name == "cookie") return "cookies are named one by one, in connect_service.cookies";
-        if (name == "sec-websocket-protocol") return "it may hold a token; the service is told the other protocols";
+    for (const std::string& name : std::get<std::vector<std::string>>(v)) {
+        if (ascii_iequals(name, "cookie")) return "cookies are named one by one, in connect_service.cookies";
+        if (ascii_iequals(name, "sec-websocket-protocol"))
+            return "it may hold a token; the service is told the other protocols";
     }
     return {};
 }
