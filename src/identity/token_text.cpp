@@ -1,5 +1,6 @@
 #include "identity/token_text.hpp"
 
+#include "base/ascii.hpp"
 #include "base/encoding.hpp"
 #include "identity/strict_json.hpp"
 
@@ -22,18 +23,10 @@ std::expected<parts, refusal> split(std::string_view text) {
     return parts{text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)};
 }
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_letters(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 // Without the "application/" that may be left out (RFC 7515 §4.1.9).
 std::string_view media_type(std::string_view type) {
     constexpr std::string_view prefix = "application/";
-    return same_letters(type.substr(0, prefix.size()), prefix) ? type.substr(prefix.size()) : type;
+    return ascii_istarts_with(type, prefix) ? type.substr(prefix.size()) : type;
 }
 
 // RFC 8725 §3.11: other kinds of token of the same issuer are no access tokens.
@@ -42,12 +35,12 @@ std::optional<refusal> check_types(simdjson::dom::object header) {
     if (const auto content = member(header, "cty")) {
         std::string_view type;
         if (content->get(type) != simdjson::SUCCESS) return refusal::bad_header;
-        if (same_letters(media_type(type), "jwt")) return refusal::nested;
+        if (ascii_iequals(media_type(type), "jwt")) return refusal::nested;
     }
     if (const auto typ = member(header, "typ")) {
         std::string_view type;
         if (typ->get(type) != simdjson::SUCCESS) return refusal::bad_header;
-        if (!same_letters(media_type(type), "jwt") && !same_letters(media_type(type), "at+jwt"))
+        if (!ascii_iequals(media_type(type), "jwt") && !ascii_iequals(media_type(type), "at+jwt"))
             return refusal::wrong_type;
     }
     return std::nullopt;
@@ -58,7 +51,7 @@ std::expected<algorithm, refusal> read_algorithm(simdjson::dom::object header) {
     if (!alg) return std::unexpected(refusal::missing_algorithm);
     std::string_view name;
     if (alg->get(name) != simdjson::SUCCESS) return std::unexpected(refusal::bad_header);
-    if (same_letters(name, "none")) return std::unexpected(refusal::unsigned_token);
+    if (ascii_iequals(name, "none")) return std::unexpected(refusal::unsigned_token);
     const auto known = parse_algorithm(name);
     if (!known) return std::unexpected(refusal::unknown_algorithm);
     return *known;

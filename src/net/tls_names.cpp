@@ -1,5 +1,7 @@
 #include "net/tls_names.hpp"
 
+#include "base/ascii.hpp"
+
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -14,13 +16,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
 // The names of a context's certificate.
 std::vector<std::string> names_of(SSL_CTX* context) {
     std::vector<std::string> out;
@@ -31,7 +26,8 @@ std::vector<std::string> names_of(SSL_CTX* context) {
         const GENERAL_NAME* const one = sk_GENERAL_NAME_value(names.get(), i);
         if (one->type != GEN_DNS) continue;
         const auto* octets = reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName));
-        out.push_back(lowered({octets, static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName))}));
+        out.push_back(
+            ascii_lower(std::string_view(octets, static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName)))));
     }
     return out;
 }
@@ -46,7 +42,7 @@ struct name_table {
                 exact.try_emplace(name, context);
     }
     SSL_CTX* find(std::string_view asked) const {
-        const std::string name = lowered(asked);
+        const std::string name = ascii_lower(asked);
         if (const auto at = exact.find(name); at != exact.end()) return at->second;
         const std::size_t dot = name.find('.');
         if (dot == std::string::npos || dot == 0) return nullptr;

@@ -2,6 +2,7 @@
 
 #include "aggregator/shard/identity.hpp"
 #include "aggregator/shard/token_gate.hpp"
+#include "base/ascii.hpp"
 #include "base/json.hpp"
 #include "base/utf8.hpp"
 
@@ -21,17 +22,10 @@ client_error bad(const char* reason, std::string text, std::string field) {
     return error;
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) {
-        const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-        return lower(x) == lower(y);
-    });
-}
-
 std::vector<std::string_view> values_of(const ws::http_request& request, std::string_view name) {
     std::vector<std::string_view> all;
     for (const auto& [header, text] : request.headers)
-        if (same_name(header, name)) all.emplace_back(text);
+        if (ascii_iequals(header, name)) all.emplace_back(text);
     return all;
 }
 
@@ -81,7 +75,7 @@ std::expected<std::optional<std::string>, client_error> token_in(const ws::http_
         return std::unexpected(bad("several_tokens", "there are several lines of Authorization", "Authorization"));
     for (const std::string_view line : lines) {
         const std::size_t blank = std::min(line.find_first_of(" \t"), line.size());
-        if (same_name(line.substr(0, blank), "Bearer")) all.emplace_back(trimmed(line.substr(blank)));
+        if (ascii_iequals(line.substr(0, blank), "Bearer")) all.emplace_back(trimmed(line.substr(blank)));
     }
     if (where.own_page && where.taken && !where.cookie.empty())
         if (const std::string_view kept = request.cookie(where.cookie); !kept.empty()) all.emplace_back(kept);
@@ -104,7 +98,7 @@ std::expected<std::optional<known_client>, client_error> client_in(const ws::htt
     const auto name = only_one(request, all.client_header);
     if (!name) return std::unexpected(name.error());
     const auto anonymous = values_of(request, "X-Anonymous-Consumer");
-    if (!*name || std::ranges::any_of(anonymous, [](std::string_view one) { return same_name(one, "true"); }))
+    if (!*name || std::ranges::any_of(anonymous, [](std::string_view one) { return ascii_iequals(one, "true"); }))
         return std::nullopt;
     if (!is_client_name(**name) || is_open_group(all, **name))
         return std::unexpected(bad("bad_client", "no client can be called so", all.client_header));

@@ -1,6 +1,7 @@
 #include "amqp/codec/url.hpp"
 
 #include "amqp/codec/constants.hpp"
+#include "base/ascii.hpp"
 
 #include <algorithm>
 #include <array>
@@ -71,12 +72,6 @@ std::optional<T> number(std::string_view text) noexcept {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return value;
-}
-
-bool starts_with_scheme(std::string_view text, std::string_view scheme) noexcept {
-    return text.size() >= scheme.size() && std::ranges::equal(text.substr(0, scheme.size()), scheme, {}, [](char c) {
-               return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-           });
 }
 
 // Splits at the first `mark`; the second part is absent when there is none.
@@ -251,10 +246,10 @@ outcome check_parameters(const url& is) {
 
 std::expected<url, url_error> parse_url(std::string_view text) {
     url out;
-    if (starts_with_scheme(text, "amqps://")) {
+    if (ascii_istarts_with(text, "amqps://")) {
         out.tls = true;
         out.port = 5671;
-    } else if (!starts_with_scheme(text, "amqp://")) {
+    } else if (!ascii_istarts_with(text, "amqp://")) {
         return wrong(url_errc::scheme, "a broker's URL begins with amqp:// or amqps://");
     }
     text.remove_prefix(text.find("//") + 2);

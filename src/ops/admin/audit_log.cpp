@@ -1,7 +1,7 @@
 #include "ops/admin/audit_log.hpp"
 
+#include "base/json_writer.hpp"
 #include "base/utf8.hpp"
-#include "ops/admin/json_writer.hpp"
 #include "ops/log_queue.hpp"
 
 #include <cerrno>

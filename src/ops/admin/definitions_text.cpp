@@ -1,6 +1,6 @@
 #include "ops/admin/definitions_text.hpp"
 
-#include "ops/admin/json_writer.hpp"
+#include "base/json_writer.hpp"
 
 #include <simdjson.h>
 

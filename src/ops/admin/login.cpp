@@ -1,5 +1,6 @@
 #include "ops/admin/login.hpp"
 
+#include "base/ascii.hpp"
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
 
@@ -48,12 +49,9 @@ std::string read_admin_token(const admin_user& user) {
 
 // The credentials behind "SCHEME ", whose case doesn't count (RFC 9110 §11.1); nothing for another scheme.
 std::optional<std::string_view> credentials_of(std::string_view authorization, std::string_view scheme) {
-    if (authorization.size() <= scheme.size() || authorization[scheme.size()] != ' ') return std::nullopt;
-    const bool same = std::equal(scheme.begin(), scheme.end(), authorization.begin(), [](char wanted, char c) {
-        return wanted == (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
-    });
-    if (!same) return std::nullopt;
+    if (!ascii_istarts_with(authorization, scheme)) return std::nullopt;
     authorization.remove_prefix(scheme.size());
+    if (!authorization.starts_with(' ')) return std::nullopt;
     return authorization.substr(std::min(authorization.find_first_not_of(' '), authorization.size()));
 }
 

@@ -1,5 +1,6 @@
 #include "ops/admin/request_gate.hpp"
 
+#include "base/ascii.hpp"
 #include "ws/conn/origin.hpp"
 
 #include <string>
@@ -21,11 +22,9 @@ bool is_foreign(const ws::http_request& request, bool secure) {
 bool is_deliberate(const ws::http_request& request) {
     if (!request.all("X-Requested-With").empty()) return true;
     const std::string type = request.all("Content-Type");
-    std::string name = type.substr(0, type.find_first_of("; \t,"));
-    for (char& c : name)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const std::string_view name = std::string_view(type).substr(0, type.find_first_of("; \t,"));
     // A list could be read as one of its other parts.
-    return name == "application/json" && type.find(',') == std::string::npos;
+    return ascii_iequals(name, "application/json") && type.find(',') == std::string::npos;
 }
 
 ws::http_response guarded(ws::http_response response) {

@@ -1,8 +1,8 @@
 // What the admin port shows is told by sources: one for each part of the process.
 #pragma once
 
+#include "base/json_writer.hpp"
 #include "ops/admin/exposition.hpp"
-#include "ops/admin/json_writer.hpp"
 
 #include <functional>
 #include <optional>

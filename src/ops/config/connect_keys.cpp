@@ -1,4 +1,5 @@
 // The service that decides about clients without a token.
+#include "base/ascii.hpp"
 #include "ops/config/configuration.hpp"
 #include "ops/config/key_flaws.hpp"
 #include "ops/config/key_makers.hpp"
@@ -13,19 +14,13 @@ namespace foz::ops {
 namespace table {
 namespace {
 
-std::string lower_case(std::string name) {
-    std::ranges::transform(name, name.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return name;
-}
-
 // Cookies have a key of their own, and a cookie's name is what a header's is (RFC 6265 §4.1.1).
 std::string no_told_headers(const value& v) {
     if (std::string flaw = no_headers(v); !flaw.empty()) return flaw;
-    for (const std::string& header : std::get<std::vector<std::string>>(v)) {
-        const std::string name = lower_case(header);
-        if (name == "cookie") return "cookies are named one by one, in connect_service.cookies";
-        if (name == "sec-websocket-protocol") return "it may hold a token; the service is told the other protocols";
+    for (const std::string& name : std::get<std::vector<std::string>>(v)) {
+        if (ascii_iequals(name, "cookie")) return "cookies are named one by one, in connect_service.cookies";
+        if (ascii_iequals(name, "sec-websocket-protocol"))
+            return "it may hold a token; the service is told the other protocols";
     }
     return {};
 }
@@ -97,9 +92,8 @@ void configuration_reader::check_what_is_told(const configuration& all) {
     if (!all.issuers.empty() && std::ranges::find(to.connect.cookies, to.token_cookie) != to.connect.cookies.end())
         problem(about("connect_service.cookies"),
                 to.token_cookie + " may hold a token (listen.token_cookie), which no service is told");
-    const std::string believed = table::lower_case(to.client_header);
-    if (!believed.empty() &&
-        std::ranges::find(to.connect.headers, believed, table::lower_case) != to.connect.headers.end())
+    const auto is_believed = [&](const std::string& told) { return ascii_iequals(told, to.client_header); };
+    if (!to.client_header.empty() && std::ranges::any_of(to.connect.headers, is_believed))
         problem(about("connect_service.headers"),
                 to.client_header +
                     " is believed of proxies alone (listen.client_header); of a client that one of "

@@ -1,5 +1,6 @@
 #include "ws/codec/handshake.hpp"
 
+#include "base/ascii.hpp"
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
 
@@ -8,14 +9,6 @@
 namespace foz::ws {
 namespace {
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_word(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
 // RFC 9110 §5.6.1: a comma-separated list of tokens.
 bool has_token(std::string_view list, std::string_view token) {
     while (!list.empty()) {
@@ -23,7 +16,7 @@ bool has_token(std::string_view list, std::string_view token) {
         std::string_view word = list.substr(0, comma);
         while (!word.empty() && (word.front() == ' ' || word.front() == '\t')) word.remove_prefix(1);
         while (!word.empty() && (word.back() == ' ' || word.back() == '\t')) word.remove_suffix(1);
-        if (same_word(word, token)) return true;
+        if (ascii_iequals(word, token)) return true;
         list.remove_prefix(std::min(comma + 1, list.size()));
     }
     return false;

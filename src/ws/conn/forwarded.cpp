@@ -1,5 +1,6 @@
 #include "ws/conn/forwarded.hpp"
 
+#include "base/ascii.hpp"
 #include "ws/conn/request_target.hpp"
 
 #include <algorithm>
@@ -14,13 +15,6 @@ std::string_view without_blanks(std::string_view text) {
     constexpr std::string_view blanks = " \t";
     text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
     return text.substr(0, text.find_last_not_of(blanks) + 1);
-}
-
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
 }
 
 // Up to the first separator outside of a quoted string (RFC 9110 §5.6.4); cuts it off.
@@ -75,9 +69,8 @@ std::string unquoted(std::string_view text) {
 }
 
 void take_scheme(request_origin& to, std::string_view scheme) {
-    const std::string name = lowered(scheme);
-    if (name == "https" || name == "wss") to.secure = true;
-    if (name == "http" || name == "ws") to.secure = false;
+    if (ascii_iequals(scheme, "https") || ascii_iequals(scheme, "wss")) to.secure = true;
+    if (ascii_iequals(scheme, "http") || ascii_iequals(scheme, "ws")) to.secure = false;
 }
 
 void take_host(request_origin& to, std::string host) {
@@ -120,7 +113,7 @@ std::string for_of(std::string_view element) {
     while (!element.empty()) {
         const std::string_view pair = cut(element, ';');
         const std::size_t equals = pair.find('=');
-        if (equals != std::string_view::npos && lowered(pair.substr(0, equals)) == "for")
+        if (equals != std::string_view::npos && ascii_iequals(pair.substr(0, equals), "for"))
             return unquoted(pair.substr(equals + 1));
     }
     return {};
@@ -139,9 +132,9 @@ request_origin as_forwarded(const http_request& request, forwarding kind, reques
         std::string_view pair = cut(element, ';');
         const std::size_t equals = pair.find('=');
         if (equals == std::string_view::npos) continue;
-        const std::string name = lowered(pair.substr(0, equals));
-        if (name == "proto") take_scheme(direct, unquoted(pair.substr(equals + 1)));
-        if (name == "host") take_host(direct, unquoted(pair.substr(equals + 1)));
+        const std::string_view name = pair.substr(0, equals);
+        if (ascii_iequals(name, "proto")) take_scheme(direct, unquoted(pair.substr(equals + 1)));
+        if (ascii_iequals(name, "host")) take_host(direct, unquoted(pair.substr(equals + 1)));
     }
     return direct;
 }

@@ -1,6 +1,7 @@
 // The one translation unit that knows Boost.Beast, and the place of its non-template code.
 #include "ws/conn/http.hpp"
 
+#include "base/ascii.hpp"
 #include "ws/conn/http_date.hpp"
 #include "ws/conn/request_target.hpp"
 
@@ -16,10 +17,6 @@ namespace foz::ws {
 namespace {
 
 namespace http = boost::beast::http;
-
-bool same_name(std::string_view a, std::string_view b) {
-    return boost::beast::iequals(a, b);
-}
 
 std::string status_line(unsigned status) {
     return "HTTP/1.1 " + std::to_string(status) + " " +
@@ -86,7 +83,7 @@ void append_headers(std::string& out, const std::vector<std::pair<std::string, s
 
 std::string_view http_request::header(std::string_view name) const {
     for (const auto& [key, value] : headers)
-        if (same_name(key, name)) return value;
+        if (ascii_iequals(key, name)) return value;
     return {};
 }
 
@@ -94,7 +91,7 @@ std::string http_request::all(std::string_view name) const {
     std::string joined;
     bool first = true;
     for (const auto& [key, value] : headers) {
-        if (!same_name(key, name)) continue;
+        if (!ascii_iequals(key, name)) continue;
         if (!std::exchange(first, false)) joined += ", ";
         joined += value;
     }
@@ -154,13 +151,14 @@ std::expected<http_request, http_response> parse_http_request(std::string_view h
     // RFC 9112 §3.2.2: an absolute target's host counts, whatever Host says.
     request.host = target->authority.empty() ? std::string(request.header("Host")) : std::move(target->authority);
     if (!request.host.empty() && !is_authority(request.host)) return std::unexpected(bad_request("the host"));
-    if (const std::string expected = request.all("Expect"); !expected.empty() && !same_name(expected, "100-continue"))
+    if (const std::string expected = request.all("Expect");
+        !expected.empty() && !ascii_iequals(expected, "100-continue"))
         return std::unexpected(http_response{.status = 417, .body = "this can't be expected: 100-continue can\n"});
     return request;
 }
 
 bool expects_continue(const http_request& request) {
-    return request.version >= 11 && request.content_length > 0 && same_name(request.all("Expect"), "100-continue");
+    return request.version >= 11 && request.content_length > 0 && ascii_iequals(request.all("Expect"), "100-continue");
 }
 
 std::string head_octets(const http_response& response, bool keep_alive, wall_time now) {
@@ -172,7 +170,7 @@ std::string head_octets(const http_response& response, bool keep_alive, wall_tim
     }
     // RFC 9110 §7.8: who sends Upgrade says so in Connection.
     const bool offers_upgrade = std::any_of(response.headers.begin(), response.headers.end(),
-                                            [](const auto& header) { return same_name(header.first, "Upgrade"); });
+                                            [](const auto& header) { return ascii_iequals(header.first, "Upgrade"); });
     out += offers_upgrade ? "Connection: Upgrade, " : "Connection: ";
     return out + (keep_alive ? "keep-alive\r\n\r\n" : "close\r\n\r\n");
 }

@@ -1,5 +1,6 @@
 #include "ws/conn/origin.hpp"
 
+#include "base/ascii.hpp"
 #include "ws/conn/request_target.hpp"
 
 #include <algorithm>
@@ -8,13 +9,6 @@
 
 namespace foz::ws {
 namespace {
-
-std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
 
 struct host_and_port {
     std::string host;  // in lower case; of an IPv6 address with its brackets
@@ -26,7 +20,7 @@ host_and_port taken_apart(std::string_view authority) {
     const std::size_t bracket = authority.rfind(']');
     const std::size_t colon = authority.rfind(':');
     const bool has_port = colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-    return {lower_case(authority.substr(0, has_port ? colon : authority.size())),
+    return {ascii_lower(authority.substr(0, has_port ? colon : authority.size())),
             std::string(has_port ? authority.substr(colon + 1) : std::string_view())};
 }
 
@@ -47,14 +41,14 @@ bool is_ip_address(std::string_view host) {
 
 bool same_origin(std::string_view origin, bool secure, std::string_view host) {
     const std::size_t end = origin.find("://");
-    if (end == std::string_view::npos || lower_case(origin.substr(0, end)) != (secure ? "https" : "http")) return false;
+    if (end == std::string_view::npos || !ascii_iequals(origin.substr(0, end), secure ? "https" : "http")) return false;
     const std::string_view authority = origin.substr(end + 3);
     if (!is_authority(authority) || !is_authority(host)) return false;
     return with_port(authority, secure) == with_port(host, secure);
 }
 
 host_list::host_list(const std::vector<std::string>& names) {
-    for (const std::string& name : names) names_.push_back(lower_case(name));
+    for (const std::string& name : names) names_.push_back(ascii_lower(name));
 }
 
 bool host_list::answers(std::string_view host) const {

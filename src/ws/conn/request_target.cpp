@@ -1,5 +1,7 @@
 #include "ws/conn/request_target.hpp"
 
+#include "base/ascii.hpp"
+
 #include <algorithm>
 #include <optional>
 
@@ -98,12 +100,8 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
 
 // The scheme of an absolute target does not depend on case (RFC 3986 §3.1). 0: it is none that is served here.
 std::size_t scheme_length(std::string_view target) noexcept {
-    for (const std::string_view scheme : {"http://", "https://"}) {
-        const auto same = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b); };
-        if (target.size() >= scheme.size() &&
-            std::equal(scheme.begin(), scheme.end(), target.begin(), [&](char b, char a) { return same(a, b); }))
-            return scheme.size();
-    }
+    for (const std::string_view scheme : {"http://", "https://"})
+        if (ascii_istarts_with(target, scheme)) return scheme.size();
     return 0;
 }
 

@@ -1,4 +1,4 @@
-// JSON that is written member by member.
+// JSON that is written value by value.
 #pragma once
 
 #include "base/json.hpp"
@@ -8,9 +8,10 @@
 #include <string_view>
 #include <utility>
 
-namespace foz::ops {
+namespace foz {
 
-// Commas are its own. Keys are the program's; values that are text must be valid UTF-8.
+// Puts the commas in by itself. Keys and values that are text must be valid UTF-8. That brackets match is up to the
+// caller.
 class json_writer {
 public:
     json_writer& open(char bracket) {  // '{' or '['
@@ -56,7 +57,8 @@ public:
         return key(name).value(content);
     }
 
-    const std::string& text() const noexcept { return text_; }
+    const std::string& text() const& noexcept { return text_; }
+    std::string text() && { return std::move(text_); }
 
 private:
     void comma() {
@@ -67,4 +69,4 @@ private:
     bool first_ = true;
 };
 
-}  // namespace foz::ops
+}  // namespace foz

@@ -1,9 +1,9 @@
-#include "ops/admin/json_writer.hpp"
+#include "base/json_writer.hpp"
 
 #include <charconv>
 #include <cmath>
 
-namespace foz::ops {
+namespace foz {
 
 json_writer& json_writer::value(double number) {
     if (!std::isfinite(number)) return raw("null");
@@ -12,4 +12,4 @@ json_writer& json_writer::value(double number) {
     return raw({digits, end});
 }
 
-}  // namespace foz::ops
+}  // namespace foz
