@@ -1,6 +1,7 @@
 #include "cli/talking.hpp"
 
 #include "base/json.hpp"
+#include "base/json_writer.hpp"
 #include "cli/events.hpp"
 #include "cli/line_source.hpp"
 
@@ -40,50 +41,43 @@ void print_line(const std::string& line) {
     std::fflush(stdout);
 }
 
-std::string string_array(const std::vector<std::string>& texts) {
-    std::string out = "[";
-    for (const std::string& text : texts) out += (out.size() == 1 ? "" : ",") + json_string(text);
-    return out + "]";
+void add_text(json_writer& to, std::string_view name, const std::string& text) {
+    if (!text.empty()) to.member(name, text);
 }
 
-// The fields of an envelope, with a comma in front of each but the first.
-class envelope_writer {
-public:
-    explicit envelope_writer(std::string_view action) { raw("packet_action", json_string(action)); }
-
-    void raw(std::string_view name, std::string_view json) {
-        text_ += (text_.empty() ? "{" : ",") + json_string(name) + ":";
-        text_ += json;
-    }
-    void text(std::string_view name, const std::string& value) {
-        if (!value.empty()) raw(name, json_string(value));
-    }
-    std::string finish() && { return std::move(text_) + "}"; }
-
-private:
-    std::string text_;
-};
+void add_texts(json_writer& to, std::string_view name, const std::vector<std::string>& texts) {
+    to.key(name).open('[');
+    for (const std::string& text : texts) to.value(text);
+    to.close(']');
+}
 
 std::string publish_envelope(const talk_options& options, const std::string& id, std::string_view message,
                              std::string_view ack) {
-    envelope_writer out("publish");
-    out.text("channel", options.channel);
-    out.text("id", id);
-    out.text("type", options.type);
-    out.text("topic", options.topic);
-    out.raw("ack", json_string(ack));
-    if (options.expires) out.raw("expires_ms", std::to_string(options.expires->count()));
-    if (options.broadcast || !options.multicast.empty() || !options.direct.empty())
-        out.raw("distribution", std::string("{\"broadcast\":") + (options.broadcast ? "true" : "false") +
-                                    ",\"multicast\":" + string_array(options.multicast) +
-                                    ",\"direct\":" + string_array(options.direct) + "}");
-    if (ack == "answer") {
-        out.raw("timeout_ms", std::to_string(options.timeout.value_or(timeout_default).count()));
-        if (options.fail_fast) out.raw("fail_fast", "true");
-        if (options.progress) out.raw("progress", "true");
+    json_writer to;
+    to.open('{').member("packet_action", "publish");
+    add_text(to, "channel", options.channel);
+    add_text(to, "id", id);
+    add_text(to, "type", options.type);
+    add_text(to, "topic", options.topic);
+    to.member("ack", ack);
+    if (options.expires) to.member("expires_ms", options.expires->count());
+    if (options.broadcast || !options.multicast.empty() || !options.direct.empty()) {
+        to.key("distribution").open('{').member("broadcast", options.broadcast);
+        add_texts(to, "multicast", options.multicast);
+        add_texts(to, "direct", options.direct);
+        to.close('}');
     }
-    out.raw("message", options.text ? json_string(message) : std::string(message));
-    return std::move(out).finish();
+    if (ack == "answer") {
+        to.member("timeout_ms", options.timeout.value_or(timeout_default).count());
+        if (options.fail_fast) to.member("fail_fast", true);
+        if (options.progress) to.member("progress", true);
+    }
+    if (options.text)
+        to.member("message", message);
+    else
+        to.key("message").raw(message);
+    to.close('}');
+    return std::move(to).text();
 }
 
 boost::asio::awaitable<void> rest(net::shard& home, milliseconds time) {
@@ -366,28 +360,29 @@ public:
     explicit hearing(const talk_options& options) : options_(options) {}
 
     std::string consume() const {
-        envelope_writer out("consume");
-        std::string channels;
-        for (const std::string& name : options_.channels)
-            channels += (channels.empty() ? "{" : ",") + json_string(name) + ":true";
-        out.raw("channel", channels + "}");
-        out.raw("id", "\"foz-sub\"");
-        if (!options_.topics.empty()) out.raw("consume_target", string_array(options_.topics));
+        json_writer to;
+        to.open('{').member("packet_action", "consume").key("channel").open('{');
+        for (const std::string& name : options_.channels) to.member(name, true);
+        to.close('}').member("id", "foz-sub");
+        if (!options_.topics.empty()) add_texts(to, "consume_target", options_.topics);
         // A distribution names everything that is wanted.
-        if (!options_.groups.empty())
-            out.raw("distribution", "{\"broadcast\":true,\"multicast\":" + string_array(options_.groups) + "}");
+        if (!options_.groups.empty()) {
+            to.key("distribution").open('{').member("broadcast", true);
+            add_texts(to, "multicast", options_.groups);
+            to.close('}');
+        }
         if (!positions_.empty()) {
-            std::string from;
-            for (const auto& [name, where] : positions_)
-                from += (from.empty() ? "{" : ",") + json_string(name) + ":" + json_string(where);
-            out.raw("from", from + "}");
+            to.key("from").open('{');
+            for (const auto& [name, where] : positions_) to.member(name, where);
+            to.close('}');
         } else if (options_.since) {
             const auto then = std::chrono::system_clock::now() - *options_.since;
-            out.raw("from", "{\"since_ms\":" + std::to_string(unix_ms(then).count()) + "}");
+            to.key("from").open('{').member("since_ms", unix_ms(then).count()).close('}');
         } else if (options_.from != "\"now\"") {
-            out.raw("from", options_.from);
+            to.key("from").raw(options_.from);
         }
-        return std::move(out).finish();
+        to.close('}');
+        return std::move(to).text();
     }
 
     // The exit code when this was the end.

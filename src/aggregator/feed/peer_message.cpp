@@ -1,6 +1,6 @@
 #include "aggregator/feed/peer_message.hpp"
 
-#include "base/json.hpp"
+#include "base/json_writer.hpp"
 #include "base/utf8.hpp"
 
 #include <algorithm>
@@ -16,18 +16,11 @@ constexpr std::uint64_t peer_version = 1;
 constexpr std::array<std::string_view, 7> peer_kinds{"alive",   "presence", "ask", "snapshot",
                                                      "leaving", "closed",   "told"};
 
-void append_sessions(std::string& out, std::string_view name, std::span<const present_session> all) {
-    out.append(",\"").append(name).append("\":[");
-    bool first = true;
-    for (const present_session& one : all) {
-        out += first ? "[" : ",[";
-        first = false;
-        append_json_string(out, one.channel);
-        append_json_string(out += ',', one.client);
-        append_json_string(out += ',', one.session);
-        out += ']';
-    }
-    out += ']';
+void add_sessions(json_writer& to, std::string_view name, std::span<const present_session> all) {
+    to.key(name).open('[');
+    for (const present_session& one : all)
+        to.open('[').value(one.channel).value(one.client).value(one.session).close(']');
+    to.close(']');
 }
 
 using simdjson::dom::object;
@@ -61,28 +54,25 @@ std::optional<std::vector<present_session>> member_sessions(const object& from, 
 
 std::string to_json(const peer_message& what) {
     using kind = peer_message::kind;
-    std::string out = "{\"v\":" + std::to_string(peer_version) + ",\"from\":" + json_string(what.from) + ",\"kind\":\"";
-    out.append(peer_kinds[static_cast<std::size_t>(what.what)]).append("\"");
-    const auto text = [&out](std::string_view name, std::string_view value) {
-        append_json_string(out.append(",\"").append(name).append("\":"), value);
-    };
-    if (what.what == kind::ask || what.what == kind::closed) text("whom", what.whom);
+    json_writer to;
+    to.open('{').member("v", peer_version).member("from", what.from);
+    to.member("kind", peer_kinds[static_cast<std::size_t>(what.what)]);
+    if (what.what == kind::ask || what.what == kind::closed) to.member("whom", what.whom);
     if (what.what == kind::alive || what.what == kind::presence || what.what == kind::snapshot ||
         what.what == kind::closed)
-        out += ",\"seq\":" + std::to_string(what.seq);
-    if (what.what == kind::presence || what.what == kind::snapshot) append_sessions(out, "opened", what.opened);
-    if (what.what == kind::presence) append_sessions(out, "closed", what.closed);
+        to.member("seq", what.seq);
+    if (what.what == kind::presence || what.what == kind::snapshot) add_sessions(to, "opened", what.opened);
+    if (what.what == kind::presence) add_sessions(to, "closed", what.closed);
     if (what.what == kind::snapshot || what.what == kind::closed) {
-        if (what.first) out += ",\"first\":true";
-        if (what.last) out += ",\"last\":true";
+        if (what.first) to.member("first", true);
+        if (what.last) to.member("last", true);
     }
     if (what.what == kind::told) {
-        text("client", what.client);
-        text("request", what.request);
-        text("json", what.json);
-        if (!what.device.empty()) text("device", what.device);
+        to.member("client", what.client).member("request", what.request).member("json", what.json);
+        if (!what.device.empty()) to.member("device", what.device);
     }
-    return out + '}';
+    to.close('}');
+    return std::move(to).text();
 }
 
 std::optional<peer_message> parse_peer_message(std::string_view body) {
