@@ -1,5 +1,6 @@
 #include "cli/admin_options.hpp"
 
+#include "base/loopback.hpp"
 #include "cli/commands.hpp"
 
 #include <cstdio>
@@ -13,8 +14,6 @@
 #include <utility>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/system/error_code.hpp>
 
 namespace foz::cli {
 namespace {
@@ -52,15 +51,9 @@ std::string read_token_file(const std::string& path) {
     return token;
 }
 
-bool is_this_machine(const std::string& host) {
-    boost::system::error_code none;
-    const auto address = boost::asio::ip::make_address(host, none);
-    return none ? host == "localhost" : address.is_loopback();
-}
-
 // An admin port beyond loopback has TLS; what answers there without it is something else.
 void require_secrecy(const admin_access& access) {
-    if (access.where.tls || is_this_machine(access.where.host)) return;
+    if (access.where.tls || is_loopback_host(access.where.host)) return;
     throw wrong_usage("--admin: a login would cross the network readably: say https://" + access.where.text() +
                       " (--admin-ca names the CA of its certificate), or tunnel to 127.0.0.1");
 }
