@@ -10,6 +10,7 @@ headers, and of it only the generated headers are built. build/lint/by_source ha
 reads the sources that ship (.clang-tidy). Of each header that is not the first include of one of them, clang checks the
 syntax: every header compiles alone.
 """
+import argparse
 import concurrent.futures
 import json
 import os
@@ -130,7 +131,21 @@ def main(wanted="", seconds=None):
     return 1 if failed else 0
 
 
+def seconds(text):
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def command_line(words):
+    parser = argparse.ArgumentParser(prog="lint tidy", description="Runs clang-tidy, and compiles every header alone.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("pattern", nargs="?", default="", metavar="PATTERN", help="only files whose path contains PATTERN")
+    which.add_argument("--for", type=seconds, dest="seconds", metavar="SECONDS",
+                       help="what there is time for, the files of the last commits first")
+    return parser.parse_args(words)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--for"]:
-        sys.exit(main(seconds=int(sys.argv[2])))
-    sys.exit(main(*sys.argv[1:2]))
+    chosen = command_line(sys.argv[1:])
+    sys.exit(main(chosen.pattern, chosen.seconds))
