@@ -7,7 +7,7 @@ const ofAggregator = {
   overloaded: 'There is too much to do at the moment. Please try again in a little while.',
   interrupted: 'The connection to the service was cut. Trying again is safe: it happens once.',
   unknown: 'It is not certain that this arrived. Trying again is safe: it happens once.',
-  bad_answer: 'The service gave an answer that makes no sense. Whoever runs it can find it in the log.',
+  bad_answer: 'The service gave an answer that makes no sense. Its operator can find it in the log.',
   dead_lettered: 'The service could not handle this, even after several attempts. It was kept for someone to look at.',
   unroutable: 'This is set up wrongly on our side: nothing takes these messages.',
   unknown_channel: 'This service does not exist here.',

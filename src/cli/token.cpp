@@ -219,7 +219,7 @@ void add_token_make(CLI::App& to, run_command& chosen) {
     const auto options = std::make_shared<make_options>();
     identity::token_request& token = options->token;
     command->add_option("--sub", token.subject, "Whose it is")->type_name("CLIENT")->required();
-    command->add_option("--issuer", token.issuer, "Who issues it")->type_name("ISSUER");
+    command->add_option("--issuer", token.issuer, "Its issuer")->type_name("ISSUER");
     command->add_option("--audience", token.audience, "For whom it is (repeatable)")
         ->type_name("AUDIENCE")
         ->allow_extra_args(false);

@@ -99,7 +99,7 @@ void add_grant(CLI::App& topology, run_command& chosen) {
     CLI::App* const command = topology.add_subcommand("grant", "Print the permissions that a user of RabbitMQ needs");
     const auto from = std::make_shared<configured>(*command, sections);
     const auto how = std::make_shared<grant_options>();
-    command->add_option("USER", how->user, "Who gets them")->required();
+    command->add_option("USER", how->user, "The user that gets them")->required();
     command
         ->add_option("--for", how->role,
                      "aggregator: foz serve; worker: a service; both where everything is declared already. topology: "

@@ -2,11 +2,10 @@
 // opened and say nothing.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import { closeAll, serve, sleep, until } from './lib.mjs';
+import { closeAll, selfSigned, serve, sleep, until } from './lib.mjs';
 
 const sockets = [];
 after(async () => {
@@ -14,9 +13,7 @@ after(async () => {
   await closeAll();
 });
 
-const [keyFile, certificate] = ['key', 'certificate'].map((one) => `${process.env.FOZ_OUT}/addresses-${one}.pem`);
-execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-  '-subj', '/CN=localhost', '-keyout', keyFile, '-out', certificate], { stdio: 'ignore' });
+const { certificate, key } = selfSigned('addresses');
 
 const portOf = (foz) => Number(new URL(foz.url).port);
 const line = (from) => `PROXY ${from.includes(':') ? 'TCP6' : 'TCP4'} ${from} ${from.includes(':') ? '::1' : '10.0.0.1'} 56789 443\r\n`;
@@ -65,7 +62,7 @@ test('connections of one address are bounded; an IPv6 network counts as one; oth
 });
 
 test('under TLS they are closed without a word', async () => {
-  const foz = await serve(['--tls-certificate', certificate, '--tls-key', keyFile], undefined,
+  const foz = await serve(['--tls-certificate', certificate, '--tls-key', key], undefined,
     { FOZ_LISTEN_PROXY_PROTOCOL: '127.0.0.1', FOZ_LIMITS_ADDRESS_CONNECTIONS: '1' });
   const come = async (from) => {
     const socket = open(portOf(foz), line(from));

@@ -2,10 +2,10 @@
 // put a request right before it sends it.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
-import { closeAll, configFile, connect, rawHttp, run, serve, sleep, start, until } from './lib.mjs';
+import { closeAll, configFile, connect, rawHttp, run, selfSigned, serve, sleep, start, until } from './lib.mjs';
 
 const program = process.env.FOZ;
 const out = process.env.FOZ_OUT;
@@ -266,10 +266,8 @@ test('slow bodies and half requests hold nothing up', async () => {
 });
 
 test('over TLS, with the same rules', async () => {
-  const [keyFile, certificate] = ['key', 'certificate'].map((one) => `${out}/admin-${one}.pem`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', keyFile, '-out', certificate], { stdio: 'ignore' });
-  const text = (listen) => configFile(`[admin]\nlisten = "${listen}"\ntls_certificate = "${certificate}"\ntls_key = "${keyFile}"\n${users()}`);
+  const { certificate, key } = selfSigned('admin');
+  const text = (listen) => configFile(`[admin]\nlisten = "${listen}"\ntls_certificate = "${certificate}"\ntls_key = "${key}"\n${users()}`);
   const secure = await serve(['--config', text('0.0.0.0:0')], undefined, { ROBOT_TOKEN: robot });
   const port = portOf(secure);
   const ask = (headers, tls = true) => rawHttp('https://127.0.0.1:' + port,

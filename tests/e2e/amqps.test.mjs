@@ -1,11 +1,10 @@
 // The embedded broker over TLS: amqps beside amqp, and clients that a certificate vouches for.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { amqplib, run, start } from './lib.mjs';
+import { amqplib, run, selfSigned, signedBy, start } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(tmpdir(), 'foz-amqps-'));
@@ -16,25 +15,12 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' });
-function authority(name) {
-  openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=' + name, '-keyout', at(name + '.key'), '-out', at(name + '.pem'));
-}
-function certificate(name, subject, signer, extensions) {
-  openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', subject,
-    '-keyout', at(name + '.key'), '-out', at(name + '.csr'));
-  writeFileSync(at(name + '.ext'), extensions);
-  openssl('x509', '-req', '-in', at(name + '.csr'), '-CA', at(signer + '.pem'), '-CAkey', at(signer + '.key'),
-    '-CAcreateserial', '-days', '2', '-extfile', at(name + '.ext'), '-out', at(name + '.pem'));
-}
-authority('ca');
-authority('other');
-certificate('server', '/CN=localhost', 'ca', 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-certificate('anna', '/O=shop/CN=anna', 'ca', 'extendedKeyUsage=clientAuth');
-certificate('nobody', '/CN=nobody', 'ca', 'extendedKeyUsage=clientAuth');
-certificate('both', '/CN=anna/CN=guest', 'ca', 'extendedKeyUsage=clientAuth');
-certificate('forged', '/CN=anna', 'other', 'extendedKeyUsage=clientAuth');
+const authority = selfSigned(at('ca'), []);
+signedBy(authority, at('server'), 'subjectAltName=DNS:localhost,IP:127.0.0.1', '/CN=localhost');
+signedBy(authority, at('anna'), 'extendedKeyUsage=clientAuth', '/O=shop/CN=anna');
+signedBy(authority, at('nobody'), 'extendedKeyUsage=clientAuth');
+signedBy(authority, at('both'), 'extendedKeyUsage=clientAuth', '/CN=anna/CN=guest');
+signedBy(selfSigned(at('other'), []), at('forged'), 'extendedKeyUsage=clientAuth', '/CN=anna');
 
 const definitions = at('definitions.json');
 writeFileSync(definitions, JSON.stringify({

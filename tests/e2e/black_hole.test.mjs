@@ -8,7 +8,7 @@ import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chat, closeAll, connect, run, serve, sleep, start, until } from './lib.mjs';
+import { chat, closeAll, connect, run, selfSigned, serve, sleep, start, until } from './lib.mjs';
 
 after(closeAll);
 
@@ -56,16 +56,14 @@ if (!hosts) {
   const folder = mkdtempSync(join(tmpdir(), 'foz-black-hole-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   const at = (name) => join(folder, name);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=broker.test', '-addext', `subjectAltName=DNS:broker.test,IP:${node(1)},IP:${node(2)}`,
-    '-keyout', at('key.pem'), '-out', at('certificate.pem')], { stdio: 'pipe' });
+  const { certificate, key } = selfSigned(at('broker'), ['broker.test', node(1), node(2)]);
   writeFileSync(at('definitions.json'), JSON.stringify({
     vhosts: [{ name: '/' }],
     users: [{ name: 'app', password: 'app' }],
     permissions: [{ user: 'app', vhost: '/', configure: '.*', write: '.*', read: '.*' }],
   }));
   const broker = await start('nsenter', ['-t', pid, '-n', process.env.FOZ, 'broker', '--data', at('data'), '--listen', '0.0.0.0:5672',
-    '--tls-listen', '0.0.0.0:5671', '--tls-certificate', at('certificate.pem'), '--tls-key', at('key.pem'),
+    '--tls-listen', '0.0.0.0:5671', '--tls-certificate', certificate, '--tls-key', key,
     '--definitions', at('definitions.json')]);
   await broker.until('ready: ', 30);
 
@@ -76,7 +74,7 @@ if (!hosts) {
   for (const [scheme, port] of [['amqp', 5672], ['amqps', 5671]]) {
     test(scheme + ': everybody leaves a node that has become a black hole, busy or idle', { timeout: 90_000 }, async (t) => {
       const url = (host) => `${scheme}://app:app@${host}:${port}`;
-      const ca = ['--broker-ca', at('certificate.pem')];
+      const ca = ['--broker-ca', certificate];
       const programs = [];
       t.after(async () => {
         [1, 2].forEach((n) => cable(n, true));

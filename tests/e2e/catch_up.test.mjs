@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { configFile, amqp, broker, closeAll, connect, serve, sleep, until, rawClient } from './lib.mjs';
+import { configFile, amqp, broker, closeAll, connect, inSeconds, serve, sleep, until, rawClient } from './lib.mjs';
 
 const count = 1200; // of 20 KB: more than the recent messages hold, and than the kernel holds for a socket
 let foz, proxy, first;
@@ -50,7 +50,7 @@ before(async () => {
   const channel = await (await amqp()).createConfirmChannel();
   for (let i = 0; i < count; i += 1) {
     channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ i, fill: 'x'.repeat(20_000) })),
-      { headers: { 'foz-broadcast': true }, messageId: 'n' + i, timestamp: Math.floor(Date.now() / 1000) });
+      { headers: { 'foz-broadcast': true }, messageId: 'n' + i, timestamp: inSeconds(0) });
     if (i % 100 === 99) await channel.waitForConfirms();
   }
   const late = await connect(foz.url);

@@ -1,23 +1,14 @@
 // A service decides who comes in without a token: it is asked once, its words reach the client, and nothing hangs on it.
 import test, { after, before, beforeEach } from 'node:test';
 import assert from 'node:assert/strict';
-import { createHmac, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { amqp, chat, closeAll, configFile, connect, handshake, plugged, rawHttp, run, secret, serve, sleep, until, WebSocket, worker } from './lib.mjs';
+import { amqp, chat, closeAll, configFile, connect, handshake, inSeconds, plugged, rawHttp, run, secret, serve, sleep, testIssuer, until, WebSocket,
+  worker } from './lib.mjs';
 
-const key = randomBytes(32).toString('hex');
-const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const now = () => Math.floor(Date.now() / 1000);
-function token(sub, claims = {}) {
-  const input = part({ alg: 'HS256', typ: 'JWT' }) + '.' + part({ iss: 'test', sub, iat: now(), exp: now() + 600, ...claims });
-  return input + '.' + createHmac('sha256', key).update(input).digest('base64url');
-}
+const issuer = testIssuer('test');
+const token = (sub) => issuer.token({ sub });
 
-const settings = (service = '', limits = '') => {
-  const file = process.env.FOZ_OUT + '/connect-secret';
-  writeFileSync(file, key);
-  return `
+const settings = (service = '', limits = '') => `
 [listen]
 refresh_notice_ms = 2000
 proxies = ["127.0.0.2"]
@@ -35,9 +26,7 @@ address_connect_questions = 3
 ${limits}
 [admin]
 listen = "127.0.0.1:0"
-[issuers.test]
-issuer = "test"
-secret_file = ${JSON.stringify(file)}
+${issuer.toml}
 [channels.chat]
 [channels.tickets]
 groups = "token"
@@ -48,7 +37,6 @@ may_consume = []
 may_publish = []
 may_request = []
 `;
-};
 
 // The service: `decide` may give an answer, text, nothing, or a promise of these.
 let asked = [], decide;
@@ -141,7 +129,7 @@ test('the service is told what it may know, and nothing else', async () => {
   const { type, contentType, expiration, deliveryMode, replyTo, correlationId, messageId, timestamp } = properties;
   assert.deepEqual([type, contentType, expiration, deliveryMode], ['foz.connect', 'application/json', '3000', 1]);
   assert.match(replyTo, /^CONNECT\./);
-  assert.ok(correlationId && messageId.startsWith('foz.connect/') && timestamp > now() - 60);
+  assert.ok(correlationId && messageId.startsWith('foz.connect/') && timestamp > inSeconds(-60));
   assert.ok(properties.headers['foz-deadline'] > Date.now() - 60_000);
   // A page of anywhere brings its user's cookies along: they are not passed on.
   await open('&name=bob', { headers: { ...headers, Origin: 'https://evil.example' } });
@@ -299,14 +287,14 @@ test('a client that leaves while it is asked about is nobody any more', async ()
 });
 
 test('a socket that ends in time, is refreshed with a token, and is revoked', async () => {
-  const brief = await enter('hugo', { exp: now() + 4 });
+  const brief = await enter('hugo', { exp: inSeconds(4) });
   const told = await until(() => brief.events('auth')[0], 'it is told');
   assert.ok(told.expires_in_ms <= 2000);
   const renewed = await brief.ask({ packet_action: 'refresh', token: token('hugo'), id: 'r' });
   assert.equal(renewed.event, 'auth', JSON.stringify(renewed));
   assert.ok(renewed.expires_in_ms > 500_000);
   assert.equal((await brief.ask({ packet_action: 'refresh', token: token('somebody') })).error.reason, 'other_client');
-  const ending = await enter('hugo', { exp: now() + 3 });
+  const ending = await enter('hugo', { exp: inSeconds(3) });
   await ending.closed();
   const { code, reason, retryable } = ending.events('error')[0].error;
   assert.deepEqual([code, reason, retryable, ending.code, ending.stays_away], ['unavailable', 'time_over', true, 4100, false]);

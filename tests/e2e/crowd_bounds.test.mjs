@@ -1,10 +1,9 @@
 // What connections may cost that are no clients yet: TLS handshakes that never end, answers that nobody reads.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import net from 'node:net';
 import tls from 'node:tls';
-import { closeAll, rawHttp, serve, until } from './lib.mjs';
+import { closeAll, rawHttp, selfSigned, serve, until } from './lib.mjs';
 
 const sockets = [];
 after(async () => {
@@ -30,10 +29,8 @@ const metric = async (foz, name) => {
 };
 
 test('TLS handshakes under way are bounded; whoever comes beyond is closed, counted and told of', async () => {
-  const [keyFile, certificate] = ['key', 'certificate'].map((one) => `${process.env.FOZ_OUT}/bounds-${one}.pem`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-keyout', keyFile, '-out', certificate], { stdio: 'ignore' });
-  const foz = await serve(['--tls-certificate', certificate, '--tls-key', keyFile, '--admin-listen', '127.0.0.1:0'], undefined,
+  const { certificate, key } = selfSigned('bounds');
+  const foz = await serve(['--tls-certificate', certificate, '--tls-key', key, '--admin-listen', '127.0.0.1:0'], undefined,
     { FOZ_LIMITS_HANDSHAKES: '5' });
   // Any of the loops may accept any of them, in any order; after some seconds newer ones take the place of the oldest.
   const silent = await Promise.all(Array.from({ length: 12 }, () => open(foz.url)));

@@ -3,7 +3,7 @@ import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { amqp, broker, closeAll, configFile, connect, serve, settle, sleep, until } from './lib.mjs';
+import { amqp, broker, closeAll, configFile, connect, inSeconds, serve, settle, sleep, until } from './lib.mjs';
 
 const relays = [], programs = [];
 after(async () => {
@@ -82,12 +82,11 @@ async function relay() {
   return self;
 }
 
-const now_s = () => Math.floor(Date.now() / 1000);
 async function publisher() {
   const channel = await (await amqp()).createConfirmChannel();
   return {
     say: (body, options = {}, key = 'chat') => channel.publish('OUTBOUND', key, Buffer.from(JSON.stringify(body)),
-      { headers: { 'foz-broadcast': true }, timestamp: now_s(), ...options }),
+      { headers: { 'foz-broadcast': true }, timestamp: inSeconds(0), ...options }),
     confirmed: () => channel.waitForConfirms(),
   };
 }
@@ -122,9 +121,9 @@ test('what its publisher\'s clock says has expired is delivered live, and not re
   const ann = await connect(foz.url);
   const from = (await ann.consume()).channels.chat.position;
   const { say, confirmed } = await publisher();
-  const old = { timestamp: now_s() - 60, expiration: '5000' };
+  const old = { timestamp: inSeconds(-60), expiration: '5000' };
   say('old', old);
-  say('a little late', { timestamp: now_s() - 7, expiration: '5000' });
+  say('a little late', { timestamp: inSeconds(-7), expiration: '5000' });
   say('end');
   await confirmed();
   await until(() => ann.messages().includes('end'), 'it is live');

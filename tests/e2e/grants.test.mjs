@@ -2,10 +2,9 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { amqplib, broker, chat, closeAll, configFile, connect, handshake, onFoz, run, serve, start, until, voice, worker } from './lib.mjs';
+import { amqplib, broker, chat, closeAll, configFile, connect, handshake, onFoz, run, serve, start, testIssuer, until, voice, worker } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(process.env.FOZ_OUT, 'grants-'));
@@ -29,25 +28,16 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 let ownBroker; // of the embedded kind
-const key = 'k'.repeat(32);
-writeFileSync(join(folder, 'key'), key);
+const issuer = testIssuer('test');
 const channels = '[channels.chat]\n[channels.tickets]\n[channels.voice]\ndelivery = "volatile"\npresence = true\n';
 const settings = `[listen]
 allow_anonymous = true
-[issuers.test]
-issuer = "test"
-secret_file = ${JSON.stringify(join(folder, 'key'))}
+${issuer.toml}
 ${channels}`;
 const config = configFile(settings);
 const withService = configFile('[connect_service]\nchannel = "tickets"\n' + channels);
 const configs = { guarded: withService, deploying: withService };
 let as; // the broker's URL of a user
-
-const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-function token(sub) {
-  const input = part({ alg: 'HS256', typ: 'JWT' }) + '.' + part({ iss: 'test', sub, exp: Math.floor(Date.now() / 1000) + 600 });
-  return input + '.' + createHmac('sha256', key).update(input).digest('base64url');
-}
 
 // What is printed, as the arguments that a shell makes of it.
 async function granted(user, vhost, how, by = config) {
@@ -169,7 +159,7 @@ test('a worker can write to REVOKED, but what it writes revokes nobody, unless b
     await channel.waitForConfirms();
     await connection.close();
   };
-  const enter = (client, url) => handshake(url, 'hello=1&token=' + token(client));
+  const enter = (client, url) => handshake(url, 'hello=1&token=' + issuer.token({ sub: client }));
   const refused = async (client, url) => {
     const one = await enter(client, url);
     await one.closed();

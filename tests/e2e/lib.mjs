@@ -2,11 +2,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { randomBytes } from 'node:crypto';
+import { basename, resolve as resolvePath } from 'node:path';
+import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 // The packages of clients/js.
@@ -176,6 +177,58 @@ export async function run(program, args, { env = {}, seconds = 20 } = {}) {
 }
 
 export const secret = () => randomBytes(16).toString('base64url');
+
+// Seconds since 1970, as the times of a JWT are: so many seconds from now.
+export const inSeconds = (n) => Math.floor(Date.now() / 1000) + n;
+
+// A part of a JWT. Members that are undefined are left out.
+export const tokenPart = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+// An issuer of tokens with a secret of its own. `usual`: what each token claims besides iss, iat and exp. `toml`: the
+// issuer's section of the configuration, to which keys may be added.
+export function testIssuer(name, usual = {}) {
+  const key = randomBytes(32).toString('hex');
+  const file = process.env.FOZ_OUT + '/' + name + '-secret';
+  writeFileSync(file, key);
+  const sign = (header, claims, by = key) => {
+    const all = { iss: name, iat: inSeconds(0), exp: inSeconds(600), ...usual, ...claims };
+    const input = tokenPart({ alg: 'HS256', typ: 'JWT', ...header }) + '.' + tokenPart(all);
+    return input + '.' + createHmac('sha256', by).update(input).digest('base64url');
+  };
+  return {
+    token: (...claims) => sign({}, Object.assign({}, ...claims)),
+    // With something else in its header, or signed with another key.
+    forged: sign,
+    toml: `[issuers.${name}]\nissuer = "${name}"\nsecret_file = ${JSON.stringify(file)}\n`,
+  };
+}
+
+const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' });
+const ecKey = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+const certificateFiles = (name) => {
+  const path = resolvePath(process.env.FOZ_OUT, name);
+  return { certificate: path + '.pem', key: path + '.key', common: basename(path), path };
+};
+
+// A certificate for these hosts and addresses, and its key: the files NAME.pem and NAME.key, in FOZ_OUT unless the name
+// is an absolute path. Its common name is the last part of NAME.
+export function selfSigned(name, names = ['localhost', '127.0.0.1'], newKey = ecKey) {
+  const self = certificateFiles(name);
+  const others = names.map((one) => (isIP(one) ? 'IP:' : 'DNS:') + one);
+  openssl('req', '-x509', '-newkey', ...newKey, '-nodes', '-days', '2', '-subj', '/CN=' + self.common,
+    ...(others.length > 0 ? ['-addext', 'subjectAltName=' + others] : []), '-keyout', self.key, '-out', self.certificate);
+  return self;
+}
+
+// One that `authority`, which selfSigned() has made, vouches for. `extensions`: lines for openssl.
+export function signedBy(authority, name, extensions = '', subject = undefined) {
+  const self = certificateFiles(name);
+  openssl('req', '-newkey', ...ecKey, '-nodes', '-subj', subject ?? '/CN=' + self.common, '-keyout', self.key, '-out', self.path + '.csr');
+  writeFileSync(self.path + '.ext', extensions);
+  openssl('x509', '-req', '-in', self.path + '.csr', '-CA', authority.certificate, '-CAkey', authority.key, '-CAcreateserial', '-days', '2',
+    '-extfile', self.path + '.ext', '-out', self.certificate);
+  return self;
+}
 
 // An unmodified Primus client that keeps what it hears. `first`: written before it is open.
 export async function connect(url, { query = '', resume = secret(), options = {}, first = [] } = {}) {

@@ -1,36 +1,23 @@
 // Who comes in with a token or through a proxy, what it may, and for how long.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { createHmac, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { chat, closeAll, configFile, handshake, plugged, request, run, secret, serve, settle, sleep, until, worker } from './lib.mjs';
+import { chat, closeAll, configFile, handshake, inSeconds, plugged, request, run, secret, serve, settle, sleep, testIssuer, tokenPart, until, worker }
+  from './lib.mjs';
 
-const key = randomBytes(32).toString('hex');
-const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const now = () => Math.floor(Date.now() / 1000);
+const issuer = testIssuer('test', { aud: 'foz' });
 let ids = 0;
-// A token of the test's issuer; `claims` over the usual ones.
-function token(sub, claims = {}, { alg = 'HS256', by = key, header = {} } = {}) {
-  const all = { iss: 'test', aud: 'foz', sub, iat: now(), exp: now() + 600, jti: 'jti-' + (ids += 1), ...claims };
-  for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name];
-  const input = part({ alg, typ: 'JWT', ...header }) + '.' + part(all);
-  return input + '.' + createHmac('sha256', by).update(input).digest('base64url');
-}
+// `claims` over the usual ones.
+const token = (sub, claims) => issuer.token({ sub, jti: 'jti-' + (ids += 1) }, claims);
+const forged = (header, by) => issuer.forged(header, { sub: 'a' }, by);
 
-const settings = () => {
-  const file = process.env.FOZ_OUT + '/login-secret';
-  writeFileSync(file, key);
-  return `
+const settings = `
 [listen]
 refresh_notice_ms = 2000
 proxies = ["127.0.0.2"]
 client_header = "X-User"
 groups_header = "X-Groups"
 meta_headers = ["X-Plan"]
-[issuers.test]
-issuer = "test"
-secret_file = ${JSON.stringify(file)}
-audience = ["foz"]
+${issuer.toml}audience = ["foz"]
 leeway_s = 0
 [channels.voice]
 delivery = "volatile"
@@ -41,11 +28,10 @@ open_groups = ["open.*"]
 groups = "token"
 may_publish = ["public.*"]
 `;
-};
 
 let config, server, service;
 before(async () => {
-  config = configFile(settings());
+  config = configFile(settings);
   service = await chat();
   server = await serve(['--config', config]);
 });
@@ -98,18 +84,18 @@ test('each broken token is refused for its own reason, and none of it is logged'
   const cases = {
     not_a_token: ['', 'x', 'a.b', good + '.x'],
     bad_encoding: [head + '.' + body + '.' + signature + '=', head + '!.' + body + '.' + signature],
-    bad_header: [part([]) + '.' + body + '.' + signature],
-    unsigned_token: [part({ alg: 'none' }) + '.' + body + '.', part({ alg: 'none' }) + '.' + body + '.' + signature],
-    unknown_algorithm: [token('a', {}, { alg: 'HS1' })],
-    algorithm_not_allowed: [token('a', {}, { alg: 'HS384' }), token('a', {}, { alg: 'RS256' })],
-    critical_header: [token('a', {}, { header: { crit: ['b64'], b64: false } })],
-    wrong_type: [token('a', {}, { header: { typ: 'secevent+jwt' } })],
-    bad_signature: [head + '.' + body + '.' + flipped, head + '.' + part({ iss: 'test', aud: 'foz', sub: 'root', exp: now() + 60 }) + '.' + signature,
-      token('a', {}, { by: 'another key that is long enough to be one' })],
+    bad_header: [tokenPart([]) + '.' + body + '.' + signature],
+    unsigned_token: [tokenPart({ alg: 'none' }) + '.' + body + '.', tokenPart({ alg: 'none' }) + '.' + body + '.' + signature],
+    unknown_algorithm: [forged({ alg: 'HS1' })],
+    algorithm_not_allowed: [forged({ alg: 'HS384' }), forged({ alg: 'RS256' })],
+    critical_header: [forged({ crit: ['b64'], b64: false })],
+    wrong_type: [forged({ typ: 'secevent+jwt' })],
+    bad_signature: [head + '.' + body + '.' + flipped, head + '.' + tokenPart({ iss: 'test', aud: 'foz', sub: 'root', exp: inSeconds(60) }) + '.' + signature,
+      forged({}, 'another key that is long enough to be one')],
     missing_issuer: [token('a', { iss: undefined })],
     unknown_issuer: [token('a', { iss: 'other' })],
     missing_expiry: [token('a', { exp: undefined })],
-    expires_too_late: [token('a', { exp: now() + 400 * 86400 })],
+    expires_too_late: [token('a', { exp: inSeconds(400 * 86400) })],
     bad_time: [token('a', { exp: 'soon' }), token('a', { nbf: true })],
     wrong_audience: [token('a', { aud: 'other' }), token('a', { aud: [] })],
     missing_audience: [token('a', { aud: undefined })],
@@ -134,10 +120,10 @@ test('each broken token is refused for its own reason, and none of it is logged'
     }
   }
   assert.ok(all >= 40, String(all));
-  const expired = await refusal('&token=' + token('a', { exp: now() - 1 }));
+  const expired = await refusal('&token=' + token('a', { exp: inSeconds(-1) }));
   assert.deepEqual([expired.code, expired.reason, expired.close], ['expired', 'expired', 4001]);
   // It may pass: come again.
-  for (const claims of [{ nbf: now() + 300 }, { iat: now() + 300 }]) {
+  for (const claims of [{ nbf: inSeconds(300) }, { iat: inSeconds(300) }]) {
     const early = await refusal('&token=' + token('a', claims));
     assert.deepEqual([early.code, early.close, early.stays_away], ['unavailable', 4100, false]);
     assert.ok(early.reason && early.retry_after_ms > 0);
@@ -212,14 +198,14 @@ test('two devices of one client count their messages by themselves', async () =>
 });
 
 test('a token ends: told before, refreshed without a break, and else the socket is closed for good', async () => {
-  const first = await enter(token('judy', { exp: now() + 4 }));
+  const first = await enter(token('judy', { exp: inSeconds(4) }));
   const told = await until(() => first.events('auth')[0], 'it is told');
   assert.ok(told.expires_in_ms > 200 && told.expires_in_ms <= 2000, JSON.stringify(told));
-  const longer = await first.ask({ packet_action: 'refresh', token: token('judy', { exp: now() + 600 }), id: 'r' });
+  const longer = await first.ask({ packet_action: 'refresh', token: token('judy', { exp: inSeconds(600) }), id: 'r' });
   assert.equal(longer.event, 'auth');
   assert.ok(longer.expires_in_ms > 590_000);
   assert.deepEqual(longer.channels.chat.consume, ['#']);
-  const second = await enter(token('judy', { exp: now() + 3 }));
+  const second = await enter(token('judy', { exp: inSeconds(3) }));
   await second.closed();
   assert.deepEqual([second.events('error')[0].error.code, second.code, second.stays_away], ['expired', 4001, true]);
   await sleep(1500);
@@ -295,7 +281,7 @@ test('revoked: by client, token, session, or time; on every aggregator, also on 
 });
 
 test('an operator revokes through the admin port', async () => {
-  const foz = await serve(['--config', configFile(settings() + '[admin]\nlisten = "127.0.0.1:0"\n[admin_users.robot]\nrole = "act"\ntoken_variable = "ROBOT"\n' +
+  const foz = await serve(['--config', configFile(settings + '[admin]\nlisten = "127.0.0.1:0"\n[admin_users.robot]\nrole = "act"\ntoken_variable = "ROBOT"\n' +
     '[admin_users.eye]\ntoken_variable = "EYE"\n')], undefined, { ROBOT: 'r'.repeat(40), EYE: 'e'.repeat(40) });
   const revoke = async (what, by = 'r'.repeat(40)) => {
     const answer = await fetch(`http://127.0.0.1:${foz.output.match(/admin: port (\d+)/)[1]}/api/tokens/revoke`, { method: 'POST',
@@ -340,7 +326,7 @@ test('a proxy that is trusted names the client; nobody else can', async () => {
 
 test('the plugin asks the page for tokens, refreshes them, and comes back after an expired one', async () => {
   let life = 3, asked = 0;
-  const client = plugged(server.url, { token: async () => { asked += 1; return token('peggy', { exp: now() + life }); } });
+  const client = plugged(server.url, { token: async () => { asked += 1; return token('peggy', { exp: inSeconds(life) }); } });
   const auths = [];
   client.foz.on('auth', (event) => auths.push(event));
   await until(() => client.foz.state.name === 'connected', 'it is connected');
@@ -355,9 +341,9 @@ test('the plugin asks the page for tokens, refreshes them, and comes back after 
 
   // The page's clock is wrong, or its token was kept for too long.
   const lives = [-5, 600];
-  const late = plugged(server.url, { token: () => token('peggy', { exp: now() + (lives.shift() ?? 600) }) });
+  const late = plugged(server.url, { token: () => token('peggy', { exp: inSeconds(lives.shift() ?? 600) }) });
   await until(() => late.foz.state.name === 'connected', 'it comes back with a good one');
-  const never = plugged(server.url, { token: token('peggy', { exp: now() - 5 }) });
+  const never = plugged(server.url, { token: token('peggy', { exp: inSeconds(-5) }) });
   await until(() => never.foz.state.name === 'refused', 'there is no other one');
   assert.equal(never.foz.state.reason.code, 'expired');
   const broken = plugged(server.url, { token: async () => { throw new Error('no network'); } });

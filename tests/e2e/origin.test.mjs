@@ -2,8 +2,7 @@
 // address later (DNS rebinding), origins, the cookie.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { closeAll, rawHttp, serve } from './lib.mjs';
+import { closeAll, rawHttp, selfSigned, serve } from './lib.mjs';
 
 after(closeAll);
 
@@ -91,10 +90,8 @@ test('a proxy that is believed says by which scheme and name the client came; no
 });
 
 test('over TLS the cookie is Secure', async () => {
-  const [keyFile, certificate] = ['key', 'certificate'].map((one) => `${process.env.FOZ_OUT}/origin-${one}.pem`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-keyout', keyFile, '-out', certificate], { stdio: 'ignore' });
-  const foz = await serve(['--tls-certificate', certificate, '--tls-key', keyFile]);
+  const files = selfSigned('origin');
+  const foz = await serve(['--tls-certificate', files.certificate, '--tls-key', files.key]);
   const { port } = new URL(foz.url);
   const asked = (origin, host) => handshake(foz.url, host, `Origin: ${origin}\r\n`, { tls: true });
   assert.match((await asked(`https://localhost:${port}`, `localhost:${port}`)).cookie, /; Secure$/);

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { WebSocket, closeAll, configFile, run, serve, start, until } from './lib.mjs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { WebSocket, closeAll, configFile, run, selfSigned, serve, start, until } from './lib.mjs';
 
 const documents = process.env.FOZ_ROOT + '/docs/production/';
 const work = process.env.FOZ_OUT + '/proxies';
@@ -29,8 +29,7 @@ const ifThere = { nginx, haproxy };
 before(() => {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=' + host,
-    '-addext', 'subjectAltName=DNS:' + host, '-keyout', work + '/key.pem', '-out', work + '/chain.pem'], { stdio: 'ignore' });
+  renameSync(selfSigned(work + '/chain', [host]).key, work + '/key.pem');
   writeFileSync(work + '/' + host + '.pem', readFileSync(work + '/chain.pem') + readFileSync(work + '/key.pem'));
 });
 const opened = [];

@@ -2,13 +2,12 @@
 // and TLS, version 1 and 2.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { amqplib, closeAll, rawHttp, serve, sleep, start, until } from './lib.mjs';
+import { amqplib, closeAll, rawHttp, selfSigned, serve, sleep, start, until } from './lib.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'foz-proxied-'));
 const at = (name) => join(folder, name);
@@ -20,9 +19,7 @@ after(async () => {
   await closeAll();
   rmSync(folder, { recursive: true, force: true });
 });
-execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-  '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', at('key.pem'),
-  '-out', at('certificate.pem')], { stdio: 'ignore' });
+const { certificate, key } = selfSigned(at('proxied'));
 
 const line = (from) => Buffer.from(`PROXY TCP4 ${from} 10.0.0.1 56789 443\r\n`);
 const binary = (command, family, block) => Buffer.concat([Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1'),
@@ -102,7 +99,7 @@ test('the address that a proxy names is the client\'s', async () => {
 });
 
 test('under TLS, the head comes before the handshake', async () => {
-  const foz = await serve(['--tls-certificate', at('certificate.pem'), '--tls-key', at('key.pem')], undefined,
+  const foz = await serve(['--tls-certificate', certificate, '--tls-key', key], undefined,
     { FOZ_LISTEN_PROXY_PROTOCOL: '127.0.0.1' });
   const port = Number(new URL(foz.url).port);
   for (const head of [line('192.0.2.7'), four('192.0.2.7')])
@@ -115,7 +112,7 @@ test('under TLS, the head comes before the handshake', async () => {
 test('who sends a head that nobody expects is closed, counted and told of', async () => {
   for (const tls of [false, true]) {
     const foz = await serve(['--admin-listen', '127.0.0.1:0',
-      ...(tls ? ['--tls-certificate', at('certificate.pem'), '--tls-key', at('key.pem')] : [])]);
+      ...(tls ? ['--tls-certificate', certificate, '--tls-key', key] : [])]);
     const plain = foz.url.replace('https', 'http');
     for (const head of [line('192.0.2.7'), four('192.0.2.7')]) await closedSilently(plain, Buffer.concat([head, Buffer.from(get)]));
     assert.equal((await rawHttp(foz.url, get, { tls })).status, 200);
@@ -133,7 +130,7 @@ test('the AMQP ports of the embedded broker', async () => {
   }));
   const run = async (data, env, ...args) => {
     const self = await start(process.env.FOZ, ['broker', '--data', at(data), '--listen', '127.0.0.1:0', '--tls-listen', '127.0.0.1:0',
-      '--tls-certificate', at('certificate.pem'), '--tls-key', at('key.pem'), ...args], env);
+      '--tls-certificate', certificate, '--tls-key', key, ...args], env);
     await self.until('ready: ', 30);
     self.port = Number(self.output.match(/ready: amqp:\/\/[^/]*:(\d+)\//)[1]);
     self.tlsPort = Number(self.output.match(/tls: amqps:\/\/[^/]*:(\d+)\//)[1]);
@@ -141,7 +138,7 @@ test('the AMQP ports of the embedded broker', async () => {
   };
   const connect = async (protocol, port, user = 'bert', password = 'b') => {
     const one = await amqplib.connect({ protocol, hostname: '127.0.0.1', port, username: user, password, vhost: '/' },
-      { ca: [readFileSync(at('certificate.pem'))] });
+      { ca: [readFileSync(certificate)] });
     one.on('error', () => {});
     connections.push(one);
     await (await one.createChannel()).assertQueue('', { exclusive: true });

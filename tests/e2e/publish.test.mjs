@@ -2,7 +2,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { amqp, closeAll, connect, secret, serve, until, WebSocket, configFile } from './lib.mjs';
+import { amqp, closeAll, connect, inSeconds, secret, serve, until, WebSocket, configFile } from './lib.mjs';
 
 let foz, channel;
 before(async () => {
@@ -35,7 +35,7 @@ test('what a service receives of the literal envelope, property by property', as
   await once(socket, 'open');
   const { client, session } = await until(() => heard.shift(), 'it is welcomed');
   const message = '{ "text" :\t"caf\\u00e9 \u2028 é",\r\n  "n":[1.50e1 , -0,18446744073709551615 ], "n" : {} }';
-  const begin = Math.floor(Date.now() / 1000);
+  const begin = inSeconds(0);
   socket.send(`{
     "packet_action": "publish",
     "channel":       { "voice": false, "chat": true, "tickets": false },
@@ -46,7 +46,7 @@ test('what a service receives of the literal envelope, property by property', as
     "topic": "room.lobby", "type": "say", "id": "m1"
   }`);
   assert.deepEqual(await until(() => heard.shift(), 'the receipt comes'), { event: 'receipt', id: 'm1' });
-  const end = Math.floor(Date.now() / 1000);
+  const end = inSeconds(0);
   const got = await take('IN_CHAT');
   assert.deepEqual([got.fields.exchange, got.fields.routingKey, got.fields.redelivered], ['INBOUND', 'chat.room.lobby', false]);
   assert.equal(got.content.toString(), message);

@@ -1,7 +1,7 @@
 // Services ask clients.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, amqp, connect, request, secret, serve, settle, until, worker } from './lib.mjs';
+import { closeAll, amqp, connect, inSeconds, request, secret, serve, settle, until, worker } from './lib.mjs';
 
 let foz;
 before(async () => {
@@ -21,10 +21,9 @@ async function service() {
     answers.push({ id: correlationId, said: JSON.parse(content), client: headers['foz-client'], session: headers['foz-session'] }),
   { noAck: true });
   const ask = (correlationId, client, message, more = {}) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify(message)),
-    { replyTo: queue, correlationId, expiration: '5000', timestamp: now(), headers: { 'foz-direct': client }, ...more });
+    { replyTo: queue, correlationId, expiration: '5000', timestamp: inSeconds(0), headers: { 'foz-direct': client }, ...more });
   return { answers, ask };
 }
-const now = () => Math.floor(Date.now() / 1000);
 
 test('one question to several clients under one correlation: each of them is asked, each answers', async () => {
   const { answers, ask } = await service();
@@ -78,7 +77,7 @@ test('a service asks a client: the first of its tabs that answers wins', async (
   await until(() => answers.some(({ said }) => said?.yes === 3), 'which has its own answer');
   // A worker's clock may be wrong: what it asks now has its time from now on.
   own.forEach((tab) => { tab.done = undefined; });
-  ask('old', { timestamp: now() - 60 });
+  ask('old', { timestamp: inSeconds(-60) });
   await until(() => tabs[0].done, 'it is asked all the same');
   tabs[0].done({ yes: 4 });
   await until(() => answers.some(({ said }) => said?.yes === 4), 'and answered');

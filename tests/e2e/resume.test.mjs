@@ -1,7 +1,7 @@
 // Coming back: what was missed comes first, in order, once; what can't be had is told.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeAll, amqp, broker, chat, connect, secret, serve as serveWith, settle, until, worker } from './lib.mjs';
+import { closeAll, amqp, broker, chat, connect, inSeconds, secret, serve as serveWith, settle, until, worker } from './lib.mjs';
 
 // One clock for all, so that what has expired can be told at once.
 const serve = (args = []) => serveWith(args, broker, { FOZ_LIMITS_CLOCK_TOLERANCE_MS: '0' });
@@ -185,15 +185,13 @@ test('an answer that came while the socket was away reaches its request', async 
   await slow.stop();
 });
 
-const now_s = () => Math.floor(Date.now() / 1000);
-
 test('what has expired is not replayed, neither from memory nor from the stream', async () => {
   const channel = await (await amqp()).createConfirmChannel();
   const ann = await connect(foz.url);
   const from = (await ann.consume()).channels.chat.position;
   const say_raw = (text, options) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ text })),
     { messageId: from + text, headers: { 'foz-broadcast': true }, ...options });
-  const said = now_s();
+  const said = inSeconds(0);
   say_raw('lasting', { timestamp: said });
   say_raw('short', { timestamp: said, expiration: '500' });
   say_raw('long', { timestamp: said, expiration: '60000' });
@@ -227,7 +225,7 @@ test('who comes back is asked what is still open, and not what nobody waits for 
   const bob = await connect(foz.url, { resume });
   const from = (await bob.consume()).channels.chat.position;
   bob.close();
-  const said = now_s();
+  const said = inSeconds(0);
   const ask = (correlationId, expiration) => channel.publish('OUTBOUND', 'chat', Buffer.from(JSON.stringify({ ask: correlationId })),
     { replyTo: queue, correlationId, expiration, timestamp: said, messageId: from + correlationId, headers: { 'foz-direct': bob.client } });
   ask('brief', '3000');

@@ -2,12 +2,11 @@
 // by name, what is not spoken any more, and clients that a certificate vouches for.
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { closeAll, rawHttp, run, serve, sleep, start, until } from './lib.mjs';
+import { closeAll, rawHttp, run, selfSigned, serve, signedBy, sleep, start, until } from './lib.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'foz-tls-'));
 const at = (name) => join(folder, name);
@@ -18,18 +17,6 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' });
-const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-// NAME.pem and NAME.key: signed by themselves, or by a CA.
-function selfSigned(name, more = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'], key = ec, subject = '/CN=' + name) {
-  openssl('req', '-x509', ...key, '-days', '2', '-subj', subject, ...more, '-keyout', at(name + '.key'), '-out', at(name + '.pem'));
-}
-function signed(name, ca, extensions, subject = '/CN=' + name) {
-  openssl('req', ...ec, '-subj', subject, '-keyout', at(name + '.key'), '-out', at(name + '.csr'));
-  writeFileSync(at(name + '.ext'), extensions);
-  openssl('x509', '-req', '-in', at(name + '.csr'), '-CA', at(ca + '.pem'), '-CAkey', at(ca + '.key'), '-CAcreateserial', '-days', '2',
-    '-extfile', at(name + '.ext'), '-out', at(name + '.pem'));
-}
 // In place of what is there, at once.
 function put(from, to) {
   copyFileSync(at(from), at(to + '.new'));
@@ -49,8 +36,8 @@ function shown(port, options = {}) {
 const portOf = (foz) => Number(new URL(foz.url).port);
 const get = (more = '') => `GET /primus/spec HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${more}\r\n`;
 
-selfSigned('first');
-selfSigned('second');
+selfSigned(at('first'));
+selfSigned(at('second'));
 
 test('a certificate is read again when its files change, and on SIGHUP; open sockets stay', async () => {
   put('first.pem', 'live.pem');
@@ -151,7 +138,7 @@ test('the amqps port, and the CA by which foz serve knows its broker, are read a
 });
 
 test('RSA key exchange, CBC, finite-field Diffie-Hellman and TLS 1.1 are refused; ECDHE with AEAD is taken', async () => {
-  selfSigned('rsa', [], ['-newkey', 'rsa:2048', '-nodes']);
+  selfSigned(at('rsa'), [], ['rsa:2048']);
   // What a client that offers nothing else comes to: the cipher, or nothing.
   const agreed = (port, ...offer) => run('/bin/sh', ['-c', `echo | openssl s_client -connect 127.0.0.1:${port} ${offer.join(' ')} 2>&1`])
     .then(({ output }) => output.match(/(?:Cipher is|New, TLSv1\.\d, Cipher is) ([\w-]+)/)?.[1] ?? 'nothing');
@@ -183,7 +170,7 @@ test('RSA key exchange, CBC, finite-field Diffie-Hellman and TLS 1.1 are refused
 });
 
 test('several certificates: the one whose name a client asks for', async () => {
-  selfSigned('shop', ['-addext', 'subjectAltName=DNS:shop.example,DNS:*.shop.example']);
+  selfSigned(at('shop'), ['shop.example', '*.shop.example']);
   put('second.pem', 'more.pem');
   put('second.key', 'more.key');
   const pairs = ['shop', 'more'].map((name) => at(name + '.pem') + ':' + at(name + '.key')).join(' ');
@@ -195,7 +182,7 @@ test('several certificates: the one whose name a client asks for', async () => {
   assert.equal(await shown(port, { servername: 'elsewhere.example' }), 'first');
   assert.equal(await shown(port), 'first');
   // They are read again, too.
-  selfSigned('new', ['-addext', 'subjectAltName=DNS:new.example']);
+  selfSigned(at('new'), ['new.example']);
   put('new.pem', 'more.pem');
   put('new.key', 'more.key');
   foz.child.kill('SIGHUP');
@@ -208,10 +195,9 @@ test('several certificates: the one whose name a client asks for', async () => {
 });
 
 test('clients show a certificate when they may or must; one of another signer is refused', async () => {
-  selfSigned('authority');
-  selfSigned('stranger');
-  signed('anna', 'authority', 'extendedKeyUsage=clientAuth\nsubjectAltName=email:anna@example.org');
-  signed('forged', 'stranger', 'extendedKeyUsage=clientAuth');
+  const authority = selfSigned(at('authority'));
+  signedBy(authority, at('anna'), 'extendedKeyUsage=clientAuth\nsubjectAltName=email:anna@example.org');
+  signedBy(selfSigned(at('stranger')), at('forged'), 'extendedKeyUsage=clientAuth');
   const by = (name) => ({ certificate: at(name + '.pem'), key: at(name + '.key') });
   // The status of an answer, or 0 when there is none.
   const status = async (port, who) => {
@@ -221,7 +207,7 @@ test('clients show a certificate when they may or must; one of another signer is
     return Number(output);
   };
   const serving = (kind) => serve(['--tls-certificate', at('first.pem'), '--tls-key', at('first.key')], undefined,
-    { FOZ_LISTEN_TLS_CLIENT_CA: at('authority.pem'), FOZ_LISTEN_TLS_CLIENT_CERTIFICATES: kind, FOZ_LISTEN_TLS_CLIENT_NAME: 'email' });
+    { FOZ_LISTEN_TLS_CLIENT_CA: authority.certificate, FOZ_LISTEN_TLS_CLIENT_CERTIFICATES: kind, FOZ_LISTEN_TLS_CLIENT_NAME: 'email' });
   const optional = await serving('optional');
   assert.equal(await status(portOf(optional)), 200);
   assert.equal(await status(portOf(optional), 'anna'), 200);

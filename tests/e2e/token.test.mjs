@@ -1,13 +1,13 @@
 // foz token: tokens are made and checked; keys come over HTTPS that is verified; wrong input is told, and no secret ever.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run } from './lib.mjs';
+import { inSeconds, run, selfSigned, tokenPart } from './lib.mjs';
 
 const foz = process.env.FOZ;
 const folder = mkdtempSync(join(tmpdir(), 'foz-token-'));
@@ -24,10 +24,8 @@ const secretFile = file('secret', secret + '\n');
 let server, config;
 let answer = (response) => response.end(JSON.stringify({ keys: [jwk] }));
 before(async () => {
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', join(folder, 'tls.key'),
-    '-out', join(folder, 'tls.pem')], { stdio: 'ignore' });
-  server = https.createServer({ key: readFileSync(join(folder, 'tls.key')), cert: readFileSync(join(folder, 'tls.pem')) },
+  const own = selfSigned(join(folder, 'tls'), ['localhost']);
+  server = https.createServer({ key: readFileSync(own.key), cert: readFileSync(own.certificate) },
     (request, response) => answer(response, request));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   config = (host, ca) => file('foz.toml', `
@@ -39,7 +37,7 @@ audience = ["foz"]
 issuer = "https://idp.example"
 client_prefix = "idp:"
 keys_url = "https://${host}:${server.address().port}/keys"
-${ca ? `ca = ${JSON.stringify(join(folder, 'tls.pem'))}` : ''}
+${ca ? `ca = ${JSON.stringify(own.certificate)}` : ''}
 `);
 });
 after(() => {
@@ -54,10 +52,8 @@ const make = async (args, options) => {
   assert.equal(code, 0, output);
   return output.trim();
 };
-const part = (text) => Buffer.from(JSON.stringify(text)).toString('base64url');
-const now = () => Math.floor(Date.now() / 1000);
 const byIdp = (claims = {}) => {
-  const input = part({ alg: 'ES256', kid: 'k1' }) + '.' + part({ iss: 'https://idp.example', sub: 'bob', exp: now() + 60, ...claims });
+  const input = tokenPart({ alg: 'ES256', kid: 'k1' }) + '.' + tokenPart({ iss: 'https://idp.example', sub: 'bob', exp: inSeconds(60), ...claims });
   return input + '.' + sign('sha256', Buffer.from(input), { key: pair.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url');
 };
 
@@ -104,8 +100,8 @@ test('a refused token is told with its code, and its control characters do not r
     return result.output;
   };
   await refused('nonsense', 'not_a_token');
-  await refused(byIdp({ exp: now() - 3600 }), 'expired');
-  await refused(part({ alg: 'none' }) + '.' + part({ iss: 'dev', sub: 'alice' }) + '.', 'unsigned_token');
+  await refused(byIdp({ exp: inSeconds(-3600) }), 'expired');
+  await refused(tokenPart({ alg: 'none' }) + '.' + tokenPart({ iss: 'dev', sub: 'alice' }) + '.', 'unsigned_token');
   await refused(await make(['--secret-file', secretFile, '--issuer', 'other', '--sub', 'a']), 'unknown_issuer');
   await refused(await make(['--secret-file', secretFile, '--issuer', 'dev', '--sub', 'a']), 'missing_audience');
   const output = await refused(byIdp({ sub: '\u001b[2J\u009b2J\u007f' }), 'bad_subject');

@@ -2,7 +2,7 @@
 // differ (ids, times, positions) is replaced by the order in which it first appears.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { amqp, closeAll, chat, connect, secret, serve, tickets, until, voice, configFile } from './lib.mjs';
+import { amqp, closeAll, chat, connect, inSeconds, secret, serve, tickets, until, voice, configFile } from './lib.mjs';
 
 const config = `
 [channels.chat]
@@ -152,7 +152,7 @@ async function question({ note, people }) {
       { noAck: true, consumerTag: 'play' });
   });
   worker.publish('OUTBOUND', 'chat', Buffer.from('"sure?"'), { replyTo: answers, correlationId: 'q', expiration: '10000',
-    timestamp: Math.floor(Date.now() / 1000), type: 'sure', headers: { 'foz-direct': people.bob.client } });
+    timestamp: inSeconds(0), type: 'sure', headers: { 'foz-direct': people.bob.client } });
   note('heard', 'the service', await heard);
   await worker.cancel('play');
 }

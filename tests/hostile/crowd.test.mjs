@@ -3,8 +3,7 @@
 // costs; and the next one who comes is let in.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chat, configFile, connect, run, sleep, until } from '../e2e/lib.mjs';
+import { chat, configFile, connect, run, selfSigned, sleep, until } from '../e2e/lib.mjs';
 import { endAll, percentile, serveWatched, watch } from './lib.mjs';
 
 // Sockets that stay, frames and octets a second that are offered on them, and TLS handshakes a second, for six seconds.
@@ -19,10 +18,8 @@ const insecure = { options: { transport: { rejectUnauthorized: false } } };
 
 let foz, service, bystander, allowed, atFirst;
 before(async () => {
-  const [keyFile, certificate] = ['key', 'certificate'].map((one) => `${process.env.FOZ_OUT}/crowd-${one}.pem`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-keyout', keyFile, '-out', certificate], { stdio: 'ignore' });
-  foz = await serveWatched(['--threads', '1', '--tls-certificate', certificate, '--tls-key', keyFile,
+  const { certificate, key } = selfSigned('crowd');
+  foz = await serveWatched(['--threads', '1', '--tls-certificate', certificate, '--tls-key', key,
     '--config', configFile('[listen]\nproxy_protocol = ["127.0.0.2"]\n[limits]\naddress_handshakes = 200\n[channels.chat]\n')]);
   service = await chat();
   bystander = await connect(foz.url, { query: '&consume=chat', ...insecure });

@@ -2,24 +2,14 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { execFileSync } from 'node:child_process';
-import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { WebSocket, amqp, configFile, rawClient, reply, secret, sleep, until, worker } from '../e2e/lib.mjs';
+import { WebSocket, amqp, configFile, inSeconds, rawClient, reply, secret, selfSigned, signedBy, sleep, testIssuer, until, worker } from '../e2e/lib.mjs';
 import { endAll, serveWatched } from './lib.mjs';
 
 after(endAll);
 
-const key = randomBytes(32).toString('hex');
-const keyFile = process.env.FOZ_OUT + '/review-key';
-writeFileSync(keyFile, key);
-const issuer = `[issuers.test]\nissuer = "test"\nsecret_file = ${JSON.stringify(keyFile)}\n`;
-const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const now = () => Math.floor(Date.now() / 1000);
-const token = (sub, foz, claims = {}) => {
-  const input = part({ alg: 'HS256' }) + '.' + part({ iss: 'test', sub, iat: now(), exp: now() + 600, foz, ...claims });
-  return input + '.' + createHmac('sha256', key).update(input).digest('base64url');
-};
+const issuer = testIssuer('test');
+const token = (sub, foz, claims) => issuer.token({ sub, foz }, claims);
 const serving = (toml) => serveWatched(['--config', configFile(toml)]);
 const adminOf = (foz) => 'http://127.0.0.1:' + foz.output.match(/admin: port (\d+)/)[1];
 
@@ -122,7 +112,7 @@ test('PROXY heads: one, well-formed, from a proxy; the client behind it is no pr
 });
 
 test('a client does what its token grants: no other channel, topic, type, exchange, client, group or past', async () => {
-  const foz = await serving(issuer + '[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n[channels.chat]\ngroups = "token"\n[channels.tickets]\n');
+  const foz = await serving(issuer.toml + '[client]\npublish_targets = ["INBOUND", "OUTBOUND"]\n[channels.chat]\ngroups = "token"\n[channels.tickets]\n');
   const narrow = { channels: { chat: { consume: ['pub.*'], publish: ['pub.*'] } }, groups: [] };
   const all = { channels: { chat: true, tickets: true } };
   const bystander = await rawClient(foz.url, '&token=' + token('alice', { channels: { chat: { consume: true, publish: true, request: true } } }));
@@ -155,7 +145,7 @@ test('a client does what its token grants: no other channel, topic, type, exchan
 });
 
 test('the request of one device is not another device\'s, nor another client\'s, to give up', async () => {
-  const foz = await serving(issuer + '[channels.chat]\n');
+  const foz = await serving(issuer.toml + '[channels.chat]\n');
   let asked;
   const service = await worker('IN_CHAT', (message, body, channel) => { asked = message; channel.ack(message); });
   const [here, there, mallory] = await Promise.all(['alice', 'alice', 'mallory'].map((sub) => rawClient(foz.url, '&token=' + token(sub))));
@@ -174,12 +164,12 @@ test('the request of one device is not another device\'s, nor another client\'s,
 });
 
 test('refused handshakes leave nothing behind: no memory, no descriptor, no word of a secret', async () => {
-  const foz = await serving(issuer + '[channels.chat]\n');
+  const foz = await serving(issuer.toml + '[channels.chat]\n');
   const open = () => readdirSync(`/proc/${foz.child.pid}/fd`).length;
   const attempts = [
     () => upgrade(foz.url, '', '&token=SECRET.' + secret() + '.x'),
     () => upgrade(foz.url, 'Authorization: Bearer SECRET\r\nCookie: foz_token=SECRET\r\nSec-WebSocket-Protocol: foz.v1, foz.token.SECRET2\r\n'),
-    () => upgrade(foz.url, '', '&token=' + token('SECRET\n[forged] line', undefined, { exp: now() - 1_000, jti: 'SECRET' })),
+    () => upgrade(foz.url, '', '&token=' + token('SECRET\n[forged] line', undefined, { exp: inSeconds(-1_000), jti: 'SECRET' })),
     () => upgrade(foz.url, '', '&consume=SECRET%0a[forged]&resume=' + secret()),
   ];
   const round = async (times) => {
@@ -199,7 +189,7 @@ test('refused handshakes leave nothing behind: no memory, no descriptor, no word
 });
 
 test('whatever stands in REVOKED, the aggregator goes on; what is no revocation revokes nobody', async () => {
-  const foz = await serving(issuer + '[channels.chat]\n');
+  const foz = await serving(issuer.toml + '[channels.chat]\n');
   const channel = await (await amqp()).createConfirmChannel();
   const far = Date.now() + 3_600_000;
   for (const text of ['x', '{}', '[]', 'null', '\0', '{"until_ms":1}', '{"client":"bob"}', '{"until_ms":1e300,"client":"bob"}',
@@ -219,7 +209,7 @@ test('the admin port: no way around its login, its roles or its forms, and one l
   writeFileSync(view, 'v'.repeat(40));
   writeFileSync(audit, '');
   const foz = await serving(`[admin]\naudit_log = ${JSON.stringify(audit)}\n[admin_users.robot]\nrole = "act"\ntoken_file = ${JSON.stringify(act)}\n` +
-    `[admin_users.looker]\ntoken_file = ${JSON.stringify(view)}\n` + issuer + '[channels.chat]\n');
+    `[admin_users.looker]\ntoken_file = ${JSON.stringify(view)}\n` + issuer.toml + '[channels.chat]\n');
   const url = adminOf(foz);
   const robot = 'Authorization: Bearer ' + 'a'.repeat(40) + '\r\n', looker = 'Authorization: Bearer ' + 'v'.repeat(40) + '\r\n';
   const json = robot + 'Content-Type: application/json\r\n', where = '/api/clients/disconnect', one = '{"client":"x"}';
@@ -264,7 +254,7 @@ test('a quote that a client leaves open swallows nothing of what its proxy says'
 });
 
 test('handshakes that are refused behind a proxy count for their address', async () => {
-  const foz = await serving('[listen]\nproxies = ["127.0.0.1"]\n[limits]\naddress_handshakes = 3\n' + issuer + '[channels.chat]\n');
+  const foz = await serving('[listen]\nproxies = ["127.0.0.1"]\n[limits]\naddress_handshakes = 3\n' + issuer.toml + '[channels.chat]\n');
   for (const [i, query] of ['&token=x.y.z', '&consume=nothing', ''].entries()) {
     const all = await Promise.all(Array.from({ length: 15 }, () => raw(foz.url, upgrade(foz.url, `X-Forwarded-For: 203.0.113.${i}\r\n`, query))));
     const codes = all.map(outcome);
@@ -274,16 +264,11 @@ test('handshakes that are refused behind a proxy count for their address', async
 });
 
 test('what a browser adds by itself, a certificate or a proxy\'s login, is not for pages of other origins', async () => {
-  const at = (name) => process.env.FOZ_OUT + '/review-' + name;
-  const openssl = (...args) => execFileSync('openssl', args, { stdio: 'ignore' });
-  const fresh = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  for (const name of ['ca', 'localhost']) openssl('req', '-x509', ...fresh, '-days', '2', '-subj', '/CN=' + name, '-keyout', at(name + '.key'), '-out', at(name + '.pem'));
-  openssl('req', ...fresh, '-subj', '/CN=alice', '-keyout', at('alice.key'), '-out', at('alice.csr'));
-  openssl('x509', '-req', '-in', at('alice.csr'), '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2', '-out', at('alice.pem'));
+  const ca = selfSigned('ca', []), own = selfSigned('localhost'), alice = signedBy(ca, 'alice');
   const listen = `[listen]\nproxies = ["127.0.0.2"]\nclient_header = "X-User"\norigins = ["*", "https://app.example"]\n`;
-  const foz = await serving(`${listen}tls_certificate = "${at('localhost.pem')}"\ntls_key = "${at('localhost.key')}"\n` +
-    `tls_client_ca = "${at('ca.pem')}"\ntls_client_certificates = "optional"\n[channels.chat]\n`);
-  const files = { cert: readFileSync(at('alice.pem')), key: readFileSync(at('alice.key')) };
+  const foz = await serving(`${listen}tls_certificate = "${own.certificate}"\ntls_key = "${own.key}"\n` +
+    `tls_client_ca = "${ca.certificate}"\ntls_client_certificates = "optional"\n[channels.chat]\n`);
+  const files = { cert: readFileSync(alice.certificate), key: readFileSync(alice.key) };
   const come = (headers, options) => new Promise((resolve) => {
     const socket = new WebSocket(foz.url.replace('https', 'wss') + '/primus/?hello=1', { rejectUnauthorized: false, headers, ...options });
     socket.on('error', () => {});
@@ -300,14 +285,14 @@ test('what a browser adds by itself, a certificate or a proxy\'s login, is not f
 });
 
 test('a group that a token granted is left when it no longer does, and its past with it', async () => {
-  const foz = await serving(issuer + '[channels.chat]\ngroups = "service"\n[channels.tickets]\ngroups = "token"\ngroup_past = false\n');
+  const foz = await serving(issuer.toml + '[channels.chat]\ngroups = "service"\n[channels.tickets]\ngroups = "token"\ngroup_past = false\n');
   const service = await worker('IN_CHAT', (message, body, channel) => {
     if (message.properties.type === 'foz.join') reply(channel, message, { allow: body.group === 'asked' });
     channel.ack(message);
   });
   const channel = await (await amqp()).createConfirmChannel();
   const say = (key, group) => channel.publish('OUTBOUND', key, Buffer.from(JSON.stringify(group)), { contentType: 'application/json', messageId: secret(),
-    timestamp: now(), headers: { 'foz-multicast': group } });
+    timestamp: inSeconds(0), headers: { 'foz-multicast': group } });
   const ann = await rawClient(foz.url, '&token=' + token('ann', { groups: ['vip'] }));
   const refresh = async (groups) => {
     ann.send({ packet_action: 'refresh', token: token('ann', { groups }) });
@@ -332,7 +317,7 @@ test('a group that a token granted is left when it no longer does, and its past 
 });
 
 test('cancels, questions who may join and presence are bounded as publishes are', async () => {
-  const foz = await serving(issuer + '[limits]\nclient_publishes = 5\nclient_burst_ms = 1000\n[channels.chat]\ngroups = "service"\npresence = true\n[channels.tickets]\n');
+  const foz = await serving(issuer.toml + '[limits]\nclient_publishes = 5\nclient_burst_ms = 1000\n[channels.chat]\ngroups = "service"\npresence = true\n[channels.tickets]\n');
   const counts = { cancels: 0, joins: 0, presence: 0 };
   const control = await (await amqp()).createChannel();
   const { queue } = await control.assertQueue('', { exclusive: true });
@@ -385,7 +370,7 @@ test('joining and leaving for ever costs no memory', { skip: process.env.FOZ_SAN
 test('a revocation until the year 9999 holds; one of nobody is none', async () => {
   const act = process.env.FOZ_OUT + '/review-act2';
   writeFileSync(act, 'a'.repeat(40));
-  const foz = await serving(`[admin_users.robot]\nrole = "act"\ntoken_file = ${JSON.stringify(act)}\n` + issuer + '[channels.chat]\n');
+  const foz = await serving(`[admin_users.robot]\nrole = "act"\ntoken_file = ${JSON.stringify(act)}\n` + issuer.toml + '[channels.chat]\n');
   const revoke = (body) => fetch(adminOf(foz) + '/api/tokens/revoke', { method: 'POST', body: JSON.stringify(body),
     headers: { Authorization: 'Bearer ' + 'a'.repeat(40), 'Content-Type': 'application/json' } }).then((response) => response.status);
   assert.equal(await revoke({ client: 'far', issued_before_ms: 253402300800000 }), 400);

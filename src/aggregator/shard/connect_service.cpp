@@ -60,7 +60,7 @@ client_error connect_service::too_many_open() {
 
 client_error connect_service::no_service() {
     ++no_service_;
-    return for_now("no_service", "nobody is there who could let this client in");
+    return for_now("no_service", "the service that lets clients in is not there");
 }
 
 void connect_service::ask(net::shard& back, std::string question, net::slot place, on_outcome done) {
@@ -118,11 +118,11 @@ client_error connect_service::fail(no_connect_answer why) {
         case no_connect_answer::silence:
             ++counters_.no_answer;
             tell_.on_notice("the connect service has not answered in time, channel " + channel);
-            return for_now("no_answer", "whoever could let this client in has not answered in time");
+            return for_now("no_answer", "the service that lets clients in has not answered in time");
         case no_connect_answer::failure:
             ++counters_.failed;
             tell_.on_notice("the connect service has failed to answer, channel " + channel);
-            return for_now("failed", "whoever could let this client in has failed to answer");
+            return for_now("failed", "the service that lets clients in has failed to answer");
     }
     std::unreachable();
 }

@@ -85,16 +85,17 @@ std::vector<key> channel_keys() {
                "services: each message to one of many, or one consumer at a time"),
         choice("order", &s::order, {"none", "client"},
                "\"client\": what one client sends is handled in its order (needs one active consumer)"),
-        choice("groups", &s::groups, {"open", "service", "token"},
-               "who may join a group: anyone, whom the channel's service lets in, whom the client's token names"),
+        choice(
+            "groups", &s::groups, {"open", "service", "token"},
+            "who may join a group: anyone, clients that the channel's service lets in, or those whose token names it"),
         patterns(
             "open_groups", &s::open_groups,
             "under groups = \"open\": which groups anyone may join, as patterns; none: all, but none when "
             "clients have names of their own (issuers, listen.client_header), since a group must not be somebody's "
             "name"),
         flag("channels", "group_past", &s::group_past,
-             "who joins a group may resume what was said to it before; false: nothing, or what the service gives it "
-             "(since_ms in its answer to foz.join)"),
+             "whether a client that joins a group may resume what was said to it before; false: nothing, or "
+             "what the service gives it (since_ms in its answer to foz.join)"),
         patterns("may_consume", &s::may_consume,
                  "topics that a client may hear unless its token says it, as patterns; none: nothing"),
         patterns("may_publish", &s::may_publish, "topics that it may publish to, likewise"),

@@ -97,7 +97,7 @@ std::vector<key> listen_keys() {
                        "tls_certificate"),
                   no_pairs),
         with_flaw(
-            text("listen", "tls_client_ca", &c::tls_client_ca, "FILE", "PEM file: who signs clients' certificates"),
+            text("listen", "tls_client_ca", &c::tls_client_ca, "FILE", "PEM file: the CA of clients' certificates"),
             no_file),
         with_words(
             text("listen", "tls_client_certificates", &c::tls_client_certificates, "",
@@ -221,7 +221,7 @@ std::vector<key> embedded_keys() {
             with_flaw(text("embedded", "tls_key", &e::tls_key, "FILE", "PEM file of the certificate's key"), no_file),
             "--amqp-tls-key"),
         as_flag(with_flaw(text("embedded", "tls_ca", &e::tls_ca, "FILE",
-                               "PEM file: who signs clients' certificates; their common name is then a user "
+                               "PEM file: the CA of clients' certificates; their common name is then a user "
                                "(EXTERNAL)"),
                           no_file),
                 "--amqp-tls-ca"),
@@ -397,15 +397,16 @@ const std::vector<section>& sections() {
         {"client", "Clients' sessions"},
         {"limits", "What one client, or all, may use"},
         {"issuers",
-         "Who issues clients' tokens ([identity.md](identity.md)). A name is 1 to 32 of a-z, 0-9 and \"-\", and begins "
-         "with a letter. Exactly one of keys_url, keys_file, secret_file and secret_variable says where the keys are"},
+         "The issuers of clients' tokens ([identity.md](identity.md)). A name is 1 to 32 of a-z, 0-9 and \"-\", and "
+         "begins with a letter. Exactly one of keys_url, keys_file, secret_file and secret_variable says where the "
+         "keys are"},
         {"connect_service",
          "The service that decides about clients without a token "
          "([identity.md](identity.md#a-service-that-decides))"},
         {"admin",
          "For operators ([admin.md](admin.md)). On an address that is not loopback, a login and TLS are needed"},
         {"admin_users",
-         "Who may use the admin port. A name is 1 to 32 of a-z, 0-9 and \"-\", and begins with a letter. Without any "
+         "The users of the admin port. A name is 1 to 32 of a-z, 0-9 and \"-\", and begins with a letter. Without any "
          "user, everyone who reaches the port may view, and nobody may act"},
         {"log", "Logs"},
         {"channels",
