@@ -303,7 +303,7 @@ test('a socket that ends in time, is refreshed with a token, and is revoked', as
   decide = () => allow({ sub: 'jon', exp: now() + (asked.length > 1 ? 600 : 2) });
   asked = [];
   const staying = plugged(server.url);
-  await until(() => asked.length === 2 && staying.foz.state.name === 'connected', 'it comes again', 15);
+  await until(() => asked.length >= 2 && staying.foz.state.name === 'connected', 'it comes again', 15);
   decide = byQuery;
 
   const revoke = async (...args) => {
