@@ -1,6 +1,7 @@
 #include "broker/core/exchange.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace foz::broker {
 
@@ -31,26 +32,49 @@ exchange::exchange(exchange_identity identity, std::string alternate)
 }
 
 bool exchange::bind(binding made) {
-    if (std::ranges::find(bindings_, made) != bindings_.end()) return false;
+    if (!bindings_.add(made)) return false;
     router_->add(made);
-    bindings_.push_back(std::move(made));
     return true;
 }
 
 bool exchange::unbind(const binding& gone) {
-    const auto at = std::ranges::find(bindings_, gone);
-    if (at == bindings_.end()) return false;
-    router_->remove(*at);
-    bindings_.erase(at);
+    if (!bindings_.remove(gone)) return false;
+    router_->remove(gone);
     return true;
 }
 
-bool exchange::unbind_all(destination to) {
-    return std::erase_if(bindings_, [&](const binding& one) {
-               if (one.to != to) return false;
-               router_->remove(one);
-               return true;
-           }) != 0;
+std::list<binding> exchange::unbind_all(destination to) {
+    std::list<binding> gone = bindings_.take(to);
+    for (const binding& one : gone) router_->remove(one);
+    return gone;
+}
+
+bool binding_list::add(binding made) {
+    auto& same = of_[made.to];
+    if (std::ranges::any_of(same, [&](const auto& one) { return *one == made; })) return false;
+    same.push_back(all_.insert(all_.end(), std::move(made)));
+    return true;
+}
+
+bool binding_list::remove(const binding& gone) {
+    const auto found = of_.find(gone.to);
+    if (found == of_.end()) return false;
+    auto& same = found->second;
+    const auto at = std::ranges::find_if(same, [&](const auto& one) { return *one == gone; });
+    if (at == same.end()) return false;
+    all_.erase(*at);
+    same.erase(at);
+    if (same.empty()) of_.erase(found);
+    return true;
+}
+
+std::list<binding> binding_list::take(destination to) {
+    std::list<binding> taken;
+    const auto found = of_.find(to);
+    if (found == of_.end()) return taken;
+    for (const auto& one : found->second) taken.splice(taken.end(), all_, one);
+    of_.erase(found);
+    return taken;
 }
 
 }  // namespace foz::broker

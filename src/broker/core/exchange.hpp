@@ -5,7 +5,10 @@
 #include "base/strong.hpp"
 #include "broker/core/message.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +27,11 @@ struct destination {
     exchange* to_exchange = nullptr;
 
     bool operator==(const destination&) const = default;
+    struct hash {
+        std::size_t operator()(const destination& of) const noexcept {
+            return of.to_queue ? std::hash<const void*>()(of.to_queue) : std::hash<const void*>()(of.to_exchange);
+        }
+    };
 };
 
 struct binding {
@@ -32,6 +40,24 @@ struct binding {
     amqp::table arguments;
 
     bool operator==(const binding&) const = default;
+};
+
+// Bindings in the order in which they were made. Those of one destination are found without a look at the others: a
+// connection may end with thousands of queues that are bound beside thousands of others.
+class binding_list {
+public:
+    // False when it is there already.
+    bool add(binding made);
+    // False when it is not there.
+    bool remove(const binding& gone);
+    // All of one destination.
+    std::list<binding> take(destination to);
+    bool has(destination to) const noexcept { return of_.contains(to); }
+    const std::list<binding>& all() const noexcept { return all_; }
+
+private:
+    std::list<binding> all_;
+    std::unordered_map<destination, std::vector<std::list<binding>::iterator>, destination::hash> of_;
 };
 
 // What a message brings with it for the routing. The headers are decoded by whoever first needs them.
@@ -80,21 +106,25 @@ public:
     const std::string& name() const noexcept { return identity_.name; }
     // Where what finds no destination goes; empty: nowhere.
     const std::string& alternate() const noexcept { return alternate_; }
-    const std::vector<binding>& bindings() const noexcept { return bindings_; }
+    const std::list<binding>& bindings() const noexcept { return bindings_.all(); }
 
+    bool binds(destination to) const noexcept { return bindings_.has(to); }
     // False when it is there already.
     bool bind(binding made);
     // False when it is not there.
     bool unbind(const binding& gone);
-    // All bindings to it; true when there was one.
-    bool unbind_all(destination to);
+    // All bindings to it, which are no more.
+    std::list<binding> unbind_all(destination to);
     void route(routed_message& what, std::vector<destination>& out) const { router_->route(what, out); }
+
+    // Scratch of the routing: which message has come through here last.
+    std::uint64_t routed = 0;
 
 private:
     exchange_identity identity_;
     std::string alternate_;
     std::unique_ptr<router> router_;
-    std::vector<binding> bindings_;
+    binding_list bindings_;
 };
 
 }  // namespace foz::broker

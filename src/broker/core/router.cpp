@@ -7,19 +7,54 @@
 namespace foz::broker {
 namespace {
 
-// The same destination may be bound several times.
+// The same destination may be bound several times. Many of them are found by an index.
 class destinations {
 public:
-    void add(destination to) { all_.push_back(to); }
+    void add(destination to) {
+        if (held* const known = find(to)) {
+            ++known->times;
+            return;
+        }
+        all_.push_back({to, 1});
+        if (!index_.empty())
+            index_.emplace(to, all_.size() - 1);
+        else if (all_.size() > unindexed_max)
+            for (std::size_t i = 0; i < all_.size(); ++i) index_.emplace(all_[i].to, i);
+    }
     void remove(destination to) {
-        const auto at = std::ranges::find(all_, to);
-        if (at != all_.end()) all_.erase(at);
+        held* const known = find(to);
+        if (!known || --known->times > 0) return;
+        const auto place = static_cast<std::size_t>(known - all_.data());
+        if (!index_.empty()) {
+            index_[all_.back().to] = place;
+            index_.erase(to);
+        }
+        *known = all_.back();
+        all_.pop_back();
     }
     bool empty() const noexcept { return all_.empty(); }
-    void append_to(std::vector<destination>& out) const { out.insert(out.end(), all_.begin(), all_.end()); }
+    void append_to(std::vector<destination>& out) const {
+        for (const held& one : all_) out.push_back(one.to);
+    }
 
 private:
-    std::vector<destination> all_;
+    struct held {
+        destination to;
+        std::uint32_t times = 0;
+    };
+    static constexpr std::size_t unindexed_max = 16;
+
+    held* find(destination to) {
+        if (index_.empty()) {
+            const auto at = std::ranges::find(all_, to, &held::to);
+            return at == all_.end() ? nullptr : &*at;
+        }
+        const auto at = index_.find(to);
+        return at == index_.end() ? nullptr : &all_[at->second];
+    }
+
+    std::vector<held> all_;
+    std::unordered_map<destination, std::size_t, destination::hash> index_;  // empty while there are few
 };
 
 class fanout_router final : public router {
@@ -144,11 +179,8 @@ class topic_router final : public router {
 // Compares the binding's arguments with the message's headers; x-match says how many must agree. Arguments that begin
 // with "x-" count only for all-with-x and any-with-x. A void argument asks for the header's presence alone.
 class headers_router final : public router {
-    void add(const binding& made) override { all_.push_back(made); }
-    void remove(const binding& gone) override {
-        const auto at = std::ranges::find(all_, gone);
-        if (at != all_.end()) all_.erase(at);
-    }
+    void add(const binding& made) override { all_.add(made); }
+    void remove(const binding& gone) override { all_.remove(gone); }
 
     static bool matches(const amqp::table& wanted, const amqp::table& headers) {
         const std::string_view how = amqp::as_string(wanted.find("x-match")).value_or("all");
@@ -177,13 +209,13 @@ class headers_router final : public router {
     }
 
     void route(routed_message& what, std::vector<destination>& out) const override {
-        if (all_.empty()) return;
+        if (all_.all().empty()) return;
         const amqp::table& headers = what.all_headers();
-        for (const binding& one : all_)
+        for (const binding& one : all_.all())
             if (matches(one.arguments, headers)) out.push_back(one.to);
     }
 
-    std::vector<binding> all_;
+    binding_list all_;
 };
 
 }  // namespace

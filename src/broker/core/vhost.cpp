@@ -163,28 +163,44 @@ void vhost::remove(queue& gone) {
     if (at == queues_.end() || at->second.get() != &gone) return;
     const std::shared_ptr<queue> keep = std::move(at->second);
     queues_.erase(at);
-    unbind_destination({.to_queue = &gone});
+    std::vector<std::string> going;
+    unbind_destination({.to_queue = &gone}, going);
     const queue_identity& is = gone.identity();
     if (is.flags.durable && !is.flags.exclusive)
         home_.disk().remove_definition(encode(queue_record{name_, is.name, is.number, is.flags, {}}).key);
     gone.remove();
+    remove(std::move(going));
 }
 
-void vhost::unbind_destination(destination to) {
-    std::vector<std::string> lost;
-    for (const auto& [name, source] : exchanges_) {
-        for (const binding& one : source->bindings())
-            if (one.to == to && durable(*source, to))
-                home_.disk().remove_definition(encode(record_of(*source, one)).key);
-        if (source->unbind_all(to)) lost.push_back(name);
+void vhost::unbind_destination(destination to, std::vector<std::string>& going) {
+    const auto found = sources_.find(to);
+    if (found == sources_.end()) return;
+    const std::vector<exchange*> sources = std::move(found->second);
+    sources_.erase(found);
+    for (exchange* const source : sources) {
+        for (const binding& one : source->unbind_all(to))
+            if (durable(*source, to)) home_.disk().remove_definition(encode(record_of(*source, one)).key);
+        if (is_over(*source)) going.push_back(source->name());
     }
-    // One that goes may take others of these with it.
-    for (const std::string& name : lost)
-        if (exchange* const source = look_up_exchange(name)) source_lost_binding(*source);
 }
 
-void vhost::source_lost_binding(exchange& source) {
-    if (source.identity().auto_delete && source.bindings().empty()) remove(source);
+bool vhost::add_binding(exchange& source, binding made) {
+    const destination to = made.to;
+    const bool first = !source.binds(to);
+    if (!source.bind(std::move(made))) return false;
+    if (first) sources_[to].push_back(&source);
+    return true;
+}
+
+void vhost::lost_binding(const exchange& source, destination to) {
+    const auto found = sources_.find(to);
+    if (found == sources_.end() || source.binds(to)) return;
+    std::erase(found->second, &source);
+    if (found->second.empty()) sources_.erase(found);
+}
+
+bool vhost::is_over(const exchange& source) noexcept {
+    return source.identity().auto_delete && source.bindings().empty();
 }
 
 result<exchange*> vhost::find_exchange(std::string_view name) {
@@ -244,14 +260,27 @@ result<void> vhost::delete_exchange(std::string_view name, bool if_unused) {
 }
 
 void vhost::remove(exchange& gone) {
-    const auto at = exchanges_.find(gone.name());
-    if (at == exchanges_.end()) return;
-    const std::unique_ptr<exchange> keep = std::move(at->second);
-    exchanges_.erase(at);
-    for (const binding& one : gone.bindings())
-        if (durable(gone, one.to)) home_.disk().remove_definition(encode(record_of(gone, one)).key);
-    if (gone.identity().durable) home_.disk().remove_definition(encode(exchange_record{name_, gone.identity()}).key);
-    unbind_destination({.to_exchange = &gone});
+    remove(std::vector{gone.name()});
+}
+
+// One that goes may take others with it, and these others: a list, since the chain may be as long as a client likes.
+void vhost::remove(std::vector<std::string> going) {
+    while (!going.empty()) {
+        const auto at = exchanges_.find(going.back());
+        going.pop_back();
+        if (at == exchanges_.end()) continue;
+        const std::unique_ptr<exchange> gone = std::move(at->second);
+        exchanges_.erase(at);
+        while (!gone->bindings().empty()) {
+            const binding one = gone->bindings().front();
+            if (durable(*gone, one.to)) home_.disk().remove_definition(encode(record_of(*gone, one)).key);
+            gone->unbind(one);
+            lost_binding(*gone, one.to);
+        }
+        if (gone->identity().durable)
+            home_.disk().remove_definition(encode(exchange_record{name_, gone->identity()}).key);
+        unbind_destination({.to_exchange = gone.get()}, going);
+    }
 }
 
 bool vhost::durable(const exchange& source, const destination& to) {
@@ -303,7 +332,7 @@ result<void> vhost::bind(const binding_request& wish, owner_id who) {
     }
     binding made{.to = *to, .routing_key = wish.routing_key, .arguments = wish.arguments};
     const binding_record record = record_of(**source, made);
-    if (!(*source)->bind(std::move(made)) || !durable(**source, *to)) return {};
+    if (!add_binding(**source, std::move(made)) || !durable(**source, *to)) return {};
     auto [key, value] = encode(record);
     home_.disk().put_definition(std::move(key), std::move(value));
     return {};
@@ -318,7 +347,8 @@ result<void> vhost::unbind(const binding_request& wish, owner_id who) {
     const binding_record record = record_of(**source, gone);
     if (!(*source)->unbind(gone)) return {};
     if (durable(**source, *to)) home_.disk().remove_definition(encode(record).key);
-    source_lost_binding(**source);
+    lost_binding(**source, *to);
+    if (is_over(**source)) remove(**source);
     return {};
 }
 
@@ -356,7 +386,7 @@ void vhost::restore(const binding_record& record) {
     else
         to.to_queue = look_up(record.destination);
     if (source && (to.to_exchange || to.to_queue))
-        source->bind({.to = to, .routing_key = record.routing_key, .arguments = record.arguments});
+        add_binding(*source, {.to = to, .routing_key = record.routing_key, .arguments = record.arguments});
 }
 
 }  // namespace foz::broker

@@ -116,14 +116,19 @@ private:
     result<destination> find_destination(const binding_request& wish, owner_id who);
     binding_record record_of(const exchange& source, const binding& one) const;
     static bool durable(const exchange& source, const destination& to);
-    void unbind_destination(destination to);
-    void source_lost_binding(exchange& source);
+    // Exchanges that delete themselves, when their last binding has gone, and no longer have one are added to `going`.
+    void unbind_destination(destination to, std::vector<std::string>& going);
+    // False when it is there already.
+    bool add_binding(exchange& source, binding made);
+    void lost_binding(const exchange& source, destination to);
+    static bool is_over(const exchange& source) noexcept;
     void remove(exchange& gone);
+    void remove(std::vector<std::string> going);
 
     // Fill targets_.
     result<void> find_targets(exchange& from, const message& what, const carbon_copies& copies);
     void route(exchange& from, std::string_view routing_key, routed_message& what);
-    void route_through(exchange& from, routed_message& what);
+    void find_next(exchange& from, routed_message& what);
     void add_target(queue& to);
     publish_outcome put(const message_ref& what);
     void bury(const dead_one& dead);
@@ -134,12 +139,14 @@ private:
     std::unordered_map<std::string, std::shared_ptr<queue>, string_hash, std::equal_to<>> queues_;
     std::unordered_map<std::string, std::unique_ptr<exchange>, string_hash, std::equal_to<>> exchanges_;
     exchange* default_exchange_ = nullptr;
+    // From which exchanges there are bindings to it.
+    std::unordered_map<destination, std::vector<exchange*>, destination::hash> sources_;
 
     // Scratch of the routing.
     std::uint64_t routings_ = 0;
     std::vector<queue*> targets_;
     std::vector<destination> found_;
-    std::vector<exchange*> visited_;
+    std::uint64_t passes_ = 0;  // of a message with one key
     // Deaths while one is being dealt with.
     std::deque<dead_one> dead_;
     bool burying_ = false;

@@ -1,6 +1,7 @@
 #include "broker/core/vhost.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace foz::broker {
 
@@ -10,33 +11,32 @@ void vhost::add_target(queue& to) {
     targets_.push_back(&to);
 }
 
-void vhost::route_through(exchange& from, routed_message& what) {
-    if (std::ranges::find(visited_, &from) != visited_.end()) return;
-    visited_.push_back(&from);
-    const std::size_t begin = found_.size();
+// What `from` gives the message to, appended to found_.
+void vhost::find_next(exchange& from, routed_message& what) {
+    const std::size_t before = found_.size();
     if (&from == default_exchange_) {
         if (queue* const named = look_up(what.routing_key)) found_.push_back({.to_queue = named});
     } else {
         from.route(what, found_);
     }
-    const std::size_t end = found_.size();
-    // Appending while reading: other exchanges add behind `end`.
-    for (std::size_t i = begin; i < end; ++i) {
+    if (found_.size() == before && !from.alternate().empty())
+        if (exchange* const next = look_up_exchange(from.alternate())) found_.push_back({.to_exchange = next});
+}
+
+// From exchange to exchange, through each once: a list of what is still to be visited, since a chain of them may be as
+// long as a client likes.
+void vhost::route(exchange& from, std::string_view routing_key, routed_message& what) {
+    ++passes_;
+    found_.clear();
+    what.routing_key = routing_key;
+    found_.push_back({.to_exchange = &from});
+    for (std::size_t i = 0; i < found_.size(); ++i) {
         const destination to = found_[i];
         if (to.to_queue)
             add_target(*to.to_queue);
-        else
-            route_through(*to.to_exchange, what);
+        else if (std::exchange(to.to_exchange->routed, passes_) != passes_)
+            find_next(*to.to_exchange, what);
     }
-    if (begin == end && !from.alternate().empty())
-        if (exchange* const next = look_up_exchange(from.alternate())) route_through(*next, what);
-}
-
-void vhost::route(exchange& from, std::string_view routing_key, routed_message& what) {
-    visited_.clear();
-    found_.clear();
-    what.routing_key = routing_key;
-    route_through(from, what);
 }
 
 publish_outcome vhost::put(const message_ref& what) {

@@ -175,6 +175,52 @@ TEST(vhost, a_chain_of_exchanges_goes_with_its_last_queue) {
     }
 }
 
+// As long as a client likes: neither a message that goes through it nor its end may need as much stack.
+TEST(vhost, a_very_long_chain_of_exchanges) {
+    constexpr int length = 100'000;
+    broker_rig r;
+    r.declare("q");
+    const auto name = [](int i) { return "e" + std::to_string(i); };
+    for (int i = 0; i < length; ++i)
+        ASSERT_TRUE(r.host().declare(
+            exchange_request{.name = name(i), .type = "fanout", .auto_delete = true, .arguments = {}}));
+    for (int i = 0; i + 1 < length; ++i) r.bind(name(i), name(i + 1), "", {}, true);
+    r.bind(name(length - 1), "q", "");
+    EXPECT_TRUE(r.publish_to("e0", "", "through all of them").routed);
+    EXPECT_EQ(r.host().find_queue("q", 1).value()->ready_count(), 1u);
+    const std::size_t others = r.host().exchanges().size() - length;
+    ASSERT_TRUE(r.host().delete_queue("q", {}, 1));
+    EXPECT_EQ(r.host().exchanges().size(), others);
+}
+
+// Many bindings beside many others, of each kind of exchange, in and out of order.
+TEST(vhost, queues_that_go_take_their_own_bindings_and_no_others) {
+    for (const char* const source : {"amq.direct", "amq.fanout", "amq.topic", "amq.headers"}) {
+        broker_rig r;
+        constexpr int queues = 100, keys = 5;
+        const auto name = [](int i) { return "q" + std::to_string(i); };
+        for (int i = 0; i < queues; ++i) r.declare(name(i), {}, {.exclusive = true}, i % 2 ? 1 : 2);
+        for (int k = 0; k < keys; ++k)
+            for (int i = 0; i < queues; ++i) {
+                const binding_request wish{.source = source,
+                                           .destination = name(i),
+                                           .routing_key = "k" + std::to_string(k),
+                                           .arguments = {{"k", k}}};
+                ASSERT_TRUE(r.host().bind(wish, i % 2 ? 1 : 2));
+            }
+        const exchange& from = *r.host().find_exchange(source).value();
+        EXPECT_EQ(from.bindings().size(), std::size_t{queues} * keys);
+        r.host().leave(1);
+        EXPECT_EQ(from.bindings().size(), std::size_t{queues} * keys / 2) << source;
+        EXPECT_TRUE(r.publish_to(source, "k3", "m", {.headers = amqp::table{{"k", 3}}}).routed);
+        for (int i = 0; i < queues; i += 2)
+            EXPECT_EQ(r.host().find_queue(name(i), 2).value()->ready_count(), 1u) << source << " " << i;
+        r.host().leave(2);
+        EXPECT_TRUE(from.bindings().empty());
+        EXPECT_FALSE(r.publish_to(source, "k3", "m", {.headers = amqp::table{{"k", 3}}}).routed);
+    }
+}
+
 TEST(vhost, a_circle_of_exchanges_can_be_deleted) {
     broker_rig r;
     for (const char* const name : {"a", "b"}) r.exchange_named(name, "fanout", {.durable = true, .auto_delete = true});
