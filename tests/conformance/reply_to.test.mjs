@@ -41,6 +41,23 @@ test('an answer is in no queue: as a mandatory one it comes back, and arrives al
   assert.deepEqual(ch.returned.map((m) => m.fields.replyCode), [312]);
 });
 
+test('large answers from several at once: all of them arrive', async () => {
+  const q = await queue(ch, { durable: false });
+  const asking = await channel();
+  const answers = await consume(asking, replies, { noAck: true });
+  const workers = [];
+  for (let i = 0; i < 4; ++i) {
+    const on = await channel();
+    workers.push(on);
+    await on.consume(q, (m) => on.sendToQueue(m.properties.replyTo, Buffer.alloc(100_000, text(m)), { correlationId: text(m) }), { noAck: true });
+  }
+  for (let i = 0; i < 200; ++i) asking.sendToQueue(q, Buffer.from(String(i)), { replyTo: replies });
+  await answers.until(200, 30);
+  assert.equal(new Set(answers.got.map((m) => m.properties.correlationId)).size, 200);
+  assert.ok(answers.got.every((m) => m.content.length === 100_000));
+  await ch.deleteQueue(q);
+});
+
 test('answers keep their order; each channel has its own', async () => {
   const connection = await connect();
   const q = await queue(ch);

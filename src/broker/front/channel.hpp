@@ -148,6 +148,9 @@ private:
     // If it is a reply that somebody waits for.
     void reply(const message_ref& what);
     void take_reply(const message_ref& what);
+    // As many as the socket takes.
+    void deliver_replies();
+    void deliver_reply(const entry& taken);
     void answer(bool no_wait, const amqp::method& m);
 
     result<void> require(permission what, std::string_view kind, const std::string& name);
@@ -196,6 +199,8 @@ private:
     std::string last_queue_;
     std::string reply_token_;  // empty: nobody consumes replies
     std::string reply_tag_;
+    std::deque<message_ref> replies_;  // that the socket has no room for yet
+    std::size_t replies_bytes_ = 0;
     bool released_ = false;  // nothing is delivered any more
     bool closing_ = false;
     bool closed_ = false;

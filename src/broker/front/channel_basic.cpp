@@ -88,6 +88,11 @@ void channel::write_content(std::string_view properties, const entry& what) {
     home_.write_body(number_, what.what);
 }
 
+void channel::deliver_reply(const entry& taken) {
+    write_deliver(home_.out(), number_, reply_tag_, ++last_tag_, taken);
+    write_content(taken.what->properties(), taken);
+}
+
 void channel::deliver(subscription& to, const std::shared_ptr<queue>& from, entry taken) {
     ++last_tag_;
     write_deliver(home_.out(), number_, to.tag, last_tag_, taken);
@@ -105,15 +110,8 @@ void channel::deliver(subscription& to, const std::shared_ptr<queue>& from, entr
     keep(from, &to, std::move(taken));
 }
 
-void channel::take_reply(const message_ref& what) {
-    // Nothing is kept: a client that does not read its answers loses them.
-    if (home_.choked()) return;
-    const entry taken{.what = what};
-    write_deliver(home_.out(), number_, reply_tag_, ++last_tag_, taken);
-    write_content(what->properties(), taken);
-}
-
 void channel::wake_all() {
+    deliver_replies();
     std::vector<std::string> tags;
     for (const auto& [tag, one] : subscriptions_) tags.push_back(tag);
     for (const std::string& tag : tags)

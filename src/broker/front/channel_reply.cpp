@@ -45,6 +45,8 @@ void channel::end_replies() {
     home_.reply_consumers().erase(reply_token_);
     reply_token_.clear();
     reply_tag_.clear();
+    replies_.clear();
+    replies_bytes_ = 0;
 }
 
 result<std::string> channel::with_reply_address(std::string_view properties) const {
@@ -73,6 +75,25 @@ result<void> channel::declare_reply_queue(const amqp::queue_declare& m) {
 void channel::reply(const message_ref& what) {
     if (!what->exchange().empty()) return;
     if (channel* const to = reply_consumer(what->routing_key())) to->take_reply(what);
+}
+
+// A client may ask faster than it reads: what doesn't fit into its socket waits, in order. One that does not read at
+// all loses what comes on top.
+void channel::take_reply(const message_ref& what) {
+    const std::size_t bytes = what->bytes();
+    if (replies_bytes_ + bytes > home_.limits().replies_bytes_max) return;
+    replies_bytes_ += bytes;
+    replies_.push_back(what);
+    deliver_replies();
+}
+
+void channel::deliver_replies() {
+    while (!replies_.empty() && !home_.choked()) {
+        const entry taken{.what = std::move(replies_.front())};
+        replies_.pop_front();
+        replies_bytes_ -= taken.what->bytes();
+        deliver_reply(taken);
+    }
 }
 
 }  // namespace foz::broker

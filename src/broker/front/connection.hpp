@@ -33,6 +33,8 @@ struct connection_limits {
     std::size_t queued_bytes_max = 1 << 20;
     // A client that asks and asks and reads no answer is not read from above so much.
     std::size_t answers_bytes_max = 16 << 20;
+    // Of direct replies that wait until a channel takes them; what comes on top is lost.
+    std::size_t replies_bytes_max = 64 << 20;
 };
 
 // What connections share. Outlives them.

@@ -1,4 +1,5 @@
 // What a hostile or unlucky client can do: nothing to the others, and little to the memory.
+#include "amqp/codec/property_view.hpp"
 #include "broker/front/tests/rig.hpp"
 
 #include <functional>
@@ -256,6 +257,56 @@ TEST(hostile, a_long_queue_is_not_delivered_in_one_turn) {
     c.consume("q", false);
     EXPECT_LT(queued(c), r.limits.queued_bytes_max + slack);
     EXPECT_EQ(bodies(c.read_all()).size(), 200u);
+}
+
+// The address that a channel's replies go to.
+std::string reply_address(client& asking, client& worker) {
+    amqp::basic_properties properties;
+    properties.reply_to = "amq.rabbitmq.reply-to";
+    asking.publish(1, "questions", "?", properties);
+    const auto got = worker.read();
+    return amqp::decode_properties(got.at(0).encoded_properties).reply_to.value();
+}
+
+// Four that answer at once, with far more than a socket takes.
+TEST(hostile, replies_that_do_not_fit_into_the_socket_wait) {
+    front_rig r;
+    client asking(r);
+    asking.open();
+    asking.declare("questions");
+    asking.consume("amq.rabbitmq.reply-to", true);
+    std::vector<std::unique_ptr<client>> workers;
+    for (int i = 0; i < 4; ++i) workers.push_back(std::make_unique<client>(r));
+    for (const auto& one : workers) one->open();
+    workers[0]->consume("questions", true);
+    const std::string address = reply_address(asking, *workers[0]);
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 200; ++i) {
+        wanted.push_back(std::to_string(i) + std::string(100'000, 'x'));
+        workers[static_cast<std::size_t>(i) % 4]->publish(1, address, wanted.back());
+        EXPECT_LT(queued(asking), r.limits.queued_bytes_max + slack);
+    }
+    const auto got = bodies(asking.read_all());
+    EXPECT_EQ(got.size(), 200u);
+    EXPECT_TRUE(got == wanted) << "in order";
+}
+
+TEST(hostile, replies_that_nobody_reads_are_bounded) {
+    front_rig r({.queued_bytes_max = 10'000, .replies_bytes_max = 100'000});
+    client asking(r);
+    asking.open();
+    asking.declare("questions");
+    asking.consume("amq.rabbitmq.reply-to", true);
+    client worker(r);
+    worker.open();
+    worker.consume("questions", true);
+    const std::string address = reply_address(asking, worker);
+    for (int i = 0; i < 1'000; ++i) worker.publish(1, address, std::string(1'000, 'x'));
+    const auto got = asking.read_all();
+    EXPECT_GT(got.size(), 50u);
+    EXPECT_LT(got.size(), 150u);
+    worker.publish(1, address, "later");
+    EXPECT_EQ(bodies(asking.read_all()), std::vector<std::string>{"later"});
 }
 
 TEST(hostile, questions_whose_answers_nobody_reads) {
