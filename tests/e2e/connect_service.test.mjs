@@ -300,7 +300,7 @@ test('a socket that ends in time, is refreshed with a token, and is revoked', as
   assert.deepEqual([code, reason, retryable, ending.code, ending.stays_away], ['unavailable', 'time_over', true, 4100, false]);
   assert.equal(brief.code, undefined);
   // By itself, as soon as it is over, and it is asked about again; with the plugin and no page that has a token.
-  decide = () => allow({ sub: 'jon', exp: now() + (asked.length > 1 ? 600 : 2) });
+  decide = () => allow({ sub: 'jon', exp: inSeconds(asked.length > 1 ? 600 : 2) });
   asked = [];
   const staying = plugged(server.url);
   await until(() => asked.length >= 2 && staying.foz.state.name === 'connected', 'it comes again', 15);

@@ -30,13 +30,14 @@ export const broker = process.env.FOZ_TEST_BROKER;
 // Which broker that is: the embedded one, or RabbitMQ.
 export const onFoz = process.env.FOZ_TEST_BROKER_KIND === 'foz';
 
-// Waits until the function returns something true; fails with the text after some seconds.
+// Waits until the function returns something true; fails with the text after some seconds. The text may be a function that
+// says how things stand then.
 export async function until(what, text, seconds = 10) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await what();
     if (value) return value;
-    if (Date.now() > end) throw new Error('in vain waited ' + seconds + ' s until ' + text);
+    if (Date.now() > end) throw new Error('in vain waited ' + seconds + ' s until ' + (typeof text === 'function' ? await text() : text));
     await sleep(10);
   }
 }

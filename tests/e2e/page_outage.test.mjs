@@ -198,7 +198,7 @@ test('a tab that was duplicated is somebody else, and has nothing of what the ot
   await until(async () => {
     await ann.getByRole('button', { name: 'Retry' }).click({ timeout: 500 }).catch(() => {});
     return await ann.locator('.mine[data-state=sent]').count();
-  }, 'it is sent', 40);
+  }, async () => `it is sent; ${await ann.locator('#state').textContent()}; ${await ann.locator('#messages').innerHTML()}; ${foz.output.slice(-1500)}`, 40);
   await everybodyHas([ann, bob, copy], ['not for my copy']);
   await close(ann, bob);
 });

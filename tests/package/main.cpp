@@ -8,7 +8,7 @@ int main(int argc, char** argv) try {
                                  .channels = {{.name = "hello"}}});  // as foz.toml says
     worker.on("hello", "greet", [](foz::service::request& r) {
         r.broadcast(r.message(), {.type = "greeted"});  // everyone who hears the channel
-        r.reply(R"({"ok":true})");                      // whoever asked
+        r.reply(R"({"ok":true})");                      // to the client that asked
     });
     worker.on_ready([] { std::fputs("ready\n", stderr); });
     worker.run();  // until SIGINT or SIGTERM
