@@ -179,8 +179,8 @@ TEST(feed, what_the_shards_have_not_dispatched_is_bounded_and_the_rest_comes_fro
     f.call([&] { f.dispatches = false; });
     constexpr int count = 1'000;
     f.say(0, count, 4'000);
-    f.wait([&] { return f.reader->counters().parked == 1; });
-    EXPECT_GT(f.call([&] { return f.most_open; }), all.reader_bytes_max - 8 * 1024);
+    // It parks; or, when it was attached anew meanwhile, its prefetch is what fits.
+    f.wait([&] { return f.open > all.reader_bytes_max - 16 * 1024; });
     EXPECT_LT(f.call([&] { return f.heard.size(); }), 100u);
     // Slowly: all that waits, then nothing for a while.
     for (int slices = 0; slices < 100 && f.call([&] { return f.heard.size(); }) < count; ++slices) {
